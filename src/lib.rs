@@ -1,0 +1,1 @@
+//! Admission control for multi-network Kubernetes Pods.

@@ -1,0 +1,2 @@
+//! The `multinic` program.
+fn main() {}

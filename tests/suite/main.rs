@@ -1,0 +1,1 @@
+//! Everything that `cargo test` proves of the crate from outside.
