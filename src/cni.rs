@@ -47,3 +47,13 @@ pub struct Ipam {
     /// Where the type stands.
     pub at: Inside,
 }
+
+impl Config {
+    /// Placeholder until the branch lands.
+    pub fn read(_name: &str, config: &str) -> Self {
+        Self {
+            on_disk: config.is_empty(),
+            ..Self::default()
+        }
+    }
+}

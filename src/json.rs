@@ -85,17 +85,6 @@ impl<'a> Document<'a> {
             index: 0,
         }
     }
-
-    /// Every number of the document, however deep.
-    pub fn numbers(&self) -> impl Iterator<Item = Value<'_>> {
-        (0u32..)
-            .zip(&self.nodes)
-            .filter(|(_, node)| node.tag == Tag::Number)
-            .map(|(index, _)| Value {
-                document: self,
-                index,
-            })
-    }
 }
 
 impl<'d> Value<'d> {
@@ -203,6 +192,16 @@ impl<'d> Value<'d> {
     /// is not `null`.
     pub fn field(self, field: &'d str) -> Option<Value<'d>> {
         self.fields(field).filter(|value| !value.is_null()).last()
+    }
+
+    /// The numbers in this value, however deep.
+    pub fn numbers(self) -> impl Iterator<Item = Value<'d>> {
+        (self.index..self.node().next)
+            .map(move |index| Value {
+                document: self.document,
+                index,
+            })
+            .filter(|value| value.kind() == Kind::Number)
     }
 
     /// Whether this is the string `text`.
