@@ -88,9 +88,18 @@ impl<'a> Document<'a> {
 
     /// Every number of the document, however deep.
     pub fn numbers(&self) -> impl Iterator<Item = Value<'_>> {
+        self.tagged(Tag::Number)
+    }
+
+    /// Every object of the document, however deep.
+    pub fn objects(&self) -> impl Iterator<Item = Value<'_>> {
+        self.tagged(Tag::Object)
+    }
+
+    fn tagged(&self, tag: Tag) -> impl Iterator<Item = Value<'_>> {
         (0u32..)
             .zip(&self.nodes)
-            .filter(|(_, node)| node.tag == Tag::Number)
+            .filter(move |(_, node)| node.tag == tag)
             .map(|(index, _)| Value {
                 document: self,
                 index,
@@ -203,6 +212,45 @@ impl<'d> Value<'d> {
     /// is not `null`.
     pub fn field(self, field: &'d str) -> Option<Value<'d>> {
         self.fields(field).filter(|value| !value.is_null()).last()
+    }
+
+    /// Where this value stands in its document, `plugins[0].ipam.subnet`; empty for the whole. The
+    /// path of a key is that of its value.
+    pub fn path(self) -> String {
+        let mut path = String::new();
+        let mut container = self.document.root();
+        let holds = |value: Self| (value.index..value.node().next).contains(&self.index);
+        while container.index != self.index {
+            let member = container
+                .members()
+                .find(|member| member.key.index == self.index || holds(member.value));
+            if let Some(Member { key, value }) = member {
+                let name = key.str().unwrap_or_default();
+                let plain = |letter: char| letter.is_alphanumeric() || "_-".contains(letter);
+                if name.is_empty() || !name.chars().all(plain) {
+                    path.push('[');
+                    path.push_str(key.raw());
+                    path.push(']');
+                } else {
+                    if !path.is_empty() {
+                        path.push('.');
+                    }
+                    path.push_str(&name);
+                }
+                if key.index == self.index {
+                    break;
+                }
+                container = value;
+            } else {
+                let element = container.elements().enumerate().find(|(_, it)| holds(*it));
+                let Some((index, element)) = element else {
+                    break;
+                };
+                path.push_str(&format!("[{index}]"));
+                container = element;
+            }
+        }
+        path
     }
 
     /// Whether this is the string `text`.

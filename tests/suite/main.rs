@@ -1,1 +1,2 @@
 //! Everything that `cargo test` proves of the crate from outside.
+mod cni;
