@@ -8,10 +8,10 @@ use crate::json::{Document, Kind, Value, folded, folds};
 /// All such places.
 pub(super) fn find(document: &Document<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for object in document.objects() {
+    let root = document.root();
+    for object in root.objects() {
         repeated(object, &mut faults);
     }
-    let root = document.root();
     variants(root, 0, &mut faults);
     envelope(root, &mut faults);
     faults.truncate(MOST);

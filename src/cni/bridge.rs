@@ -12,8 +12,9 @@ use super::ipam::{self, Answer};
 use super::keys::{Read, Strangers, Table, Takes, key};
 use super::link::{self, Negative, Use};
 use super::part::Part;
-use super::report::{Report, cut};
+use super::report::Report;
 use super::route::{Network, Route};
+use crate::finding::shorten;
 use crate::json::Value;
 
 static CONF: Table = Table {
@@ -121,7 +122,7 @@ fn name(conf: &Read<'_>, report: &mut Report) {
     let (Some(place), Some(name)) = (conf.value("bridge"), conf.text("bridge")) else {
         return;
     };
-    let shown = cut(&name);
+    let shown = shorten(&name);
     let fault = if name.is_empty() {
         Some("a bridge needs a name: remove the key for cni0".to_owned())
     } else if name.len() > 15 {
@@ -251,7 +252,7 @@ fn masquerade(conf: &Read<'_>, report: &mut Report) {
         return;
     };
     if conf.is_true("ipMasq") && !matches!(backend.as_ref(), "iptables" | "nftables") {
-        let shown = cut(&backend);
+        let shown = shorten(&backend);
         report.refuse(
             place,
             format!(
@@ -344,7 +345,7 @@ impl<'d> Gateways<'d> {
             if let Some(other) = other
                 && !conf.is_true("forceAddress")
             {
-                let shown = cut(&name);
+                let shown = shorten(&name);
                 report.refuse(
                     lease.at,
                     format!(

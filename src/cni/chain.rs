@@ -3,9 +3,10 @@
 use super::envelope::Envelope;
 use super::ipam::Answer;
 use super::part::Part;
-use super::report::{Report, cut, show};
+use super::report::{Report, show};
 use super::route::Network;
 use super::{bridge, host_local, ipvlan, macvlan, portmap, sbr, static_, tuning, whereabouts};
+use crate::finding::shorten;
 use crate::json::Value;
 
 /// What the plugins so far have come to.
@@ -212,7 +213,7 @@ pub(super) fn refuse_type(kind: &str, place: Value<'_>, report: &mut Report) -> 
             place,
             format!(
                 "{shown} is a path, and a plugin is looked up by its name alone (invalid plugin name: {})",
-                cut(kind)
+                shorten(kind)
             ),
         );
         return true;
@@ -226,7 +227,7 @@ pub(super) fn refuse_type(kind: &str, place: Value<'_>, report: &mut Report) -> 
             place,
             format!(
                 "there is no plugin {shown}; names are compared letter by letter: did you mean \"{meant}\"? (failed to find plugin \"{}\" in path)",
-                cut(kind)
+                shorten(kind)
             ),
         );
         return true;
@@ -280,7 +281,7 @@ fn refuse_version(part: &Part<'_>, chain: &Chain<'_>, report: &mut Report) -> bo
         .iter()
         .map(|version| format!("\"{version}\""))
         .collect();
-    let shown = cut(version);
+    let shown = shorten(version);
     report.refuse(
         chain.version_at.unwrap_or(part.kind_at),
         format!(

@@ -10,8 +10,8 @@ use std::borrow::Cow;
 
 use super::keys::through_a_map;
 use super::part::Part;
-use super::report::{cut, show};
-use crate::finding::Fault;
+use super::report::show;
+use crate::finding::{Fault, shorten};
 use crate::json::{Document, Kind, Member, Value, folds};
 
 /// A configuration that Multus and libcni can read.
@@ -50,7 +50,7 @@ pub(super) fn read<'d>(document: &'d Document<'_>, nad: &'d str) -> Result<Envel
             ));
         }
     }
-    if let Some(number) = document.numbers().find(is_out_of_range) {
+    if let Some(number) = root.numbers().find(is_out_of_range) {
         let shown = show(number);
         return Err(at(
             number,
@@ -418,7 +418,7 @@ fn newest<'d>(
             ));
         };
         let Some(parsed) = parse_version(&text) else {
-            let text = cut(&text);
+            let text = shorten(&text);
             return Err(at(
                 value,
                 format!(
@@ -432,7 +432,7 @@ fn newest<'d>(
     }
     if !version.is_empty() {
         let Some(parsed) = parse_version(&version) else {
-            let text = cut(&version);
+            let text = shorten(&version);
             return Err(at(
                 version_at.unwrap_or(versions),
                 format!("\"{text}\" is no version ({LIBCNI}: invalid cniVersion {text})"),
@@ -478,7 +478,7 @@ fn check_name(root: Value<'_>, name: &str, is_injected: bool) -> Result<(), Faul
     if fits {
         return Ok(());
     }
-    let name = cut(name);
+    let name = shorten(name);
     Err(at(
         place,
         format!(

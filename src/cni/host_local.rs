@@ -12,8 +12,9 @@ use super::chain::Chain;
 use super::envelope::parse_version;
 use super::keys::{Key, Read, Strangers, Table, Takes, key};
 use super::part::Part;
-use super::report::{Report, cut};
+use super::report::Report;
 use super::route::{self, Lease, Network};
+use crate::finding::shorten;
 use crate::json::{Kind, Value};
 
 /// The keys of `ipam`; those of a range stand here too and make a range set before all others.
@@ -303,7 +304,7 @@ fn range<'d>(read: &Read<'d>, place: Value<'d>, report: &mut Report) -> Option<R
     if address::is_mapped(&text) {
         report.refuse(
             subnet_at,
-            format!("\"{}\" is IPv4 written as IPv6: write \"{subnet}\" (host-local: invalid range set: IPNet IP and Mask version mismatch)", cut(&text)),
+            format!("\"{}\" is IPv4 written as IPv6: write \"{subnet}\" (host-local: invalid range set: IPNet IP and Mask version mismatch)", shorten(&text)),
         );
         return None;
     }
@@ -471,7 +472,7 @@ fn requested<'d>(net: &Read<'d>, report: &mut Report) -> Option<Vec<(Value<'d>, 
         if let Some(ip) = ip {
             requested.push((value, ip));
         } else {
-            let shown = cut(&text);
+            let shown = shorten(&text);
             report.refuse(
                 value,
                 format!("\"{shown}\" is no IP address (host-local: invalid IP address {shown})"),

@@ -2,9 +2,10 @@
 
 use super::chain::{self, Chain};
 use super::part::Part;
-use super::report::{Report, cut};
+use super::report::Report;
 use super::route::Network;
 use super::{host_local, static_, whereabouts};
+use crate::finding::shorten;
 
 /// What came of it.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ pub(super) fn ask<'d>(part: &Part<'d>, chain: &Chain<'_>, report: &mut Report) -
                 part.ipam_or_kind(),
                 format!(
                     "{} gives no address ({plugin}: IPAM plugin returned missing IP config)",
-                    cut(&kind)
+                    shorten(&kind)
                 ),
             );
             Answer::Refusal

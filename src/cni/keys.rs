@@ -9,7 +9,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::address;
-use super::report::{Report, cut, nearest, show};
+use super::report::{Report, show};
+use crate::config::nearest;
+use crate::finding::shorten;
 use crate::json::{Kind, Member, Value, folds};
 
 /// The keys of one object of a plugin's configuration.
@@ -202,6 +204,9 @@ impl Table {
         let Some(name) = member.key.str() else {
             return;
         };
+        if report.is_full() {
+            return;
+        }
         if let Some(known) = ENVELOPE.iter().find(|known| folds(&name, known)) {
             if name != *known {
                 warn_of_case(member.key, known, report);
@@ -218,7 +223,7 @@ impl Table {
                 None => "remove it".to_owned(),
             }
         };
-        let name = cut(&name);
+        let name = shorten(&name);
         report.warn(
             member.key,
             format!("{plugin} does not read \"{name}\" and ignores it: {advice}"),
@@ -256,7 +261,7 @@ impl Takes {
                 let text = value.str().unwrap_or_default();
                 if !text.is_empty() && address::ip(&text).is_none() {
                     let advice = ip_advice(&text);
-                    let text = cut(&text);
+                    let text = shorten(&text);
                     report.refuse(
                         value,
                         format!(
@@ -272,7 +277,7 @@ impl Takes {
                 if address::prefix(&text).is_none() {
                     let advice = prefix_advice(&text);
                     let shown = show(value);
-                    let text = cut(&text);
+                    let text = shorten(&text);
                     report.refuse(
                         value,
                         format!(
@@ -287,7 +292,7 @@ impl Takes {
                 let text = value.str().unwrap_or_default();
                 if !words.contains(&text.as_ref()) {
                     let allowed = any_of(words);
-                    let text = cut(&text);
+                    let text = shorten(&text);
                     report.refuse(
                         value,
                         format!(

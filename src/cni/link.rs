@@ -2,8 +2,9 @@
 
 use super::address::Mac;
 use super::keys::{Read, Strangers, Table, Takes, key};
-use super::report::{Report, cut};
+use super::report::Report;
 use super::route::Network;
+use crate::finding::shorten;
 use crate::json::Value;
 
 /// Why no interface can bear `name`, if so (`dev_valid_name` of the kernel).
@@ -48,7 +49,7 @@ pub(super) fn master(
         );
         return;
     };
-    let shown = cut(&name);
+    let shown = shorten(&name);
     if let Some(fault) = name_fault(&name) {
         report.refuse(
             place,
@@ -153,7 +154,7 @@ pub(super) fn mac(
     if text.is_empty() {
         return;
     }
-    let shown = cut(&text);
+    let shown = shorten(&text);
     let Some(mac) = Mac::parse(&text) else {
         report.refuse_unless(
             replaceable,

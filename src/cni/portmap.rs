@@ -6,7 +6,8 @@ use super::address;
 use super::chain::Chain;
 use super::keys::{Read, Strangers, Table, Takes, key};
 use super::part::Part;
-use super::report::{Report, cut};
+use super::report::Report;
+use crate::finding::shorten;
 use crate::json::Value;
 
 static CONF: Table = Table {
@@ -97,7 +98,7 @@ fn backend(conf: &Read<'_>, report: &mut Report) {
     if let (Some(place), Some(backend)) = (conf.value("backend"), &named)
         && !matches!(backend.as_ref(), "iptables" | "nftables")
     {
-        let shown = cut(backend);
+        let shown = shorten(backend);
         report.refuse(
             place,
             format!(
@@ -172,7 +173,7 @@ fn addresses(conf: &Read<'_>, name: &str, is_v4: bool, report: &mut Report) {
             }
         });
         if !fits {
-            let shown = cut(&text);
+            let shown = shorten(&text);
             let family = if is_v4 { "IPv4" } else { "IPv6" };
             report.refuse(
                 *value,

@@ -11,8 +11,9 @@ use super::chain::Chain;
 use super::envelope::parse_version;
 use super::keys::{Read, Strangers, Table, Takes, key};
 use super::part::Part;
-use super::report::{Report, cut};
+use super::report::Report;
 use super::route::{self, Lease, Network};
+use crate::finding::shorten;
 use crate::json::Value;
 
 /// The keys of `ipam`.
@@ -162,7 +163,7 @@ fn addresses<'d>(
         let place = read.value("address").unwrap_or(item);
         let text = read.text("address").unwrap_or_default();
         let Some(prefix) = address::prefix(&text) else {
-            let shown = cut(&text);
+            let shown = shorten(&text);
             let advice = if address::ip(&text).is_some() {
                 format!("add the length of its prefix, as in \"{shown}/24\"")
             } else {
@@ -216,7 +217,7 @@ fn replacements<'d>(net: &Read<'d>, report: &mut Report) -> Option<Option<Vec<Le
                     is_fixed: true,
                 });
             } else {
-                let shown = cut(&text);
+                let shown = shorten(&text);
                 report.refuse(
                     value,
                     format!("\"{shown}\" is no address with a prefix length: write one like \"10.1.0.5/24\" (static: an entry in the 'ips' field is NOT in CIDR notation, got: '{shown}')"),

@@ -6,7 +6,8 @@ use super::chain::Chain;
 use super::keys::{Read, Strangers, Table, Takes, key, through_a_map};
 use super::link::{self, Negative, Use};
 use super::part::Part;
-use super::report::{Report, cut, show};
+use super::report::{Report, show};
+use crate::finding::shorten;
 use crate::json::Value;
 
 static CONF: Table = Table {
@@ -116,13 +117,13 @@ fn sysctl(key: Value<'_>, value: Value<'_>, report: &mut Report) {
     ];
     let name = key.str().unwrap_or_default();
     let slashed = name.replace('.', "/");
-    let shown = cut(&name);
+    let shown = shorten(&name);
     let mut parts = slashed.split('/').filter(|part| !part.is_empty());
     let is_net = parts.next() == Some("net");
     let rest: Vec<_> = parts.collect();
     let path = rest.join("/");
     if !is_net || rest.is_empty() || slashed.contains('\0') {
-        let says = cut(&slashed);
+        let says = shorten(&slashed);
         report.refuse(
             key,
             format!(

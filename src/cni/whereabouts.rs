@@ -11,9 +11,10 @@ use super::address::{self, family, number};
 use super::chain::Chain;
 use super::keys::{Read, Strangers, Table, Takes, key};
 use super::part::Part;
-use super::report::{Report, cut};
+use super::report::Report;
 use super::route::{self, Lease, Network};
 use super::static_;
+use crate::finding::shorten;
 use crate::json::Value;
 
 /// The keys of `ipam`.
@@ -250,10 +251,10 @@ fn pools<'d>(ipam: &Read<'d>, part: &Part<'d>, report: &mut Report) -> Option<Ve
 
 /// config.go:92-120
 fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Written<'d>> {
-    let shown = cut(text);
+    let shown = shorten(text);
     if let Some((first, last)) = text.split_once('-') {
         let Some(start) = address::sloppy_ip(first) else {
-            let first = cut(first);
+            let first = shorten(first);
             let advice = if first.contains('/') {
                 "write the length once, at the end"
             } else {
@@ -266,7 +267,7 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
             return None;
         };
         let Some(prefix) = address::sloppy_prefix(last) else {
-            let last = cut(last);
+            let last = shorten(last);
             report.refuse(
                 place,
                 format!("\"{shown}\" does not end with an address and a prefix length: write \"10.1.0.10-10.1.0.20/24\", without spaces (whereabouts: invalid CIDR (do you have the 'range' parameter set for Whereabouts?) '{last}': invalid CIDR address: {last})"),
@@ -324,7 +325,7 @@ fn bounds(range: &mut Written<'_>, read: &Read<'_>, report: &mut Report) {
             continue;
         };
         let text = place.str().unwrap_or_default();
-        let shown = cut(&text);
+        let shown = shorten(&text);
         let prefix = range.prefix;
         if is_dashed {
             report.warn(
@@ -405,7 +406,7 @@ fn pool<'d>(range: &Written<'d>, read: &Read<'d>, report: &mut Report) -> Option
             }
             Some(_) => {}
             None => {
-                let shown = cut(&text);
+                let shown = shorten(&text);
                 let advice = if text.contains('-') {
                     "write prefixes, as in \"10.1.0.0/28\", in place of a span"
                 } else {
@@ -463,7 +464,7 @@ fn pool_name(network: &str, prefix: IpNet, ipam: &Read<'_>, report: &mut Report)
     if !written && name.len() <= 253 && name.split('.').all(is_label) {
         return true;
     }
-    let (shown, name) = (cut(network), cut(&name));
+    let (shown, name) = (shorten(network), shorten(&name));
     report.refuse(
         place,
         format!("\"{shown}\" becomes the name of a Kubernetes object: lower-case letters, digits, \"-\" and \".\" are possible, 253 characters with the range (whereabouts: k8s create error: metadata.name: Invalid value: \"{name}\")"),
@@ -537,7 +538,7 @@ fn gateway<'d>(ipam: &Read<'d>, report: &mut Report) -> Option<Option<(Value<'d>
     if let Some(ip) = address::sloppy_ip(&text) {
         return Some(Some((place, ip)));
     }
-    let shown = cut(&text);
+    let shown = shorten(&text);
     report.refuse(
         place,
         format!("\"{shown}\" is no IP address: write an address alone, without a prefix length (whereabouts: couldn't parse gateway IP: {shown})"),
@@ -573,7 +574,7 @@ fn addresses<'d>(
         let place = read.value("address").unwrap_or(item);
         let text = read.text("address").unwrap_or_default();
         let Some(prefix) = address::sloppy_prefix(&text) else {
-            let shown = cut(&text);
+            let shown = shorten(&text);
             report.refuse(
                 place,
                 format!("\"{shown}\" is no address with a prefix length: write one like \"10.1.0.5/24\" (whereabouts: invalid CIDR in addresses {shown}: invalid CIDR address: {shown})"),
@@ -622,7 +623,7 @@ fn slices(ipam: &Read<'_>, report: &mut Report) {
     let prefix = ipam
         .text("range")
         .and_then(|range| address::sloppy_prefix(&range));
-    let shown = cut(&text);
+    let shown = shorten(&text);
     let Ok(size) = text.trim_start_matches('/').parse::<u8>() else {
         report.warn(
             place,
