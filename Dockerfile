@@ -1,7 +1,7 @@
 # One static binary, from scratch:  docker build -t multinic .
 # For another platform:             docker buildx build --platform linux/arm64 -t multinic .
 
-FROM rust:1.95-alpine AS build
+FROM rust:1.95.0-alpine AS build
 # aws-lc is C: built with cmake, and headers of the kernel for its entropy.
 RUN apk add --no-cache build-base cmake linux-headers perl
 WORKDIR /src
