@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     pki::{Identity, Pki},
-    process::{Process, eventually, free_port},
+    process::{Process, eventually, free_port, tail},
 };
 
 /// The name that the API server calls multinic by, in certificates and in its own configuration.
@@ -81,24 +81,22 @@ impl ControlPlane {
         Ok(())
     }
 
-    pub(crate) fn wait_for_api_server(&self) {
-        eventually(
-            "the API server to be ready",
-            Duration::from_mins(1),
-            || {
-                let output = Command::new(self.program("kubectl"))
-                    .arg("--kubeconfig")
-                    .arg(self.admin())
-                    .args(["get", "--raw", "/readyz"])
-                    .output()
-                    .map_err(|e| e.to_string())?;
-                if output.status.success() {
-                    Ok(())
-                } else {
-                    Err(String::from_utf8_lossy(&output.stderr).into_owned())
-                }
-            },
-        );
+    pub(crate) fn wait_for_api_server(&mut self) {
+        let (kubectl, admin) = (self.program("kubectl"), self.admin());
+        let server = self.api_server.as_mut().expect("it was started");
+        eventually("the API server to be ready", Duration::from_mins(1), || {
+            assert!(server.running(), "the API server ended: {}", tail(server.log(), 0));
+            let output = Command::new(&kubectl)
+                .args(["--kubeconfig".as_ref(), admin.as_os_str()])
+                .args(["get", "--raw", "/readyz"])
+                .output()
+                .map_err(|e| e.to_string())?;
+            if output.status.success() {
+                Ok(())
+            } else {
+                Err(String::from_utf8_lossy(&output.stderr).into_owned())
+            }
+        });
     }
 
     /// Writes a kubeconfig for a user with a certificate.
@@ -157,7 +155,7 @@ impl ControlPlane {
         Ok(client)
     }
 
-    fn api_server_args(&self, etcd: &str, accounts: &Path) -> io::Result<Vec<String>> {
+    fn api_server_args(&self, etcd: &str, accounts: &Identity) -> io::Result<Vec<String>> {
         let server = self.pki.server(
             "apiserver",
             &["localhost", "kubernetes", "kubernetes.default.svc"],
@@ -192,8 +190,8 @@ impl ControlPlane {
             "--endpoint-reconciler-type=none".to_owned(),
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             format!("--service-account-issuer={}", self.url()),
-            format!("--service-account-key-file={}", accounts.display()),
-            format!("--service-account-signing-key-file={}", accounts.display()),
+            format!("--service-account-key-file={}", accounts.cert.display()),
+            format!("--service-account-signing-key-file={}", accounts.key.display()),
             format!("--client-ca-file={}", self.pki.ca().display()),
             format!("--tls-cert-file={}", server.cert.display()),
             format!("--tls-private-key-file={}", server.key.display()),
@@ -204,7 +202,7 @@ impl ControlPlane {
         ])
     }
 
-    fn start_controllers(&mut self, accounts: &Path) -> io::Result<()> {
+    fn start_controllers(&mut self, accounts: &Identity) -> io::Result<()> {
         let manager =
             self.kubeconfig("controller-manager", "system:kube-controller-manager", None)?;
         let scheduler = self.kubeconfig("scheduler", "system:kube-scheduler", None)?;
@@ -221,7 +219,7 @@ impl ControlPlane {
         let mut args = serving(&manager);
         args.push(format!(
             "--service-account-private-key-file={}",
-            accounts.display()
+            accounts.key.display()
         ));
         args.push(format!("--root-ca-file={}", self.pki.ca().display()));
         args.push("--use-service-account-credentials=true".to_owned());

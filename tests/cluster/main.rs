@@ -21,8 +21,9 @@ mod scenarios;
 mod server;
 
 use std::{
+    cell::RefCell,
     fs,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{self, AssertUnwindSafe, catch_unwind},
     path::Path,
     process::{ExitCode, id},
     sync::Arc,
@@ -31,8 +32,13 @@ use std::{
 use cluster::Cluster;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// A scenario, and what it leaves behind to be put right.
+/// A name, and what is done.
 type Scenario = (&'static str, fn(&Cluster));
+
+thread_local! {
+    /// Where and why the last scenario failed; printed with the test, not in the middle of the others.
+    static FAULT: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
@@ -58,6 +64,7 @@ fn main() -> ExitCode {
         .into_iter()
         .map(|scenario| trial(scenario, Arc::clone(&cluster)))
         .collect();
+    panic::set_hook(Box::new(|fault| FAULT.set(fault.to_string())));
     let conclusion = libtest_mimic::run(&args, trials);
     drop(cluster);
     if conclusion.has_failed() {
@@ -72,18 +79,11 @@ fn main() -> ExitCode {
 fn trial((name, scenario): Scenario, cluster: Arc<Cluster>) -> Trial {
     Trial::test(name, move || {
         let from = cluster.log_end();
-        catch_unwind(AssertUnwindSafe(|| scenario(&cluster))).map_err(|panic| {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text
-                .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-                .unwrap_or_default();
+        catch_unwind(AssertUnwindSafe(|| scenario(&cluster))).map_err(|_| {
             let log = cluster.log(from);
-            let last: Vec<_> = log.lines().rev().take(20).collect();
-            let last: Vec<_> = last.into_iter().rev().collect();
-            Failed::from(format!(
-                "{text}\n--- multinic's log, its last lines\n{}",
-                last.join("\n")
-            ))
+            let last = log.lines().count().saturating_sub(20);
+            let last = log.lines().skip(last).collect::<Vec<_>>().join("\n");
+            Failed::from(format!("{}\n--- multinic's log, its last lines\n{last}", FAULT.take()))
         })
     })
 }

@@ -49,11 +49,18 @@ impl Pki {
         self.folder.join("ca.crt")
     }
 
-    /// A key for signing service account tokens.
-    pub(crate) fn bare_key(&self, name: &str) -> io::Result<PathBuf> {
-        let path = self.folder.join(format!("{name}.key"));
-        fs::write(&path, KeyPair::generate().expect("a key").serialize_pem())?;
-        Ok(path)
+    /// A bare pair of keys: for the tokens of service accounts. Its certificate is a public key.
+    pub(crate) fn bare_key(&self, name: &str) -> io::Result<Identity> {
+        let identity = self.identity(name);
+        let key = KeyPair::generate().expect("a key");
+        fs::write(&identity.cert, key.public_key_pem())?;
+        fs::write(&identity.key, key.serialize_pem())?;
+        Ok(identity)
+    }
+
+    fn identity(&self, name: &str) -> Identity {
+        let file = |kind: &str| self.folder.join(format!("{name}.{kind}"));
+        Identity { cert: file("crt"), key: file("key") }
     }
 
     /// A certificate for the servers of this machine.
@@ -66,6 +73,7 @@ impl Pki {
                 .subject_alt_names
                 .push(SanType::IpAddress(IpAddr::V4(ip)));
         }
+        params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.issue(name, params)
     }
@@ -89,18 +97,10 @@ impl Pki {
     }
 
     fn issue(&self, name: &str, mut params: CertificateParams) -> io::Result<Identity> {
-        if name != "admin" && !params.subject_alt_names.is_empty() {
-            params.distinguished_name.push(DnType::CommonName, name);
-        }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().expect("a key");
-        let cert = params
-            .signed_by(&key, &self.authority)
-            .expect("a certificate");
-        let identity = Identity {
-            cert: self.folder.join(format!("{name}.crt")),
-            key: self.folder.join(format!("{name}.key")),
-        };
+        let cert = params.signed_by(&key, &self.authority).expect("a certificate");
+        let identity = self.identity(name);
         fs::write(&identity.cert, cert.pem())?;
         fs::write(&identity.key, key.serialize_pem())?;
         Ok(identity)
