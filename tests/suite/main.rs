@@ -2,3 +2,4 @@
 
 mod cni;
 mod oracle;
+mod reviews;
