@@ -1,4 +1,6 @@
 //! Everything that `cargo test` proves of the crate from outside.
 
 mod cni;
+mod manifest;
 mod oracle;
+mod pages;
