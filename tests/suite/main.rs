@@ -4,3 +4,4 @@ mod cni;
 mod manifest;
 mod oracle;
 mod pages;
+mod reviews;
