@@ -74,7 +74,12 @@ pub(crate) fn created(object: &Value) -> Value {
 }
 
 /// What is answered to a review.
-pub(crate) fn answer(body: &[u8], webhook: Webhook, snapshot: &Snapshot, config: &Config) -> Answer {
+pub(crate) fn answer(
+    body: &[u8],
+    webhook: Webhook,
+    snapshot: &Snapshot,
+    config: &Config,
+) -> Answer {
     let document = review::read(body).unwrap();
     let request = Request::of(&document).unwrap();
     let world = World {
@@ -94,5 +99,10 @@ pub(crate) fn judge(yaml: &str, config: &Config) -> Answer {
         .map(|document| format!("---\n{document}\n"))
         .collect();
     let body = created(&object).to_string();
-    answer(body.as_bytes(), Webhook::Validate, &networks(&world), config)
+    answer(
+        body.as_bytes(),
+        Webhook::Validate,
+        &networks(&world),
+        config,
+    )
 }
