@@ -122,16 +122,6 @@ fn what_a_page_shows_as_refused_is_refused_by_this_rule_alone_and_in_these_words
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-#[test]
-fn every_rule_has_recorded_cases() {
-    let lacking: Vec<&str> = RULES
-        .iter()
-        .map(|rule| rule.name)
-        .filter(|name| !root().join("tests/reviews").join(name).is_dir())
-        .collect();
-    assert_eq!(lacking, [""; 0]);
-}
-
 /// The configuration of a page: the default one, where it shows none.
 fn config(rule: &Rule) -> Config {
     match blocks(rule.page, "yaml config")[..] {
