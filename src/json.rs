@@ -175,7 +175,7 @@ impl<'d> Value<'d> {
     }
 
     /// The value of the last member that is spelled exactly `key`: how a map is read.
-    pub fn get(self, key: &str) -> Option<Value<'d>> {
+    pub fn get(self, key: &str) -> Option<Self> {
         self.members()
             .filter(|member| member.key.is_str(key))
             .last()
@@ -192,7 +192,7 @@ impl<'d> Value<'d> {
 
     /// What is left in the struct field `field` after Go decoded this object: the last value that
     /// is not `null`.
-    pub fn field(self, field: &'d str) -> Option<Value<'d>> {
+    pub fn field(self, field: &'d str) -> Option<Self> {
         self.fields(field).filter(|value| !value.is_null()).last()
     }
 

@@ -1,2 +1,5 @@
 //! Everything that `cargo test` proves of the crate from outside.
+
 mod cni;
+mod oracle;
+mod reviews;

@@ -22,9 +22,8 @@ enum Type {
     String,
 }
 
-/// The keys, in alphabetical order. `ipam-claim-reference` is not Multus' own; it is read by others
-/// (network-attachment-definition-client, `types.go`) and ignored by Multus.
-const KEYS: [(&str, Type); 13] = [
+/// The keys, in alphabetical order. Others are ignored, as by Multus.
+const KEYS: [(&str, Type); 12] = [
     ("bandwidth", Type::Bandwidth),
     ("cni-args", Type::Object),
     ("default-route", Type::Gateways),
@@ -32,7 +31,6 @@ const KEYS: [(&str, Type); 13] = [
     ("infiniband-guid", Type::Mac),
     ("interface", Type::String),
     ("interfaceRequest", Type::String),
-    ("ipam-claim-reference", Type::String),
     ("ips", Type::Addresses),
     ("mac", Type::Mac),
     ("name", Type::String),
@@ -380,6 +378,7 @@ impl<'d> Element<'_, 'd> {
                 .field(key)
                 .is_some_and(|value| !matches!(value.raw(), "\"\"" | "[]"))
         };
+        // Not a key of Multus, but of others (network-attachment-definition-client, types.go).
         if asked("ips") && asked("ipam-claim-reference") {
             let problem = "excludes ips: the address comes from the claim".to_owned();
             self.suspect("ipam-claim-reference", self.value, problem);

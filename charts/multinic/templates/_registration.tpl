@@ -1,0 +1,116 @@
+{{/*
+What calls us, in CEL. Each expression is null-safe: one that fails under failurePolicy Fail would refuse the
+write. Optional types are in from Kubernetes 1.29. `oldObject == null` tells a CREATE, on a Binding too.
+*/}}
+
+{{/* An empty networks annotation is nothing to Multus. */}}
+{{- define "multinic.networks" -}}
+{{ . }}.?metadata.?annotations[?"k8s.v1.cni.cncf.io/networks"]
+{{- end }}
+
+{{/* An empty default-network annotation breaks the sandbox, and null in a manifest is stored as "": it counts when it is there. */}}
+{{- define "multinic.defaultNetwork" -}}
+{{ . }}.?metadata.?annotations[?"v1.multus-cni.io/default-network"]
+{{- end }}
+
+{{- define "multinic.nodeSelector" -}}
+{{ . }}.?metadata.?annotations[?"k8s.v1.cni.cncf.io/nodeSelector"]
+{{- end }}
+
+{{/* The template of a workload; a CronJob's is one deeper. */}}
+{{- define "multinic.template" -}}
+{{ . }}.?spec.?template.or({{ . }}.?spec.?jobTemplate.?spec.?template)
+{{- end }}
+
+{{- define "multinic.asks" -}}
+{{ include "multinic.networks" . }}.orValue("") != "" || {{ include "multinic.defaultNetwork" . }}.hasValue()
+{{- end }}
+
+{{/* Removals never match: they must work while every replica is dead. */}}
+{{- define "multinic.matchPods" -}}
+- name: adds-or-changes-a-network
+  expression: >-
+    ({{ include "multinic.networks" "object" }}.orValue("") != ""
+    && (oldObject == null || {{ include "multinic.networks" "object" }} != {{ include "multinic.networks" "oldObject" }}))
+    || ({{ include "multinic.defaultNetwork" "object" }}.hasValue()
+    && (oldObject == null || {{ include "multinic.defaultNetwork" "object" }} != {{ include "multinic.defaultNetwork" "oldObject" }}))
+{{- end }}
+
+{{/* The affinity too: what was added must be added again when a manifest without it is applied once more. */}}
+{{- define "multinic.matchPlacement" -}}
+- name: asks-for-a-network
+  expression: >-
+    {{ include "multinic.asks" "object" }}
+- name: changes-networks-or-affinity
+  expression: >-
+    oldObject == null
+    || {{ include "multinic.networks" "object" }} != {{ include "multinic.networks" "oldObject" }}
+    || {{ include "multinic.defaultNetwork" "object" }} != {{ include "multinic.defaultNetwork" "oldObject" }}
+    || object.?spec.?affinity != oldObject.?spec.?affinity
+{{- end }}
+
+{{/* Metadata of a stored network can always be changed, its finalizers removed, its namespace deleted. */}}
+{{- define "multinic.matchNetworks" -}}
+- name: changes-what-a-network-is
+  expression: >-
+    oldObject == null
+    || object.?spec.?config.orValue("") != oldObject.?spec.?config.orValue("")
+    || {{ include "multinic.nodeSelector" "object" }}.orValue("") != {{ include "multinic.nodeSelector" "oldObject" }}.orValue("")
+{{- end }}
+
+{{/* Scaling, labels and status never match; nor does what a controller owns, for its owner was judged. */}}
+{{- define "multinic.matchTemplates" -}}
+- name: asks-for-a-network
+  expression: >-
+    {{ include "multinic.asks" "object" }}
+    || {{ include "multinic.template" "object" }}.{{ include "multinic.networks" "" | trimPrefix "." }}.orValue("") != ""
+    || {{ include "multinic.template" "object" }}.{{ include "multinic.defaultNetwork" "" | trimPrefix "." }}.hasValue()
+- name: changes-the-template
+  expression: >-
+    oldObject == null
+    || {{ include "multinic.template" "object" }} != {{ include "multinic.template" "oldObject" }}
+- name: is-not-controlled
+  expression: >-
+    !object.?metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false))
+{{- end }}
+
+{{- define "multinic.clientConfig" -}}
+{{- $root := index . 0 -}}
+{{- if $root.Values.webhook.url -}}
+url: {{ printf "%s%s" (trimSuffix "/" $root.Values.webhook.url) (index . 1) | quote }}
+{{- else -}}
+service:
+  name: {{ include "multinic.fullname" $root }}
+  namespace: {{ $root.Release.Namespace }}
+  path: {{ index . 1 }}
+  port: 443
+{{- end }}
+{{- if or $root.Values.webhook.url (eq $root.Values.certificates.mode "secret") }}
+caBundle: {{ $root.Values.certificates.caBundle | b64enc }}
+{{- end }}
+{{- end }}
+
+{{/* What all webhooks have in common. */}}
+{{- define "multinic.webhook" -}}
+admissionReviewVersions: [v1]
+sideEffects: None
+matchPolicy: Equivalent
+namespaceSelector:
+  matchExpressions:
+    - key: kubernetes.io/metadata.name
+      operator: NotIn
+      values: {{ append .Values.webhook.excludedNamespaces .Release.Namespace | uniq | toJson }}
+{{- end }}
+
+{{- define "multinic.registrationMeta" -}}
+labels:
+  {{- include "multinic.labels" . | nindent 2 }}
+{{- $annotations := dict }}
+{{- if and (not .Values.webhook.url) (eq .Values.certificates.mode "certManager") }}
+{{- $annotations = dict "cert-manager.io/inject-ca-from" (printf "%s/%s" .Release.Namespace (include "multinic.fullname" .)) }}
+{{- end }}
+{{- with merge (deepCopy .Values.webhook.annotations) $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
