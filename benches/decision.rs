@@ -24,13 +24,31 @@ fn main() {
     let config = Config::default();
     let pod = pod();
     let nad = read("nad-conflist-sbr.create-network-attachment-definitions.validate.json");
-    println!("{:34} {:>7} {:>10} {:>10} {:>7}", "review", "bytes", "decide", "ignore", "ratio");
+    println!(
+        "{:34} {:>7} {:>10} {:>10} {:>7}",
+        "review", "bytes", "decide", "ignore", "ratio"
+    );
     for (name, body, webhook, snapshot) in [
         ("Pod, two networks, a patch", &pod, Webhook::Mutate, &few),
-        ("the same, among 10,000 networks", &pod, Webhook::Mutate, &many),
+        (
+            "the same, among 10,000 networks",
+            &pod,
+            Webhook::Mutate,
+            &many,
+        ),
         ("Pod, two networks, judged", &pod, Webhook::Validate, &few),
-        ("NAD, conflist of ipvlan and sbr", &nad, Webhook::Validate, &few),
-        ("the same, among 10,000 networks", &nad, Webhook::Validate, &many),
+        (
+            "NAD, conflist of ipvlan and sbr",
+            &nad,
+            Webhook::Validate,
+            &few,
+        ),
+        (
+            "the same, among 10,000 networks",
+            &nad,
+            Webhook::Validate,
+            &many,
+        ),
     ] {
         let (decide, ignore) = compare(
             || answer(black_box(body), webhook, snapshot, &config),
@@ -41,7 +59,10 @@ fn main() {
             },
         );
         let ratio = decide.as_secs_f64() / ignore.as_secs_f64();
-        println!("{name:34} {:>7} {decide:>10.1?} {ignore:>10.1?} {ratio:>7.2}", body.len());
+        println!(
+            "{name:34} {:>7} {decide:>10.1?} {ignore:>10.1?} {ratio:>7.2}",
+            body.len()
+        );
     }
     event();
 }
@@ -73,7 +94,11 @@ const CONFIG: &str = r#"{"cniVersion":"1.0.0","type":"macvlan","master":"eth1"}"
 fn answer(body: &[u8], webhook: Webhook, snapshot: &Snapshot, config: &Config) {
     let document = review::read(body).expect("the recording is JSON");
     let request = Request::of(&document).expect("the recording is a review");
-    let world = World { snapshot, fetched: &Fetched::default(), config };
+    let world = World {
+        snapshot,
+        fetched: &Fetched::default(),
+        config,
+    };
     black_box(Case::of(&request, config).answer(webhook, &world));
 }
 
@@ -103,7 +128,11 @@ fn snapshot(others: usize) -> Snapshot {
     add("default", "zoned", Some("nic=ens224"));
     add("team-a", "private", Some("zone=b"));
     for index in 0..others {
-        add(&format!("ns-{}", index % 100), &format!("net-{index}"), None);
+        add(
+            &format!("ns-{}", index % 100),
+            &format!("net-{index}"),
+            None,
+        );
     }
     snapshot
 }

@@ -150,7 +150,9 @@ struct Expected {
 }
 
 fn folders(path: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
     folders.sort_unstable();
     folders
@@ -191,11 +193,16 @@ fn every_derived_review_is_answered_as_written_down_before() {
                 Webhook::Validate => "deny",
             };
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let found =
-                (verdict, rules(&judged, Level::Deny), rules(&judged, Level::Warn));
+            let found = (
+                verdict,
+                rules(&judged, Level::Deny),
+                rules(&judged, Level::Warn),
+            );
             let set = |list: &[String]| list.iter().cloned().collect::<BTreeSet<String>>();
             let own = |list: &BTreeSet<&str>| {
-                list.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>()
+                list.iter()
+                    .map(|name| (*name).to_owned())
+                    .collect::<BTreeSet<String>>()
             };
             let same = case.expect.verdict == found.0
                 && set(&case.expect.denied) == own(&found.1)
@@ -211,7 +218,11 @@ fn every_derived_review_is_answered_as_written_down_before() {
             } else {
                 silent += 1;
             }
-            for finding in judged.findings.iter().filter(|finding| finding.level > Level::Off) {
+            for finding in judged
+                .findings
+                .iter()
+                .filter(|finding| finding.level > Level::Off)
+            {
                 wording.push_str(&format!(
                     "{name}: {} {}: {}\n",
                     finding.level.name(),
@@ -221,7 +232,11 @@ fn every_derived_review_is_answered_as_written_down_before() {
             }
             count += 1;
         }
-        assert!(spoken > 0 && silent > 0, "{}: {spoken} speak, {silent} are silent", rule.name);
+        assert!(
+            spoken > 0 && silent > 0,
+            "{}: {spoken} speak, {silent} are silent",
+            rule.name
+        );
         if differences.is_empty() {
             insta::assert_snapshot!(rule.name, wording);
         }
