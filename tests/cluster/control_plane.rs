@@ -85,7 +85,11 @@ impl ControlPlane {
         let (kubectl, admin) = (self.program("kubectl"), self.admin());
         let server = self.api_server.as_mut().expect("it was started");
         eventually("the API server to be ready", Duration::from_mins(1), || {
-            assert!(server.running(), "the API server ended: {}", tail(server.log(), 0));
+            assert!(
+                server.running(),
+                "the API server ended: {}",
+                tail(server.log(), 0)
+            );
             let output = Command::new(&kubectl)
                 .args(["--kubeconfig".as_ref(), admin.as_os_str()])
                 .args(["get", "--raw", "/readyz"])
@@ -191,7 +195,10 @@ impl ControlPlane {
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             format!("--service-account-issuer={}", self.url()),
             format!("--service-account-key-file={}", accounts.cert.display()),
-            format!("--service-account-signing-key-file={}", accounts.key.display()),
+            format!(
+                "--service-account-signing-key-file={}",
+                accounts.key.display()
+            ),
             format!("--client-ca-file={}", self.pki.ca().display()),
             format!("--tls-cert-file={}", server.cert.display()),
             format!("--tls-private-key-file={}", server.key.display()),

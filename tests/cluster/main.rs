@@ -83,7 +83,10 @@ fn trial((name, scenario): Scenario, cluster: Arc<Cluster>) -> Trial {
             let log = cluster.log(from);
             let last = log.lines().count().saturating_sub(20);
             let last = log.lines().skip(last).collect::<Vec<_>>().join("\n");
-            Failed::from(format!("{}\n--- multinic's log, its last lines\n{last}", FAULT.take()))
+            Failed::from(format!(
+                "{}\n--- multinic's log, its last lines\n{last}",
+                FAULT.take()
+            ))
         })
     })
 }

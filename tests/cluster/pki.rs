@@ -60,7 +60,10 @@ impl Pki {
 
     fn identity(&self, name: &str) -> Identity {
         let file = |kind: &str| self.folder.join(format!("{name}.{kind}"));
-        Identity { cert: file("crt"), key: file("key") }
+        Identity {
+            cert: file("crt"),
+            key: file("key"),
+        }
     }
 
     /// A certificate for the servers of this machine.
@@ -99,7 +102,9 @@ impl Pki {
     fn issue(&self, name: &str, mut params: CertificateParams) -> io::Result<Identity> {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().expect("a key");
-        let cert = params.signed_by(&key, &self.authority).expect("a certificate");
+        let cert = params
+            .signed_by(&key, &self.authority)
+            .expect("a certificate");
         let identity = self.identity(name);
         fs::write(&identity.cert, cert.pem())?;
         fs::write(&identity.key, key.serialize_pem())?;

@@ -38,13 +38,20 @@ pub(crate) fn networks(more: &str) -> Snapshot {
 pub(crate) fn answer(body: &str, webhook: Webhook, snapshot: &Snapshot, config: &Config) -> Answer {
     let document = review::read(body.as_bytes()).unwrap();
     let request = Request::of(&document).unwrap();
-    let world = World { snapshot, fetched: &Fetched::default(), config };
+    let world = World {
+        snapshot,
+        fetched: &Fetched::default(),
+        config,
+    };
     Case::of(&request, config).answer(webhook, &world)
 }
 
 /// The rules that spoke at a level, sorted, each once.
 pub(crate) fn rules(answer: &Answer, level: Level) -> BTreeSet<&'static str> {
-    let findings = answer.findings.iter().filter(|finding| finding.level == level);
+    let findings = answer
+        .findings
+        .iter()
+        .filter(|finding| finding.level == level);
     findings.map(|finding| finding.rule.name).collect()
 }
 
@@ -55,7 +62,11 @@ pub(crate) fn response(answer: &Answer) -> serde_json::Value {
 }
 
 fn list(names: &str) -> BTreeSet<&str> {
-    names.split(',').map(str::trim).filter(|name| !["", "-"].contains(name)).collect()
+    names
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !["", "-"].contains(name))
+        .collect()
 }
 
 #[test]
@@ -63,7 +74,10 @@ fn every_recording_is_answered_as_written_down_before() {
     let snapshot = networks("");
     let config = Config::default();
     let expected = read("expected.tsv");
-    let rows = expected.lines().filter(|line| !line.starts_with('#')).skip(1);
+    let rows = expected
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .skip(1);
     let mut differences = Vec::new();
     let mut listed = BTreeSet::new();
     for row in rows {
@@ -75,9 +89,21 @@ fn every_recording_is_answered_as_written_down_before() {
         let body = read(Path::new("recorded").join(file));
         let mutated = answer(&body, Webhook::Mutate, &snapshot, &config);
         let judged = answer(&body, Webhook::Validate, &snapshot, &config);
-        let patched = if response(&mutated)["patch"].is_null() { "keep" } else { "patch" };
-        let allowed = if response(&judged)["allowed"] == true { "allow" } else { "deny" };
-        assert_eq!(response(&mutated)["allowed"], true, "{file}: /mutate never denies");
+        let patched = if response(&mutated)["patch"].is_null() {
+            "keep"
+        } else {
+            "patch"
+        };
+        let allowed = if response(&judged)["allowed"] == true {
+            "allow"
+        } else {
+            "deny"
+        };
+        assert_eq!(
+            response(&mutated)["allowed"],
+            true,
+            "{file}: /mutate never denies"
+        );
         let found = (
             patched,
             allowed,
@@ -86,7 +112,9 @@ fn every_recording_is_answered_as_written_down_before() {
         );
         let wanted = (mutate, validate, list(denied), list(warned));
         if found != wanted {
-            differences.push(format!("{file}\n  expected {wanted:?}\n  found    {found:?}"));
+            differences.push(format!(
+                "{file}\n  expected {wanted:?}\n  found    {found:?}"
+            ));
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));

@@ -44,7 +44,8 @@ fn blocks_nothing_else(c: &Cluster) {
     let mut held = pod(ns, "held", net);
     held["metadata"]["finalizers"] = json!(["test/held"]);
     // Not on a node: the fake kubelet would take the finalizer away.
-    c.create(&with(held, "schedulerName", json!("nobody"))).accepted();
+    c.create(&with(held, "schedulerName", json!("nobody")))
+        .accepted();
     c.create(&nad(ns, "labelled", IPVLAN)).accepted();
     let mut held = nad(ns, "held", IPVLAN);
     held["metadata"]["finalizers"] = json!(["test/held"]);

@@ -17,22 +17,52 @@ use crate::reviews::{answer, response, rules};
 /// Where the design decides otherwise than the case, which only a case of policy may see: the
 /// case, what is answered here, and the words of the design.
 const DECIDED: [(&str, &str, &str); 9] = [
-    ("json-030", "allow", "stricter only where Multus would fail later, panic, or readers differ"),
-    ("ds-001", "allow", "DaemonSet Pods (matchFields term) are patched like any other"),
-    ("ds-002", "deny", "a DaemonSet whose template does not imply the selectors is refused"),
+    (
+        "json-030",
+        "allow",
+        "stricter only where Multus would fail later, panic, or readers differ",
+    ),
+    (
+        "ds-001",
+        "allow",
+        "DaemonSet Pods (matchFields term) are patched like any other",
+    ),
+    (
+        "ds-002",
+        "deny",
+        "a DaemonSet whose template does not imply the selectors is refused",
+    ),
     ("ds-004", "deny", "the rest are denied like a Pod's"),
     ("upd-010", "deny", "a terminating Pod is judged"),
-    ("upd-008", "deny", "node labels are not read, so a Pod's UPDATE is judged by implication"),
+    (
+        "upd-008",
+        "deny",
+        "node labels are not read, so a Pod's UPDATE is judged by implication",
+    ),
     ("nad-002", "deny", "an empty config is denied, not warned"),
-    ("nad-020", "allow", "what the real plugin refuses: no rule speaks for a plugin it does not know"),
-    ("nad-027", "allow", "a NAD whose selector changes does not move Pods that run"),
+    (
+        "nad-020",
+        "allow",
+        "what the real plugin refuses: no rule speaks for a plugin it does not know",
+    ),
+    (
+        "nad-027",
+        "allow",
+        "a NAD whose selector changes does not move Pods that run",
+    ),
 ];
 
 /// Cases that are proven elsewhere, because they are not decided from a review: by which tests.
 const ELSEWHERE: [(&str, &str); 5] = [
-    ("ex-", "a look-up that finds, fails or meets no CRD: suite `server`, test `cluster`"),
+    (
+        "ex-",
+        "a look-up that finds, fails or meets no CRD: suite `server`, test `cluster`",
+    ),
     ("http-", "the listener: suite `server`"),
-    ("rev-", "the shape of answers: `reviews::shape`; what has no object: `reviews::hostile`"),
+    (
+        "rev-",
+        "the shape of answers: `reviews::shape`; what has no object: `reviews::hostile`",
+    ),
     ("cfg-", "the registration: test `cluster`"),
     ("upd-015", "the registration: test `cluster`"),
 ];
@@ -42,11 +72,22 @@ fn world(selectors: &Value) -> Snapshot {
     let file: Value = serde_json::from_str(&super::read("cases.json")).unwrap();
     let nads = file["environment"]["nads"].as_object().unwrap();
     let config = r#"{"cniVersion":"1.0.0","type":"macvlan","master":"eth1"}"#;
-    let names = nads.keys().map(String::as_str).chain(["shared/n", "ovn-kubernetes/default", "podns/null", "podns/123"]);
+    let names = nads.keys().map(String::as_str).chain([
+        "shared/n",
+        "ovn-kubernetes/default",
+        "podns/null",
+        "podns/123",
+    ]);
     for key in names {
         let (namespace, name) = key.split_once('/').unwrap();
-        let selector = selectors[key].as_str().or_else(|| nads.get(key)?[NODE_SELECTOR].as_str());
-        snapshot.insert(namespace, name, Arc::new(Network::read(name, config, selector)));
+        let selector = selectors[key]
+            .as_str()
+            .or_else(|| nads.get(key)?[NODE_SELECTOR].as_str());
+        snapshot.insert(
+            namespace,
+            name,
+            Arc::new(Network::read(name, config, selector)),
+        );
     }
     snapshot
 }
@@ -56,10 +97,15 @@ fn config(input: &Value) -> Config {
     let list = |value: &Value| -> Option<Vec<String>> {
         match value {
             Value::String(text) if text.is_empty() => None,
-            Value::String(text) => Some(text.split(',').map(|name| name.trim().to_owned()).collect()),
-            Value::Array(names) => {
-                Some(names.iter().map(|name| name.as_str().unwrap().to_owned()).collect())
+            Value::String(text) => {
+                Some(text.split(',').map(|name| name.trim().to_owned()).collect())
             }
+            Value::Array(names) => Some(
+                names
+                    .iter()
+                    .map(|name| name.as_str().unwrap().to_owned())
+                    .collect(),
+            ),
             _ => None,
         }
     };
@@ -95,7 +141,8 @@ fn pods() -> Value {
 
 fn pod(input: &Value) -> String {
     let object = |annotations: &Value| {
-        let mut object = json!({"metadata": {"name": "web", "annotations": annotations}, "spec": {}});
+        let mut object =
+            json!({"metadata": {"name": "web", "annotations": annotations}, "spec": {}});
         for key in ["hostNetwork", "nodeName"] {
             if !input[key].is_null() {
                 object["spec"][key] = input[key].clone();
@@ -126,7 +173,9 @@ fn verdict(body: &str, snapshot: &Snapshot, config: &Config) -> (&'static str, V
         None => Vec::new(),
         Some(text) => {
             use base64::Engine as _;
-            let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(text)
+                .unwrap();
             serde_json::from_slice(&bytes).unwrap()
         }
     };
@@ -148,7 +197,11 @@ fn references(input: &Value) -> Vec<String> {
     let own = input["namespace"].as_str().unwrap_or("podns");
     let read = |name, own| {
         let text = input["annotations"][name].as_str().unwrap_or_default();
-        if text.is_empty() { Networks::default() } else { Networks::parse(text, own) }
+        if text.is_empty() {
+            Networks::default()
+        } else {
+            Networks::parse(text, own)
+        }
     };
     let networks = [read(DEFAULT_NETWORK, "kube-system"), read(NETWORKS, own)];
     let selections = networks.iter().flat_map(|networks| &networks.selections);
@@ -173,7 +226,10 @@ fn wanted(decision: &str) -> &'static [&'static str] {
 }
 
 fn operators(requirement: &Value) -> String {
-    let values = requirement["values"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let values = requirement["values"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let values: Vec<_> = values
         .iter()
         .map(|value| match value.as_str().unwrap() {
@@ -183,17 +239,32 @@ fn operators(requirement: &Value) -> String {
         .collect();
     let operator = requirement["operator"].as_str().unwrap();
     let key = requirement["key"].as_str().unwrap();
-    if values.is_empty() { format!("{key} {operator}") } else { format!("{key} {operator} [{}]", values.join(" ")) }
+    if values.is_empty() {
+        format!("{key} {operator}")
+    } else {
+        format!("{key} {operator} [{}]", values.join(" "))
+    }
 }
 
 /// What is wrong with the answer to a case, if anything.
 fn check(case: &Value) -> Option<String> {
-    let (id, input, expect) = (case["id"].as_str().unwrap(), &case["input"], &case["expect"]);
+    let (id, input, expect) = (
+        case["id"].as_str().unwrap(),
+        &case["input"],
+        &case["expect"],
+    );
     let decided = DECIDED.iter().find(|(decided, ..)| *decided == id);
     if decided.is_some() {
-        assert_eq!(case["basis"].as_str(), Some(basis(id)), "{id}: only policy may be decided");
+        assert_eq!(
+            case["basis"].as_str(),
+            Some(basis(id)),
+            "{id}: only policy may be decided"
+        );
     }
-    let decision = decided.map_or(expect["decision"].as_str().unwrap_or("allow"), |(_, own, _)| own);
+    let decision = decided.map_or(
+        expect["decision"].as_str().unwrap_or("allow"),
+        |(_, own, _)| own,
+    );
     let config = config(input);
     let fails = |found: &str| {
         (!wanted(decision).contains(&found)).then(|| format!("{id}: {found}, expected {expect}"))
@@ -207,9 +278,11 @@ fn check(case: &Value) -> Option<String> {
             let found: Vec<_> = found
                 .unwrap()
                 .iter()
-                .map(|own| operators(&json!({
-                    "key": own.key, "operator": own.operator.name(), "values": own.values,
-                })))
+                .map(|own| {
+                    operators(&json!({
+                        "key": own.key, "operator": own.operator.name(), "values": own.values,
+                    }))
+                })
                 .collect();
             (json!(found) != expect["requirements"]).then(|| format!("{id}: {found:?}"))
         }
@@ -254,7 +327,12 @@ fn basis(id: &str) -> &'static str {
 fn affinity(id: &str, input: &Value, expect: &Value) -> Option<String> {
     let selectors: Vec<&str> = match &input["nadSelector"] {
         Value::String(one) => vec![one],
-        list => list.as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect(),
+        list => list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one.as_str().unwrap())
+            .collect(),
     };
     let mut snapshot = Snapshot::default();
     let mut names = Vec::new();
@@ -267,9 +345,12 @@ fn affinity(id: &str, input: &Value, expect: &Value) -> Option<String> {
     let mut object = json!({
         "metadata": {"name": "web", "annotations": {NETWORKS: names.join(",")}}, "spec": {},
     });
-    for (key, at) in [("podAffinity", "affinity"), ("nodeSelector", "nodeSelector"),
-        ("hostNetwork", "hostNetwork"), ("nodeName", "nodeName")]
-    {
+    for (key, at) in [
+        ("podAffinity", "affinity"),
+        ("nodeSelector", "nodeSelector"),
+        ("hostNetwork", "hostNetwork"),
+        ("nodeName", "nodeName"),
+    ] {
         if input.get(key).is_some_and(|value| !value.is_null()) {
             object["spec"][at] = input[key].clone();
         }
@@ -302,18 +383,29 @@ fn affinity(id: &str, input: &Value, expect: &Value) -> Option<String> {
 
 fn daemonset(input: &Value) -> Option<&'static str> {
     let apps = |name: &str| json!({"group": "apps", "version": "v1", "resource": name});
-    let template = |annotations: Value| json!({"metadata": {"annotations": annotations}, "spec": {}});
+    let template =
+        |annotations: Value| json!({"metadata": {"annotations": annotations}, "spec": {}});
     let snapshot = world(&json!({"podns/a": input["nadSelector"]}));
     let body = if let Some(annotation) = input["template annotation"].as_str() {
         let kind = input["kind"].as_str().unwrap();
-        let resource = if kind == "DaemonSet" { "daemonsets" } else { "deployments" };
+        let resource = if kind == "DaemonSet" {
+            "daemonsets"
+        } else {
+            "deployments"
+        };
         let object = json!({"metadata": {"name": "web"},
             "spec": {"template": template(json!({NETWORKS: annotation}))}});
         review(&json!({}), &apps(resource), kind, &object, &Value::Null)
     } else if input["kind"] == "Deployment" {
         let object = json!({"metadata": {"name": "web",
             "annotations": input["metadata.annotations"]}, "spec": {"template": template(json!({}))}});
-        review(&json!({}), &apps("deployments"), "Deployment", &object, &Value::Null)
+        review(
+            &json!({}),
+            &apps("deployments"),
+            "Deployment",
+            &object,
+            &Value::Null,
+        )
     } else {
         let object = json!({"metadata": {"name": "web", "annotations": {NETWORKS: "a"},
             "ownerReferences": input["ownerReferences"]}, "spec": {"affinity": input["podAffinity"]}});
@@ -323,20 +415,32 @@ fn daemonset(input: &Value) -> Option<&'static str> {
 }
 
 fn nad(id: &str, input: &Value, decision: &str) -> Option<String> {
-    let config = input["config"].as_str().unwrap_or(r#"{"cniVersion":"1.0.0","type":"macvlan","master":"eth1"}"#);
-    let object = |config: &Value, annotations: &Value| json!({
-        "metadata": {"name": input["name"].as_str().unwrap_or("net"), "annotations": annotations},
-        "spec": {"config": config},
-    });
+    let config = input["config"]
+        .as_str()
+        .unwrap_or(r#"{"cniVersion":"1.0.0","type":"macvlan","master":"eth1"}"#);
+    let object = |config: &Value, annotations: &Value| {
+        json!({
+            "metadata": {"name": input["name"].as_str().unwrap_or("net"), "annotations": annotations},
+            "spec": {"config": config},
+        })
+    };
     let selector = |value: &str| json!({NODE_SELECTOR: value});
     let empty = json!({});
     let (new, old) = match input["operation"].as_str() {
-        Some("UPDATE") if input["changed"] == "k8s.v1.cni.cncf.io/nodeSelector" => {
-            (object(&json!(config), &selector("a=b")), object(&json!(config), &empty))
-        }
+        Some("UPDATE") if input["changed"] == "k8s.v1.cni.cncf.io/nodeSelector" => (
+            object(&json!(config), &selector("a=b")),
+            object(&json!(config), &empty),
+        ),
         Some("UPDATE") => {
-            let config = json!(if input["old config"].is_null() { config } else { "{" });
-            (object(&config, &json!({"label": "x"})), object(&config, &empty))
+            let config = json!(if input["old config"].is_null() {
+                config
+            } else {
+                "{"
+            });
+            (
+                object(&config, &json!({"label": "x"})),
+                object(&config, &empty),
+            )
         }
         Some(_) => (Value::Null, object(&json!(config), &empty)),
         None => (object(&json!(config), &input["annotations"]), Value::Null),
@@ -382,6 +486,12 @@ fn every_case_is_decided_as_its_source_says() {
         wrong.extend(check(case));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let counted = [("cfg-", 2), ("ex-", 4), ("http-", 10), ("rev-", 17), ("upd-015", 1)];
+    let counted = [
+        ("cfg-", 2),
+        ("ex-", 4),
+        ("http-", 10),
+        ("rev-", 17),
+        ("upd-015", 1),
+    ];
     assert_eq!(elsewhere, BTreeMap::from(counted));
 }
