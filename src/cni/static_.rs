@@ -10,9 +10,10 @@ use super::address::{self, family};
 use super::chain::Chain;
 use super::envelope::parse_version;
 use super::keys::{Read, Strangers, Table, Takes, key};
+use super::network::{Lease, Network};
 use super::part::Part;
 use super::report::Report;
-use super::route::{self, Lease, Network};
+use super::route;
 use crate::finding::shorten;
 use crate::json::Value;
 
@@ -122,7 +123,7 @@ pub(super) fn answer<'d>(
     if !net_is_sound || !ipam_is_sound {
         return None;
     }
-    let routes = route::read(&ipam, "static", report);
+    let routes = route::read(&ipam, "static", chain, report);
     let is_replaceable = part.declares("ips");
     let leases = match replacements(&net, report)? {
         Some(leases) => leases,
