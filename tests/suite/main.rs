@@ -10,4 +10,5 @@ mod examples;
 mod manifest;
 mod oracle;
 mod pages;
+mod readme;
 mod reviews;
