@@ -86,13 +86,15 @@ pub(super) fn read<'d>(
         }
         let route = Read::new(&ROUTE, [value]);
         let Some(dst) = route.value("dst") else {
-            report.refuse(
+            // The old format loses such a route where there is no IPv6 address.
+            report.refuse_unless(
+                chain.is_old(),
                 value,
                 format!(
                     "the route has no \"dst\": write where it leads, as in \"dst\": \"10.99.0.0/16\" ({plugin}: invalid CIDR address: <nil>)"
                 ),
             );
-            sound = false;
+            sound &= chain.is_old();
             continue;
         };
         let Some(prefix) = dst.str().and_then(|text| address::prefix(&text)) else {

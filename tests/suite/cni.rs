@@ -1,3 +1,4 @@
 //! What `cni` makes of configurations, against what the real programs said.
 
 mod corpus;
+mod laws;
