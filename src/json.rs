@@ -331,6 +331,9 @@ impl PartialEq for Value<'_> {
 /// Whether Go takes the key `key` for the struct field `field` (lower or upper case ASCII): simple
 /// Unicode folding as in `encoding/json/fold.go`.
 pub fn folds(key: &str, field: &str) -> bool {
+    if key.is_ascii() {
+        return key.eq_ignore_ascii_case(field);
+    }
     let mut field = field.chars();
     key.chars().all(|letter| {
         field
