@@ -274,6 +274,9 @@ fn refuse_version(part: &Part<'_>, chain: &Chain<'_>, report: &mut Report) -> bo
     if since.is_none() && !PLUGINS.contains(&plugin) {
         return false;
     }
+    if since.is_none() && (chain.version.is_empty() || VERSIONS.contains(&chain.version)) {
+        return false;
+    }
     let first = since.map_or("0.1.0", |(_, first)| *first);
     let supported: Vec<_> = VERSIONS
         .iter()
