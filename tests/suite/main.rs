@@ -2,7 +2,9 @@
 
 mod cni;
 mod examples;
+mod laws;
 mod manifest;
 mod oracle;
 mod pages;
 mod reviews;
+mod shape;
