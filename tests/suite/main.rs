@@ -7,8 +7,10 @@
 
 mod cni;
 mod examples;
+mod laws;
 mod manifest;
 mod oracle;
 mod pages;
 mod readme;
 mod reviews;
+mod shape;
