@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    control_plane::{API_SERVER, ControlPlane},
+    control_plane::ControlPlane,
     kubectl::Outcome,
     objects,
     process::{eventually, free_port, tail},
@@ -538,18 +538,4 @@ impl Cluster {
             }
         });
     }
-}
-
-/// Who may call: what the tests show in place of the API server, or not.
-pub(crate) fn api_server_identity(plane: &ControlPlane) -> (PathBuf, PathBuf) {
-    let folder = plane
-        .pki
-        .ca()
-        .parent()
-        .map(Path::to_owned)
-        .unwrap_or_default();
-    (
-        folder.join(format!("{API_SERVER}.crt")),
-        folder.join(format!("{API_SERVER}.key")),
-    )
 }

@@ -14,9 +14,6 @@ use crate::{
     process::{Process, eventually, free_port, tail},
 };
 
-/// The name that the API server calls multinic by, in certificates and in its own configuration.
-pub(crate) const API_SERVER: &str = "kube-apiserver";
-
 /// A whole control plane; dropping it ends it.
 pub(crate) struct ControlPlane {
     programs: PathBuf,
@@ -56,6 +53,15 @@ impl ControlPlane {
         format!("https://127.0.0.1:{}", self.port)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How the API server shows itself to webhooks: multinic lets in nobody else.
+    pub(crate) fn caller(&self) -> Identity {
+        self.pki.identity("webhook-caller")
+    }
+
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.programs.join(name)
     }
@@ -85,7 +91,11 @@ impl ControlPlane {
         let (kubectl, admin) = (self.program("kubectl"), self.admin());
         let server = self.api_server.as_mut().expect("it was started");
         eventually("the API server to be ready", Duration::from_mins(1), || {
-            assert!(server.running(), "the API server ended: {}", tail(server.log(), 0));
+            assert!(
+                server.running(),
+                "the API server ended: {}",
+                tail(server.log(), 0)
+            );
             let output = Command::new(&kubectl)
                 .args(["--kubeconfig".as_ref(), admin.as_os_str()])
                 .args(["get", "--raw", "/readyz"])
@@ -160,8 +170,7 @@ impl ControlPlane {
             "apiserver",
             &["localhost", "kubernetes", "kubernetes.default.svc"],
         )?;
-        // The API server shows its certificate to webhooks: multinic lets in nobody else.
-        let caller = self.pki.client(API_SERVER, API_SERVER, None)?;
+        let caller = self.pki.client("webhook-caller", "kube-apiserver", None)?;
         let user = json!({"client-certificate": caller.cert, "client-key": caller.key});
         let to_webhooks = self.folder.join("webhooks.kubeconfig");
         fs::write(
@@ -191,7 +200,10 @@ impl ControlPlane {
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             format!("--service-account-issuer={}", self.url()),
             format!("--service-account-key-file={}", accounts.cert.display()),
-            format!("--service-account-signing-key-file={}", accounts.key.display()),
+            format!(
+                "--service-account-signing-key-file={}",
+                accounts.key.display()
+            ),
             format!("--client-ca-file={}", self.pki.ca().display()),
             format!("--tls-cert-file={}", server.cert.display()),
             format!("--tls-private-key-file={}", server.key.display()),

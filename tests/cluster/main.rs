@@ -11,6 +11,7 @@
 
 mod cluster;
 mod control_plane;
+mod http;
 mod kubectl;
 mod objects;
 mod pki;
@@ -19,6 +20,7 @@ mod programs;
 mod proxy;
 mod scenarios;
 mod server;
+mod webhook;
 
 use std::{
     cell::RefCell,
@@ -83,7 +85,10 @@ fn trial((name, scenario): Scenario, cluster: Arc<Cluster>) -> Trial {
             let log = cluster.log(from);
             let last = log.lines().count().saturating_sub(20);
             let last = log.lines().skip(last).collect::<Vec<_>>().join("\n");
-            Failed::from(format!("{}\n--- multinic's log, its last lines\n{last}", FAULT.take()))
+            Failed::from(format!(
+                "{}\n--- multinic's log, its last lines\n{last}",
+                FAULT.take()
+            ))
         })
     })
 }

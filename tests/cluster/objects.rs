@@ -82,7 +82,7 @@ pub(crate) fn cron_job(namespace: &str, name: &str, networks: &str) -> Value {
 }
 
 /// A Binding of a Pod to a node, with annotations.
-pub(crate) fn binding(namespace: &str, pod: &str, node: &str, annotations: Value) -> Value {
+pub(crate) fn binding(namespace: &str, pod: &str, node: &str, annotations: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Binding",
         "metadata": {"namespace": namespace, "name": pod, "annotations": annotations},
         "target": {"apiVersion": "v1", "kind": "Node", "name": node}})

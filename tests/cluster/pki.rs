@@ -58,9 +58,13 @@ impl Pki {
         Ok(identity)
     }
 
-    fn identity(&self, name: &str) -> Identity {
+    /// The files of a certificate that was issued under this name.
+    pub(crate) fn identity(&self, name: &str) -> Identity {
         let file = |kind: &str| self.folder.join(format!("{name}.{kind}"));
-        Identity { cert: file("crt"), key: file("key") }
+        Identity {
+            cert: file("crt"),
+            key: file("key"),
+        }
     }
 
     /// A certificate for the servers of this machine.
@@ -99,7 +103,9 @@ impl Pki {
     fn issue(&self, name: &str, mut params: CertificateParams) -> io::Result<Identity> {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().expect("a key");
-        let cert = params.signed_by(&key, &self.authority).expect("a certificate");
+        let cert = params
+            .signed_by(&key, &self.authority)
+            .expect("a certificate");
         let identity = self.identity(name);
         fs::write(&identity.cert, cert.pem())?;
         fs::write(&identity.key, key.serialize_pem())?;

@@ -44,7 +44,8 @@ fn blocks_nothing_else(c: &Cluster) {
     let mut held = pod(ns, "held", net);
     held["metadata"]["finalizers"] = json!(["test/held"]);
     // Not on a node: the fake kubelet would take the finalizer away.
-    c.create(&with(held, "schedulerName", json!("nobody"))).accepted();
+    c.create(&with(held, "schedulerName", json!("nobody")))
+        .accepted();
     c.create(&nad(ns, "labelled", IPVLAN)).accepted();
     let mut held = nad(ns, "held", IPVLAN);
     held["metadata"]["finalizers"] = json!(["test/held"]);
@@ -137,7 +138,7 @@ fn blocks_nothing_else(c: &Cluster) {
     .accepted();
     c.post(
         &format!("/api/v1/namespaces/{ns}/pods/bound/binding"),
-        &binding(ns, "bound", "node-2", json!({})),
+        &binding(ns, "bound", "node-2", &json!({})),
     )
     .accepted();
     assert_eq!(c.scheduled_on(ns, "bound"), "node-2");
@@ -211,7 +212,7 @@ fn refuses_networks(c: &Cluster) {
     ] {
         c.post(
             &path,
-            &binding(ns, "unbound", "node-2", json!({NETWORKS: net})),
+            &binding(ns, "unbound", "node-2", &json!({NETWORKS: net})),
         )
         .refused_unanswered(PODS);
     }
