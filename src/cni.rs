@@ -5,7 +5,30 @@
 //! already sorted by how certain it is. It knows nothing of the configuration of multinic: which
 //! plugins are supported is for the rules to say.
 
+mod address;
+mod ambiguity;
+mod bridge;
+mod chain;
+mod envelope;
+mod host_local;
+mod ipam;
+mod ipvlan;
+mod keys;
+mod link;
+mod macvlan;
+mod part;
+mod portmap;
+mod report;
+mod route;
+mod sbr;
+mod static_;
+mod tuning;
+mod whereabouts;
+
 use crate::finding::{Fault, Inside};
+use crate::json::{Document, SyntaxError, Value};
+use part::Part;
+use report::Report;
 
 /// What a `spec.config` comes to.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -33,6 +56,8 @@ pub struct Plugin {
     pub kind: Box<str>,
     /// Where the type stands.
     pub at: Inside,
+    /// Whether it is one of `plugins`, not the whole config.
+    pub is_member: bool,
     /// Its IPAM plugin.
     pub ipam: Option<Ipam>,
     /// The capabilities it declares with `true`.
@@ -46,4 +71,93 @@ pub struct Ipam {
     pub kind: Box<str>,
     /// Where the type stands.
     pub at: Inside,
+}
+
+impl Config {
+    /// Reads the `spec.config` of the NAD `name`, which Multus puts in where the config has no name
+    /// of its own; an empty one where it is not known yet.
+    pub fn read(name: &str, config: &str) -> Self {
+        if config.is_empty() {
+            return Self {
+                on_disk: true,
+                ..Self::default()
+            };
+        }
+        let document = match Document::parse(config) {
+            Ok(document) => document,
+            Err(error) => {
+                return Self {
+                    malformed: Some(not_json(config, &error)),
+                    ..Self::default()
+                };
+            }
+        };
+        let ambiguous = ambiguity::find(&document);
+        let envelope = match envelope::read(&document, name) {
+            Ok(envelope) => envelope,
+            Err(fault) => {
+                return Self {
+                    malformed: Some(fault),
+                    ambiguous,
+                    ..Self::default()
+                };
+            }
+        };
+        let mut report = Report::default();
+        chain::judge(&envelope, document.root(), &mut report);
+        Self {
+            on_disk: false,
+            malformed: None,
+            ambiguous,
+            version_missing: envelope.version.is_empty(),
+            plugins: envelope
+                .plugins
+                .iter()
+                .map(|part| Plugin::of(part, envelope.is_list))
+                .collect(),
+            invalid: report.invalid,
+            suspicious: report.suspicious,
+        }
+    }
+}
+
+impl Plugin {
+    fn of(part: &Part<'_>, is_member: bool) -> Self {
+        Self {
+            kind: part.kind.as_ref().into(),
+            at: place(part.kind_at),
+            is_member,
+            ipam: part.ipam_kind().map(|(kind, at)| Ipam {
+                kind: kind.as_ref().into(),
+                at: place(at),
+            }),
+            capabilities: part
+                .capabilities()
+                .map(|name| name.as_ref().into())
+                .collect(),
+        }
+    }
+}
+
+fn place(value: Value<'_>) -> Inside {
+    Inside::value(value, value.path())
+}
+
+fn not_json(config: &str, error: &SyntaxError) -> Fault {
+    let SyntaxError {
+        offset,
+        problem,
+        hint,
+    } = error;
+    let is_yaml = config.trim_start().lines().next().is_some_and(|line| {
+        line.starts_with(|c: char| c.is_alphabetic() || c == '-') && line.contains(':')
+    });
+    let hint = match hint {
+        Some(hint) => format!(": {hint}"),
+        None if is_yaml => ": the config is a text of JSON, begin it with a brace".to_owned(),
+        None => String::new(),
+    };
+    let message =
+        format!("the config is not JSON{hint} (failed to unmarshal Spec.Config: {problem})");
+    Fault::offset(config, *offset, "", message)
 }

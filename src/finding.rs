@@ -3,7 +3,45 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
+
 use crate::json::{Value, line_and_column};
+use crate::rules::Rule;
+use crate::view::selector::Requirement;
+
+/// What a rule has to say, with the name and the level that it was given.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The rule that said it.
+    pub rule: &'static Rule,
+    /// How much it weighs. A finding that is [`Level::Off`] is not shown; its fix may be applied.
+    pub level: Level,
+    /// Where.
+    pub place: Place,
+    /// What is wrong, with the object's name, why, and what to do. One line.
+    pub message: String,
+    /// What would make it right.
+    pub fix: Option<Fix>,
+}
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing is said.
+    Off,
+    /// It is said, and the request passes.
+    Warn,
+    /// The request is refused.
+    Deny,
+}
+
+/// A change that makes a finding go away, as meaning: how it is written is for `patch` to know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fix {
+    /// The Pod's required node affinity must imply these.
+    Require(Vec<Requirement>),
+}
 
 /// A place in an object: a field, and where the field is a text of its own (`spec.config`, an
 /// annotation), the place inside that text.
@@ -33,6 +71,24 @@ pub struct Fault {
     pub at: Inside,
     /// What is wrong, why, and what to write instead. One line, without the place.
     pub message: Box<str>,
+}
+
+impl Finding {
+    /// The finding in one line, beginning with its rule's name; it stands alone.
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.rule.name, escape(&self.message))
+    }
+}
+
+impl Level {
+    /// The level's name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Deny => "deny",
+        }
+    }
 }
 
 impl Place {
@@ -114,4 +170,38 @@ impl Fault {
             message: message.into(),
         }
     }
+}
+
+/// A value as a message shows it: cut at 80 characters, control and bidirectional characters
+/// escaped.
+pub fn shorten(value: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut characters = value.chars();
+    let mut out: String = characters.by_ref().take(LONGEST).collect();
+    if characters.next().is_some() {
+        out.push('…');
+    }
+    escape(&out).into_owned()
+}
+
+/// Text in which nothing reaches a terminal or a log as a command: control and bidirectional
+/// characters are written as `\u{…}`.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    let acts = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{200b}')
+    };
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if acts(letter) {
+            out.extend(letter.escape_default());
+        } else {
+            out.push(letter);
+        }
+    }
+    Cow::Owned(out)
 }

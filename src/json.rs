@@ -15,6 +15,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::finding::shorten;
+
 mod scan;
 
 /// A text that is one JSON value, read whole.
@@ -84,17 +86,6 @@ impl<'a> Document<'a> {
             document: self,
             index: 0,
         }
-    }
-
-    /// Every number of the document, however deep.
-    pub fn numbers(&self) -> impl Iterator<Item = Value<'_>> {
-        (0u32..)
-            .zip(&self.nodes)
-            .filter(|(_, node)| node.tag == Tag::Number)
-            .map(|(index, _)| Value {
-                document: self,
-                index,
-            })
     }
 }
 
@@ -205,6 +196,58 @@ impl<'d> Value<'d> {
         self.fields(field).filter(|value| !value.is_null()).last()
     }
 
+    /// The numbers in this value, however deep.
+    pub fn numbers(self) -> impl Iterator<Item = Value<'d>> {
+        self.tagged(Tag::Number)
+    }
+
+    /// The objects in this value, itself among them, however deep.
+    pub fn objects(self) -> impl Iterator<Item = Value<'d>> {
+        self.tagged(Tag::Object)
+    }
+
+    /// Where this value stands in its document, `plugins[0].ipam.subnet`; empty for the whole. The
+    /// path of a key is that of its value. A long one ends early, with `…`.
+    pub fn path(self) -> String {
+        const LONGEST: usize = 200;
+        let mut path = String::new();
+        let mut container = self.document.root();
+        let holds = |value: Self| (value.index..value.node().next).contains(&self.index);
+        while container.index != self.index {
+            if path.len() > LONGEST {
+                path.push('…');
+                break;
+            }
+            let member = container
+                .members()
+                .find(|member| member.key.index == self.index || holds(member.value));
+            if let Some(Member { key, value }) = member {
+                let name = key.str().unwrap_or_default();
+                let plain = |letter: char| letter.is_alphanumeric() || "_-".contains(letter);
+                if name.is_empty() || name.len() > LONGEST || !name.chars().all(plain) {
+                    path.extend(["[", &shorten(key.raw()), "]"]);
+                } else {
+                    if !path.is_empty() {
+                        path.push('.');
+                    }
+                    path.push_str(&name);
+                }
+                if key.index == self.index {
+                    break;
+                }
+                container = value;
+            } else {
+                let element = container.elements().enumerate().find(|(_, it)| holds(*it));
+                let Some((index, element)) = element else {
+                    break;
+                };
+                path.extend(["[", &index.to_string(), "]"]);
+                container = element;
+            }
+        }
+        path
+    }
+
     /// Whether this is the string `text`.
     pub fn is_str(self, text: &str) -> bool {
         let node = self.node();
@@ -236,6 +279,15 @@ impl<'d> Value<'d> {
     fn node(self) -> Node {
         // An index is only made from a node of the same document.
         self.document.nodes[self.index as usize]
+    }
+
+    fn tagged(self, tag: Tag) -> impl Iterator<Item = Value<'d>> {
+        (self.index..self.node().next)
+            .map(move |index| Value {
+                document: self.document,
+                index,
+            })
+            .filter(move |value| value.node().tag == tag)
     }
 
     fn children(self, tag: Tag) -> impl Iterator<Item = Value<'d>> {

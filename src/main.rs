@@ -1,2 +1,10 @@
 //! The `multinic` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use multinic::args::Args;
+
+fn main() -> ExitCode {
+    Args::parse().run()
+}

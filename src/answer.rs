@@ -1,0 +1,177 @@
+//! From a request to the bytes of its answer: the way through the house, without its edges.
+
+use std::time::Duration;
+
+use crate::cluster::Snapshot;
+use crate::config::Config;
+use crate::finding::Finding;
+use crate::mutate::{Mutation, mutate};
+use crate::review::{Audit, Request, Response};
+use crate::rules::{World, decide};
+use crate::validate::{Denial, Judgement, validate};
+use crate::view::Subject;
+
+/// Which of the two webhooks is asked.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, clap::ValueEnum)]
+pub enum Webhook {
+    /// `/mutate`
+    Mutate,
+    /// `/validate`
+    Validate,
+}
+
+/// What is answered to one review.
+#[derive(Debug)]
+pub struct Answer {
+    /// The body: an AdmissionReview in one line.
+    pub body: Vec<u8>,
+    /// What it says.
+    pub verdict: Verdict,
+    /// What the rules said, shown or not.
+    pub findings: Vec<Finding>,
+}
+
+/// What an answer says, in a word.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Verdict {
+    /// The request passes unchanged.
+    Allow,
+    /// The request is refused.
+    Deny,
+    /// The request passes changed.
+    Patch,
+    /// The request passes, and is none that a webhook was registered for.
+    Unregistered,
+}
+
+/// The longest that a review may take where the caller sets no limit: the default of
+/// `timeoutSeconds`.
+pub const LONGEST: Duration = Duration::from_secs(10);
+
+/// A request and what it is about.
+#[derive(Debug)]
+pub struct Case<'a> {
+    request: &'a Request<'a>,
+    subject: Subject<'a>,
+}
+
+impl<'a> Case<'a> {
+    /// What the request is about.
+    pub fn of(request: &'a Request<'a>, config: &Config) -> Self {
+        Self {
+            request,
+            subject: Subject::of(request, config),
+        }
+    }
+
+    /// The networks to be looked up before [`Self::answer`], as namespace and name.
+    pub fn unknown<'s>(
+        &'s self,
+        config: &'s Config,
+        snapshot: &Snapshot,
+    ) -> Vec<(&'s str, &'s str)> {
+        self.subject.unknown(config, snapshot)
+    }
+
+    /// The answer, in a world in which every network of [`Self::unknown`] was looked up.
+    pub fn answer(&self, webhook: Webhook, world: &World<'_>) -> Answer {
+        let findings = decide(&self.subject, world);
+        let rules = names(&findings);
+        let request = self.request;
+        let other = matches!(self.subject, Subject::Other);
+        let allowed = if other {
+            Verdict::Unregistered
+        } else {
+            Verdict::Allow
+        };
+        let (verdict, body) = match webhook {
+            Webhook::Mutate => {
+                let mutation = mutate(&self.subject, &findings);
+                let audit = Audit {
+                    verdict: mutation.name(),
+                    rules: "",
+                };
+                match mutation {
+                    Mutation::Keep => (allowed, Response::allow(&request.uid, &[], audit).write()),
+                    Mutation::Patch(patch) => {
+                        debug_assert!(applies(request, &patch), "{patch}");
+                        let patch = serde_json::to_vec(&patch).unwrap_or_default();
+                        (
+                            Verdict::Patch,
+                            Response::patch(&request.uid, &patch, audit).write(),
+                        )
+                    }
+                }
+            }
+            Webhook::Validate => {
+                let judgement = validate(&findings);
+                let audit = Audit {
+                    verdict: judgement.name(),
+                    rules: &rules,
+                };
+                match judgement {
+                    Judgement::Allow { warnings } => (
+                        allowed,
+                        Response::allow(&request.uid, &warnings, audit).write(),
+                    ),
+                    Judgement::Deny(Denial {
+                        message,
+                        causes,
+                        warnings,
+                    }) => {
+                        let response = Response::deny(request, &message, &causes, &warnings, audit);
+                        (Verdict::Deny, response.write())
+                    }
+                }
+            }
+        };
+        Answer {
+            body,
+            verdict,
+            findings,
+        }
+    }
+}
+
+impl Webhook {
+    /// Its name in logs, metrics and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mutate => "mutate",
+            Self::Validate => "validate",
+        }
+    }
+}
+
+impl Verdict {
+    /// Its name in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Patch => "patch",
+            Self::Unregistered => "unregistered",
+        }
+    }
+}
+
+/// The rules that are heard, each once.
+fn names(findings: &[Finding]) -> String {
+    let mut names: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding.level > crate::finding::Level::Off)
+        .map(|finding| finding.rule.name)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(",")
+}
+
+/// Whether the patch applies to the whole object: three to seven times the work of the decision, so
+/// in debug builds only.
+fn applies(request: &Request<'_>, patch: &json_patch::Patch) -> bool {
+    let object = request
+        .object
+        .and_then(|object| serde_json::from_str(object.raw()).ok());
+    object.is_none_or(|mut object| json_patch::patch(&mut object, patch).is_ok())
+}

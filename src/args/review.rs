@@ -1,0 +1,117 @@
+//! `multinic review`: one AdmissionReview in, its answer out.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::{Error, print, read_config};
+use crate::answer::{Answer, Case, Verdict, Webhook};
+use crate::cluster::folder::Folder;
+use crate::cluster::{Fetched, Snapshot};
+use crate::finding::Level;
+use crate::review::{self, Request};
+use crate::rules::World;
+
+/// Answer one recorded AdmissionReview.
+///
+/// The answer goes to stdout as it would go over the wire. Exit code: 0 allowed, 1 denied,
+/// 2 unreadable input or usage, 3 an answer that would be an HTTP 5xx.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The AdmissionReview, in JSON; - is stdin.
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// A folder of YAML or JSON files with the NetworkAttachmentDefinitions of the cluster.
+    #[arg(long, value_name = "DIR")]
+    networks: Option<PathBuf>,
+    /// The configuration; `multinic config` prints the default.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Which webhook is asked.
+    #[arg(long, value_enum, default_value = "validate")]
+    webhook: Webhook,
+    /// Print the answer indented, its patch decoded, and the findings on stderr.
+    #[arg(long)]
+    pretty: bool,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<ExitCode, Error> {
+        let config = read_config(self.config.as_deref())?;
+        let snapshot = match &self.networks {
+            Some(folder) => networks(folder)?,
+            None => Snapshot::default(),
+        };
+        let body = read(&self.file)?;
+        let answer = {
+            let unreadable = |error: review::Error| Error::Usage(error.to_string());
+            let document = review::read(&body).map_err(unreadable)?;
+            let request = Request::of(&document).map_err(unreadable)?;
+            let world = World {
+                snapshot: &snapshot,
+                fetched: &Fetched::default(),
+                config: &config,
+            };
+            Case::of(&request, &config).answer(self.webhook, &world)
+        };
+        if self.pretty {
+            print(pretty(&answer.body).as_bytes())?;
+            explain(&answer);
+        } else {
+            print(&answer.body)?;
+            print(b"\n")?;
+        }
+        Ok(ExitCode::from(u8::from(answer.verdict == Verdict::Deny)))
+    }
+}
+
+fn networks(folder: &Path) -> Result<Snapshot, Error> {
+    let folder = Folder::read(folder)?;
+    if let Some(error) = folder.errors().next() {
+        return Err(Error::Usage(error.to_string()));
+    }
+    Ok(folder.snapshot())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let done = if path == Path::new("-") {
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| ())
+    } else {
+        fs::read(path).map(|read| bytes = read)
+    };
+    match done {
+        Ok(()) => Ok(bytes),
+        Err(source) => Err(Error::Io {
+            path: path.display().to_string(),
+            source,
+        }),
+    }
+}
+
+/// The answer indented, with the patch as what it is.
+fn pretty(body: &[u8]) -> String {
+    use base64::Engine as _;
+    let mut answer: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    if let Some(patch) = answer.pointer_mut("/response/patch")
+        && let Some(text) = patch.as_str()
+        && let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(text)
+        && let Ok(decoded) = serde_json::from_slice(&bytes)
+    {
+        *patch = decoded;
+    }
+    format!("{answer:#}\n")
+}
+
+fn explain(answer: &Answer) {
+    let mut stderr = io::stderr().lock();
+    for finding in answer
+        .findings
+        .iter()
+        .filter(|finding| finding.level > Level::Off)
+    {
+        let _ = writeln!(stderr, "{}: {}", finding.level.name(), finding.line());
+    }
+    let _ = writeln!(stderr, "{}", answer.verdict.name());
+}

@@ -1,0 +1,220 @@
+//! Networks from the files of a folder.
+//!
+//! YAML or JSON, several documents a file, `List`s taken apart; what is no
+//! NetworkAttachmentDefinition is passed over and counted. Without a namespace a network is in
+//! `default`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{Network, Snapshot};
+use crate::view::selector::NODE_SELECTOR;
+
+/// What a folder holds.
+#[derive(Debug, Default)]
+pub struct Folder {
+    /// What each file holds, in the order of their names.
+    pub files: BTreeMap<PathBuf, Result<File, Error>>,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, Default)]
+pub struct File {
+    /// Its networks, with namespace and name.
+    pub networks: Vec<(String, String, Arc<Network>)>,
+    /// How many objects of other kinds it holds.
+    pub passed_over: usize,
+}
+
+/// Why a file holds nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not YAML, or holds a network without a name.
+    #[error("{path}: {problem}")]
+    Shape {
+        /// The file.
+        path: String,
+        /// What is wrong, and where.
+        problem: String,
+    },
+}
+
+/// As much of a manifest as makes a network.
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(default, rename = "apiVersion")]
+    api_version: Option<String>,
+    #[serde(default)]
+    kind: Option<String>,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+    #[serde(default)]
+    spec: Option<serde_json::Value>,
+    #[serde(default)]
+    items: Option<Vec<Manifest>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    namespace: Option<String>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, Option<String>>>,
+}
+
+impl Folder {
+    /// Reads every `.yaml`, `.yml` and `.json` file of a folder, not of folders in it.
+    ///
+    /// # Errors
+    /// Where the folder itself cannot be listed; a file that cannot be read is an error of its own.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            files: paths(folder)?
+                .into_iter()
+                .map(|path| (path.clone(), File::read(&path)))
+                .collect(),
+        })
+    }
+
+    /// The networks of all files; of two with one name the later one.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for file in self.files.values().flatten() {
+            for (namespace, name, network) in &file.networks {
+                snapshot.insert(namespace, name, Arc::clone(network));
+            }
+        }
+        snapshot
+    }
+
+    /// How many objects of other kinds were passed over.
+    pub fn passed_over(&self) -> usize {
+        self.files
+            .values()
+            .flatten()
+            .map(|file| file.passed_over)
+            .sum()
+    }
+
+    /// Why files hold nothing.
+    pub fn errors(&self) -> impl Iterator<Item = &Error> {
+        self.files.values().filter_map(|file| file.as_ref().err())
+    }
+}
+
+/// The files of a folder that may hold networks.
+///
+/// # Errors
+/// Where the folder cannot be listed.
+pub fn paths(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let fault = |source| Error::Read {
+        path: folder.display().to_string(),
+        source,
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        let kind = path.extension().and_then(|extension| extension.to_str());
+        if matches!(kind, Some("yaml" | "yml" | "json")) && !path.is_dir() {
+            paths.push(path);
+        }
+    }
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+impl File {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or is none of manifests.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let display = || path.display().to_string();
+        let text = fs::read_to_string(path).map_err(|source| Error::Read {
+            path: display(),
+            source,
+        })?;
+        Self::parse(&text).map_err(|problem| Error::Shape {
+            path: display(),
+            problem,
+        })
+    }
+
+    /// Reads the manifests of a text.
+    ///
+    /// # Errors
+    /// What is wrong with the text, with line and column.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut file = Self::default();
+        let manifests = serde_saphyr::from_multiple::<Option<Manifest>>(text)
+            .map_err(|error| error.to_string())?;
+        for manifest in manifests.into_iter().flatten() {
+            file.add(manifest)?;
+        }
+        Ok(file)
+    }
+
+    fn add(&mut self, manifest: Manifest) -> Result<(), String> {
+        let Manifest {
+            api_version,
+            kind,
+            metadata,
+            spec,
+            items,
+        } = manifest;
+        let kind = kind.unwrap_or_default();
+        if let Some(items) = items.filter(|_| kind.ends_with("List")) {
+            return items.into_iter().try_for_each(|item| self.add(item));
+        }
+        let group = api_version
+            .as_deref()
+            .and_then(|version| version.split_once('/'));
+        let ours = group.is_some_and(|(group, _)| group == "k8s.cni.cncf.io");
+        if kind != "NetworkAttachmentDefinition" || !ours {
+            self.passed_over += 1;
+            return Ok(());
+        }
+        let Metadata {
+            name,
+            namespace,
+            annotations,
+        } = metadata.unwrap_or_default();
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            return Err("a NetworkAttachmentDefinition has no metadata.name".to_owned());
+        };
+        let namespace = namespace.filter(|namespace| !namespace.is_empty());
+        let namespace = namespace.unwrap_or_else(|| "default".to_owned());
+        let config = spec.as_ref().and_then(|spec| spec.get("config"));
+        let config = match config {
+            None | Some(serde_json::Value::Null) => "",
+            Some(serde_json::Value::String(text)) => text,
+            Some(_) => {
+                return Err(format!(
+                    "{namespace}/{name}: spec.config must be a string with JSON in it: write it as \
+                     a block scalar (config: |)"
+                ));
+            }
+        };
+        let selector = annotations
+            .as_ref()
+            .and_then(|all| all.get(NODE_SELECTOR)?.as_deref());
+        let network = Network::read(&name, config, selector);
+        self.networks.push((namespace, name, Arc::new(network)));
+        Ok(())
+    }
+}

@@ -1,0 +1,380 @@
+//! bridge: a pair of interfaces, one in the Pod and one on a bridge of the node.
+//!
+//! `plugins/main/bridge/bridge.go` of v1.9.1.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::address;
+use super::chain::Chain;
+use super::ipam::{self, Answer};
+use super::keys::{Read, Strangers, Table, Takes, key};
+use super::link::{self, Negative, Use};
+use super::part::Part;
+use super::report::Report;
+use super::route::{Network, Route};
+use crate::finding::shorten;
+use crate::json::Value;
+
+static CONF: Table = Table {
+    plugin: "bridge",
+    go: "NetConf",
+    keys: &[
+        // The name of an interface: 1 to 15 bytes; :320, :345
+        key("bridge", Takes::Text, "cni0"),
+        key("isGateway", Takes::Bool, "false"),
+        // Implies isGateway; :539
+        key("isDefaultGateway", Takes::Bool, "false"),
+        key("forceAddress", Takes::Bool, "false"),
+        key("ipMasq", Takes::Bool, "false"),
+        // "iptables" or "nftables", looked at only with ipMasq and an IPAM plugin;
+        // pkg/ip/ipmasq_linux.go:47. Since 1.6.0.
+        key("ipMasqBackend", Takes::Text, "what the node has"),
+        // 68 to 65535; negative counts as none.
+        key("mtu", Takes::Integer, "the kernel's, 1500"),
+        // Not together with promiscMode; :554
+        key("hairpinMode", Takes::Bool, "false"),
+        key("promiscMode", Takes::Bool, "false"),
+        // 0 to 4094; :115
+        key("vlan", Takes::Integer, "0, none"),
+        // Since 1.3.0; :161-185
+        key("vlanTrunk", Takes::List(&Takes::Object(&TRUNK)), "none"),
+        // Since 1.3.0.
+        key("preserveDefaultVlan", Takes::Bool, "false"),
+        key("macspoofchk", Takes::Bool, "false"),
+        key("enabledad", Takes::Bool, "false"),
+        // Not together with an IPAM plugin; :546. Since 1.5.0.
+        key("disableContainerInterface", Takes::Bool, "false"),
+        // Since 1.7.0.
+        key("portIsolation", Takes::Bool, "false"),
+        key("args", Takes::Object(&ARGS), ""),
+        key("runtimeConfig", Takes::Object(&link::RUNTIME), ""),
+    ],
+    strangers: Strangers::Ignored(&[
+        (
+            "mac",
+            "declare the capability \"mac\" and let the Pod ask for it",
+        ),
+        ("master", "name the bridge with \"bridge\""),
+        ("vlanId", "write \"vlan\""),
+    ]),
+};
+
+static TRUNK: Table = Table {
+    plugin: "bridge",
+    go: "VlanTrunk",
+    keys: &[
+        // 1 to 4094 all of them, minID and maxID only together.
+        key("id", Takes::Integer, ""),
+        key("minID", Takes::Integer, ""),
+        key("maxID", Takes::Integer, ""),
+    ],
+    strangers: Strangers::Ignored(&[("vlan", "write \"id\"")]),
+};
+
+static ARGS: Table = Table {
+    plugin: "bridge",
+    go: "NetConf",
+    keys: &[key("cni", Takes::Object(&link::RUNTIME), "")],
+    strangers: Strangers::Welcome,
+};
+
+pub(super) fn judge<'d>(part: &Part<'d>, chain: &mut Chain<'d>, report: &mut Report) {
+    let conf = Read::new(&CONF, [part.object]);
+    let sound = conf.check(report);
+    if sound {
+        name(&conf, report);
+        link::mtu(
+            &conf,
+            Negative::Accept,
+            "bridge: failed to create bridge: could not add: invalid argument",
+            report,
+        );
+        vlans(&conf, report);
+        flags(&conf, part, report);
+        hardware_address(&conf, part, report);
+    }
+    let mut answer = ipam::ask(part, chain, report);
+    if sound && let Some(network) = answer.network_mut() {
+        link::mtu_for_ipv6(&conf, network, report);
+        let gateways = Gateways::of(&conf);
+        gateways.complete(network);
+        if network.configure(report) {
+            report.refuse_if(!network.is_replaceable, |report| {
+                gateways.put_on_the_bridge(&conf, network, report);
+            });
+        }
+        masquerade(&conf, report);
+    }
+    if conf.is_true("disableContainerInterface") && matches!(answer, Answer::Nobody) {
+        report.warn(
+            conf.value("disableContainerInterface")
+                .unwrap_or(part.object),
+            "the interface stays down: something else has to bring it up",
+        );
+    }
+    chain.interface("bridge", part, answer, report);
+}
+
+/// The name of the bridge, which the kernel has to accept.
+fn name(conf: &Read<'_>, report: &mut Report) {
+    let (Some(place), Some(name)) = (conf.value("bridge"), conf.text("bridge")) else {
+        return;
+    };
+    let shown = shorten(&name);
+    let fault = if name.is_empty() {
+        Some("a bridge needs a name: remove the key for cni0".to_owned())
+    } else if name.len() > 15 {
+        let length = name.len();
+        report.refuse(
+            place,
+            format!(
+                "\"{shown}\" has {length} bytes, and the name of an interface at most 15 (bridge: failed to create bridge \"{shown}\": could not add \"{shown}\": numerical result out of range)"
+            ),
+        );
+        return;
+    } else if name.contains('%') {
+        Some("the kernel takes \"%\" for a place to put a number".to_owned())
+    } else if name == "lo" {
+        report.refuse(
+            place,
+            "\"lo\" is the loopback interface of every node (bridge: \"lo\" already exists but is not a bridge)",
+        );
+        return;
+    } else {
+        link::name_fault(&name)
+    };
+    if let Some(fault) = fault {
+        report.refuse(
+            place,
+            format!(
+                "no bridge can be called \"{shown}\": {fault} (bridge: failed to create bridge \"{shown}\": could not add \"{shown}\": invalid argument)"
+            ),
+        );
+    }
+}
+
+fn vlans(conf: &Read<'_>, report: &mut Report) {
+    if let (Some(place), Some(vlan)) = (conf.value("vlan"), conf.integer("vlan"))
+        && !(0..=4094).contains(&vlan)
+    {
+        report.refuse(
+            place,
+            format!(
+                "there is no VLAN {vlan}: write 1 to 4094, or 0 for none (bridge: invalid VLAN ID {vlan} (must be between 0 and 4094))"
+            ),
+        );
+    }
+    for item in conf.elements("vlanTrunk") {
+        if item.is_null() {
+            report.refuse(
+                item,
+                "an entry of the trunk is null: remove it (bridge: panic: runtime error: invalid memory address or nil pointer dereference)",
+            );
+            continue;
+        }
+        let trunk = Read::new(&TRUNK, [item]);
+        let of = |key: &str| Some((trunk.value(key)?, trunk.integer(key)?));
+        let (id, first, last) = (of("id"), of("minID"), of("maxID"));
+        for (key, value) in [("id", id), ("minID", first), ("maxID", last)] {
+            if let Some((place, value)) = value
+                && !(1..=4094).contains(&value)
+            {
+                report.refuse(
+                    place,
+                    format!(
+                        "there is no VLAN {value}: write 1 to 4094 (bridge: incorrect trunk {key} parameter)"
+                    ),
+                );
+            }
+        }
+        match (first, last) {
+            (Some((_, first)), Some((place, last))) if last < first => report.refuse(
+                place,
+                format!(
+                    "the VLANs {first} to {last} are none: the last comes before the first (bridge: minID is greater than maxID in trunk parameter)"
+                ),
+            ),
+            (Some((place, _)), None) => report.refuse(
+                place,
+                "\"minID\" needs a \"maxID\" beside it, or write \"id\" for a single VLAN (bridge: minID and maxID should be configured simultaneously, maxID is missing)",
+            ),
+            (None, Some((place, _))) => report.refuse(
+                place,
+                "\"maxID\" needs a \"minID\" beside it, or write \"id\" for a single VLAN (bridge: minID and maxID should be configured simultaneously, minID is missing)",
+            ),
+            (None, None) if id.is_none() => {
+                report.warn(item, "this entry of the trunk names no VLAN and does nothing");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn flags(conf: &Read<'_>, part: &Part<'_>, report: &mut Report) {
+    if let Some(place) = conf.value("hairpinMode")
+        && conf.is_true("hairpinMode")
+        && conf.is_true("promiscMode")
+    {
+        report.refuse(
+            place,
+            "\"hairpinMode\" and \"promiscMode\" exclude each other: set one to false (bridge: cannot set hairpin mode and promiscuous mode at the same time)",
+        );
+    }
+    if let Some(place) = conf.value("disableContainerInterface")
+        && conf.is_true("disableContainerInterface")
+        && part.ipam_kind().is_some()
+    {
+        report.refuse(
+            place,
+            "an interface that is disabled gets no address: remove this or the IPAM plugin (bridge: cannot use IPAM when DisableContainerInterface flag is set)",
+        );
+    }
+}
+
+/// `runtimeConfig.mac` comes before `args.cni.mac`; the capability before both.
+fn hardware_address(conf: &Read<'_>, part: &Part<'_>, report: &mut Report) {
+    let runtime = conf
+        .object("runtimeConfig")
+        .and_then(|runtime| runtime.value("mac"));
+    let args = conf
+        .object("args")
+        .and_then(|args| args.object("cni")?.value("mac"));
+    if let Some(mac) = runtime.filter(|mac| !mac.is_str("")).or(args) {
+        link::mac(mac, Use::Create, "bridge", part.declares("mac"), report);
+    }
+}
+
+fn masquerade(conf: &Read<'_>, report: &mut Report) {
+    let (Some(place), Some(backend)) = (conf.value("ipMasqBackend"), conf.text("ipMasqBackend"))
+    else {
+        return;
+    };
+    if conf.is_true("ipMasq") && !matches!(backend.as_ref(), "iptables" | "nftables") {
+        let shown = shorten(&backend);
+        report.refuse(
+            place,
+            format!(
+                "\"{shown}\" cannot masquerade: write \"iptables\" or \"nftables\", or remove the key (bridge: unknown ipmasq backend \"{shown}\")"
+            ),
+        );
+    }
+}
+
+/// What the bridge does as a gateway (`calcGateways`, :220-278).
+struct Gateways<'d> {
+    is_gateway: bool,
+    is_default: Option<Value<'d>>,
+}
+
+impl<'d> Gateways<'d> {
+    fn of(conf: &Read<'d>) -> Self {
+        let is_default = conf
+            .value("isDefaultGateway")
+            .filter(|_| conf.is_true("isDefaultGateway"));
+        Self {
+            is_gateway: is_default.is_some() || conf.is_true("isGateway"),
+            is_default,
+        }
+    }
+
+    /// Gives every address a gateway, and each family a default route through the first.
+    fn complete(&self, network: &mut Network<'d>) {
+        let Some(leases) = &mut network.leases else {
+            return;
+        };
+        let (mut found_v4, mut found_v6) = (false, false);
+        for lease in leases {
+            let ip = lease.address.addr();
+            if lease.gateway.is_none() && self.is_gateway {
+                lease.gateway = Some(address::first(lease.address));
+            }
+            let found = if ip.is_ipv4() {
+                &mut found_v4
+            } else {
+                &mut found_v6
+            };
+            let Some(place) = self.is_default.filter(|_| !*found) else {
+                continue;
+            };
+            *found = true;
+            // :240-251: only a default route that has a gateway of its own is taken for one.
+            let is_there = network.routes.iter().any(|route| {
+                route.gw.is_some()
+                    && route.dst.prefix_len() == 0
+                    && address::same_family(route.dst.addr(), ip)
+            });
+            if let (false, Ok(dst)) = (is_there, IpNet::new(unspecified(ip), 0)) {
+                network.routes.push(Route {
+                    dst,
+                    gw: lease.gateway,
+                    priority: 0,
+                    table: 254,
+                    scope: 0,
+                    at: place,
+                    gw_at: lease.gateway_at,
+                });
+            }
+        }
+    }
+
+    /// Puts the gateways' addresses on the bridge (`ensureAddr`, :282-322).
+    fn put_on_the_bridge(&self, conf: &Read<'_>, network: &Network<'_>, report: &mut Report) {
+        if !self.is_gateway {
+            return;
+        }
+        let mut there: Vec<IpNet> = Vec::new();
+        let name = conf.text("bridge").unwrap_or("cni0".into());
+        for lease in network.leases.iter().flatten() {
+            let length = lease.address.prefix_len();
+            let gateway = lease
+                .gateway
+                .filter(|gateway| address::same_family(*gateway, lease.address.addr()))
+                .and_then(|gateway| IpNet::new(gateway, length).ok());
+            let Some(gateway) = gateway else {
+                continue;
+            };
+            let other = there.iter().find(|other| {
+                **other != gateway
+                    && address::same_family(other.addr(), gateway.addr())
+                    && (gateway.addr().is_ipv4()
+                        || other.contains(&gateway.addr())
+                        || gateway.contains(&other.addr()))
+            });
+            if let Some(other) = other
+                && !conf.is_true("forceAddress")
+            {
+                let shown = shorten(&name);
+                report.refuse(
+                    lease.at,
+                    format!(
+                        "the bridge would be the gateway {other} and {gateway}, and it takes one IPv4 address only: remove one network, set \"forceAddress\", or drop \"isGateway\" (bridge: failed to set bridge addr: \"{shown}\" already has an IP address different from {gateway})"
+                    ),
+                );
+                return;
+            }
+            there.push(gateway);
+        }
+        let vlan = conf.integer("vlan").unwrap_or(0);
+        if let Some(place) = conf.value("vlan")
+            && (1..=4094).contains(&vlan)
+            && !there.is_empty()
+        {
+            let interface = format!("{name}.{vlan}");
+            if interface.len() > 15 && name.len() <= 15 {
+                let length = interface.len();
+                report.refuse(
+                    place,
+                    format!(
+                        "the gateway of VLAN {vlan} would be the interface \"{interface}\" of {length} bytes, and 15 are possible: give the bridge a shorter name (bridge: faild to create vlan gateway \"{interface}\")"
+                    ),
+                );
+            }
+        }
+    }
+}
+
+fn unspecified(like: IpAddr) -> IpAddr {
+    address::address(like, 0)
+}

@@ -1,0 +1,70 @@
+//! macvlan: an interface of its own hardware address on an interface of the node.
+//!
+//! `plugins/main/macvlan/macvlan.go` of v1.9.1.
+
+use super::chain::Chain;
+use super::ipam;
+use super::keys::{Read, Strangers, Table, Takes, key};
+use super::link::{self, Negative, Use};
+use super::part::Part;
+use super::report::Report;
+
+static CONF: Table = Table {
+    plugin: "macvlan",
+    go: "NetConf",
+    keys: &[
+        // An interface of the node, or of the Pod with linkInContainer; :121 "Link not found".
+        key("master", Takes::Text, "the interface of the default route"),
+        // :183
+        key(
+            "mode",
+            Takes::Word(
+                &["", "bridge", "private", "vepa", "passthru"],
+                "unknown macvlan mode:",
+            ),
+            "bridge",
+        ),
+        // 0, or 68 to the MTU of the master; :125
+        key("mtu", Takes::Integer, "the MTU of the master"),
+        // 6 bytes, unicast; :239. A Pod's mac comes before it where the capability is declared.
+        key("mac", Takes::Text, "a random one"),
+        // Since 1.3.0.
+        key("linkInContainer", Takes::Bool, "false"),
+        // Since 1.6.0.
+        key("bcqueuelen", Takes::Unsigned, "0"),
+        key("runtimeConfig", Takes::Object(&link::RUNTIME), ""),
+    ],
+    strangers: Strangers::Ignored(&[
+        (
+            "vlan",
+            "macvlan takes no VLAN: name a VLAN interface as master",
+        ),
+        ("bridge", "macvlan has no bridge: name a \"master\""),
+    ]),
+};
+
+pub(super) fn judge<'d>(part: &Part<'d>, chain: &mut Chain<'d>, report: &mut Report) {
+    let conf = Read::new(&CONF, [part.object]);
+    let sound = conf.check(report);
+    if sound {
+        link::master(&conf, "macvlan", "Link not found", part.kind_at, report);
+        let says = "macvlan: invalid MTU, must be [0, master MTU]; failed to create macvlan: invalid argument";
+        link::mtu(&conf, Negative::Refuse, says, report);
+        let runtime = conf.object("runtimeConfig");
+        let given = runtime.as_ref().and_then(|runtime| runtime.value("mac"));
+        if let Some(mac) = given
+            .filter(|mac| !mac.is_str(""))
+            .or_else(|| conf.value("mac"))
+        {
+            link::mac(mac, Use::Create, "macvlan", part.declares("mac"), report);
+        }
+    }
+    let answer = ipam::ask(part, chain, report);
+    if let Some(network) = answer.network() {
+        if sound {
+            link::mtu_for_ipv6(&conf, network, report);
+        }
+        network.configure(report);
+    }
+    chain.interface("macvlan", part, answer, report);
+}

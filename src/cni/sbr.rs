@@ -1,0 +1,110 @@
+//! sbr: a routing table of the interface's own, for what comes from its addresses.
+//!
+//! `plugins/meta/sbr/main.go` of v1.9.1.
+
+use super::address::{family, same_family};
+use super::chain::{Chain, Given};
+use super::keys::{Read, Strangers, Table, Takes, key};
+use super::part::Part;
+use super::report::Report;
+use super::route::Network;
+
+static CONF: Table = Table {
+    plugin: "sbr",
+    go: "PluginConf",
+    keys: &[
+        // Only rules are made then, no default route. Since 1.6.0.
+        key("table", Takes::Integer, "the first free one from 100"),
+    ],
+    strangers: Strangers::Ignored(&[
+        (
+            "gateways",
+            "no released sbr reads it: the gateway comes from the IPAM plugin",
+        ),
+        ("addSourceHints", "no released sbr reads it"),
+    ]),
+};
+
+pub(super) fn judge(part: &Part<'_>, chain: &mut Chain<'_>, report: &mut Report) {
+    let conf = Read::new(&CONF, [part.object]);
+    let sound = conf.check(report);
+    // :157
+    let is_chained =
+        chain.expect_chained(part, "This plugin must be called as chained plugin", report);
+    if !sound || !is_chained {
+        return;
+    }
+    let table = conf.integer("table");
+    match chain.given() {
+        Given::Network(network) => {
+            if table.is_none() {
+                default_routes(part, network, report);
+            }
+            twice(part, table, chain, network, report);
+        }
+        Given::NoAddress => report.refuse(
+            part.kind_at,
+            "sbr routes by the address of the interface, and this one gets none: name an IPAM plugin before it (sbr: No IP addresses supplied on interface)",
+        ),
+        Given::Unknown => {}
+    }
+    chain.sbr.push(table);
+}
+
+/// Each address gets a table with a default route through its gateway (:286).
+fn default_routes(part: &Part<'_>, network: &Network<'_>, report: &mut Report) {
+    let added = network.added();
+    for lease in network.leases.iter().flatten() {
+        let Some(gateway) = lease.gateway else {
+            continue;
+        };
+        let address = lease.address.addr();
+        let place = lease.gateway_at.unwrap_or(part.kind_at);
+        if !same_family(gateway, address) {
+            let (of, to) = (family(gateway), family(address));
+            report.refuse(
+                place,
+                format!(
+                    "the gateway {gateway} is {of} and the address {address} {to}, and sbr routes one through the other: use an {to} gateway (sbr: Failed to add default route to {gateway}: gateway, source, and destination ip are not the same IP family)"
+                ),
+            );
+            return;
+        }
+        if let Some(obstacle) = network.obstacle(gateway, &added) {
+            let why = network.explain(gateway, &obstacle);
+            let says = obstacle.says(gateway);
+            report.refuse(
+                place,
+                format!("sbr makes a default route through it, and {why} (sbr: Failed to add default route to {gateway}: {says})"),
+            );
+            return;
+        }
+    }
+}
+
+/// A second sbr finds the routes gone that the first one moved away.
+fn twice(
+    part: &Part<'_>,
+    table: Option<i64>,
+    chain: &Chain<'_>,
+    network: &Network<'_>,
+    report: &mut Report,
+) {
+    let has_gateway = network.leases.iter().flatten().any(|lease| {
+        lease
+            .gateway
+            .is_some_and(|gateway| !gateway.is_unspecified())
+    });
+    let message = "sbr runs twice, and once is enough: remove one";
+    let says = if table.is_some() && chain.sbr.contains(&table) {
+        "failed to add rule: file exists"
+    } else if table.is_none() && chain.sbr.contains(&None) && has_gateway {
+        "Failed to add default route: network is unreachable"
+    } else {
+        if !chain.sbr.is_empty() {
+            report.warn(part.kind_at, message);
+        }
+        return;
+    };
+    report.refuse(part.kind_at, format!("{message} (sbr: {says})"));
+}

@@ -1,0 +1,41 @@
+//! The mutating answer: a request passes, with a patch or without.
+
+use json_patch::Patch;
+
+use crate::finding::{Finding, Fix};
+use crate::patch;
+use crate::view::Subject;
+
+/// What `/mutate` answers. It can neither deny nor warn.
+#[derive(Debug)]
+pub enum Mutation {
+    /// The object stays as it is.
+    Keep,
+    /// The object is changed.
+    Patch(Patch),
+}
+
+/// Applies the fixes of the findings, as far as the API server takes them.
+pub fn mutate(subject: &Subject<'_>, findings: &[Finding]) -> Mutation {
+    let Subject::Attach(attach) = subject else {
+        return Mutation::Keep;
+    };
+    let Some(placement) = &attach.placement else {
+        return Mutation::Keep;
+    };
+    let fix = findings.iter().find_map(|finding| finding.fix.as_ref());
+    match fix.and_then(|Fix::Require(wanted)| patch::require(placement, wanted)) {
+        Some(patch) => Mutation::Patch(patch),
+        None => Mutation::Keep,
+    }
+}
+
+impl Mutation {
+    /// `keep` or `patch`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Patch(_) => "patch",
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! The AdmissionReview on the wire: borrowed in, owned out.
+//!
+//! The shapes are those of `k8s.io/api/admission/v1`; what the API server checks of an answer is in
+//! `apiserver/pkg/admission/plugin/webhook/request/admissionreview.go`.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use crate::json::{Document, Kind, SyntaxError, Value, line_and_column};
+
+/// The one version of the AdmissionReview API that is spoken here.
+pub const API_VERSION: &str = "admission.k8s.io/v1";
+
+/// What the API server asks.
+#[derive(Debug)]
+pub struct Request<'d> {
+    /// To be repeated in the answer.
+    pub uid: Cow<'d, str>,
+    /// `resource.group`, empty for the core group.
+    pub group: Cow<'d, str>,
+    /// `resource.resource`, plural and lower case.
+    pub resource: Cow<'d, str>,
+    /// `subResource`, empty for the object itself.
+    pub sub_resource: Cow<'d, str>,
+    /// `kind.kind`, for people.
+    pub kind: Cow<'d, str>,
+    /// `name`; absent for generateName and deletecollection.
+    pub name: Option<Cow<'d, str>>,
+    /// `namespace`; empty for objects of the cluster.
+    pub namespace: Cow<'d, str>,
+    /// What is done.
+    pub operation: Operation,
+    /// The object as it would be stored; `None` on DELETE.
+    pub object: Option<Value<'d>>,
+    /// The object as it is stored; `None` on CREATE.
+    pub old_object: Option<Value<'d>>,
+}
+
+/// What is done to an object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Operation {
+    /// `CONNECT`
+    Connect,
+    /// `CREATE`
+    Create,
+    /// `DELETE`
+    Delete,
+    /// `UPDATE`
+    Update,
+}
+
+/// Why a body is no AdmissionReview: the only reason for an HTTP 400.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The JSON is one, and something in it is not as an AdmissionReview has it.
+    #[error("not an AdmissionReview: {field} {problem}")]
+    Shape {
+        /// Path of the field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The body is not JSON.
+    #[error("not an AdmissionReview: {problem} at line {line}, column {column}")]
+    Syntax {
+        /// In the words of Go.
+        problem: String,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+    },
+    /// The body is not UTF-8.
+    #[error("not an AdmissionReview: byte {offset} is not UTF-8")]
+    Utf8 {
+        /// The first byte that is none.
+        offset: usize,
+    },
+}
+
+/// Reads the JSON of a body.
+///
+/// # Errors
+/// Where it is not UTF-8 or not JSON.
+pub fn read(body: &[u8]) -> Result<Document<'_>, Error> {
+    let text = std::str::from_utf8(body).map_err(|error| Error::Utf8 {
+        offset: error.valid_up_to(),
+    })?;
+    Document::parse(text).map_err(
+        |SyntaxError {
+             offset, problem, ..
+         }| {
+            let (line, column) = line_and_column(text, offset);
+            Error::Syntax {
+                problem,
+                line,
+                column,
+            }
+        },
+    )
+}
+
+impl<'d> Request<'d> {
+    /// The request in an AdmissionReview.
+    ///
+    /// # Errors
+    /// Where a field that every AdmissionReview of `admission.k8s.io/v1` has is missing or of
+    /// another type.
+    pub fn of(document: &'d Document<'_>) -> Result<Self, Error> {
+        let root = document.root();
+        if root.kind() != Kind::Object {
+            return Err(shape(
+                "the body",
+                format!("is a JSON {}, not an object", root.type_name()),
+            ));
+        }
+        for (field, wanted) in [("apiVersion", API_VERSION), ("kind", "AdmissionReview")] {
+            let found = root.get(field).and_then(Value::str).unwrap_or_default();
+            if found != wanted {
+                return Err(shape(
+                    field,
+                    format!("is \"{}\", not \"{wanted}\"", cut(&found)),
+                ));
+            }
+        }
+        let request = match root.get("request") {
+            Some(request) if request.kind() == Kind::Object => request,
+            Some(other) if !other.is_null() => {
+                return Err(shape(
+                    "request",
+                    format!("is a {}, not an object", other.type_name()),
+                ));
+            }
+            _ => return Err(shape("request", "is missing".to_owned())),
+        };
+        let mut fields = Self {
+            uid: Cow::Borrowed(""),
+            group: Cow::Borrowed(""),
+            resource: Cow::Borrowed(""),
+            sub_resource: Cow::Borrowed(""),
+            kind: Cow::Borrowed(""),
+            name: None,
+            namespace: Cow::Borrowed(""),
+            operation: Operation::Connect,
+            object: None,
+            old_object: None,
+        };
+        let mut operation = None;
+        for member in request.members() {
+            let value = member.value;
+            let Some(key) = member.key.str() else {
+                continue;
+            };
+            match &*key {
+                "uid" => fields.uid = string("request.uid", value)?,
+                "kind" => fields.kind = string("request.kind.kind", inner(value, "kind"))?,
+                "resource" => {
+                    fields.group = string("request.resource.group", inner(value, "group"))?;
+                    fields.resource =
+                        string("request.resource.resource", inner(value, "resource"))?;
+                }
+                "subResource" => fields.sub_resource = string("request.subResource", value)?,
+                "name" => {
+                    let name = string("request.name", value)?;
+                    fields.name = (!name.is_empty()).then_some(name);
+                }
+                "namespace" => fields.namespace = string("request.namespace", value)?,
+                "operation" => operation = Some(string("request.operation", value)?),
+                "object" => fields.object = object("request.object", value)?,
+                "oldObject" => fields.old_object = object("request.oldObject", value)?,
+                _ => {}
+            }
+        }
+        if fields.uid.is_empty() {
+            return Err(shape("request.uid", "is missing".to_owned()));
+        }
+        if fields.resource.is_empty() {
+            return Err(shape("request.resource.resource", "is missing".to_owned()));
+        }
+        fields.operation = match operation.as_deref() {
+            Some("CONNECT") => Operation::Connect,
+            Some("CREATE") => Operation::Create,
+            Some("DELETE") => Operation::Delete,
+            Some("UPDATE") => Operation::Update,
+            Some(other) => {
+                let problem = format!(
+                    "is \"{}\", not CREATE, UPDATE, DELETE or CONNECT",
+                    cut(other)
+                );
+                return Err(shape("request.operation", problem));
+            }
+            None => return Err(shape("request.operation", "is missing".to_owned())),
+        };
+        match fields.operation {
+            Operation::Create | Operation::Update if fields.object.is_none() => {
+                Err(shape("request.object", "is missing".to_owned()))
+            }
+            Operation::Update if fields.old_object.is_none() => {
+                Err(shape("request.oldObject", "is missing".to_owned()))
+            }
+            _ => Ok(fields),
+        }
+    }
+}
+
+/// The answer to a [`Request`]: what stands in `response`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+    audit_annotations: Audit<'a>,
+}
+
+/// `auditAnnotations`: what the API server's audit log keeps of a review.
+#[derive(Debug, Serialize)]
+pub struct Audit<'a> {
+    /// `allow`, `deny`, `keep` or `patch`.
+    pub verdict: &'static str,
+    /// The names of the rules that spoke, comma separated.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub rules: &'a str,
+}
+
+/// Why a request is refused: a `meta/v1` Status.
+#[derive(Debug, Serialize)]
+pub struct Status<'a> {
+    status: &'static str,
+    message: &'a str,
+    reason: &'static str,
+    code: u16,
+    details: Details<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Details<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    group: &'a str,
+    kind: &'a str,
+    causes: &'a [Cause],
+}
+
+/// One reason of a refusal.
+#[derive(Debug, Serialize)]
+pub struct Cause {
+    /// A machine readable word of `meta/v1` CauseType.
+    pub reason: &'static str,
+    /// The finding, beginning with its rule's name.
+    pub message: String,
+    /// Path of the field.
+    pub field: String,
+}
+
+impl<'a> Response<'a> {
+    /// The request passes, unchanged.
+    pub fn allow(uid: &'a str, warnings: &'a [String], audit: Audit<'a>) -> Self {
+        Self {
+            uid,
+            allowed: true,
+            patch_type: None,
+            patch: None,
+            status: None,
+            warnings,
+            audit_annotations: audit,
+        }
+    }
+
+    /// The request passes, changed by a JSON Patch.
+    pub fn patch(uid: &'a str, patch: &[u8], audit: Audit<'a>) -> Self {
+        Self {
+            patch_type: Some("JSONPatch"),
+            patch: Some(STANDARD.encode(patch)),
+            ..Self::allow(uid, &[], audit)
+        }
+    }
+
+    /// The request is refused. 403 Forbidden: of a 422 kubectl shows the causes and hides the
+    /// message.
+    pub fn deny(
+        request: &'a Request<'_>,
+        message: &'a str,
+        causes: &'a [Cause],
+        warnings: &'a [String],
+        audit: Audit<'a>,
+    ) -> Self {
+        let details = Details {
+            name: request.name.as_deref().unwrap_or_default(),
+            group: &request.group,
+            kind: &request.kind,
+            causes,
+        };
+        let status = Status {
+            status: "Failure",
+            message,
+            reason: "Forbidden",
+            code: 403,
+            details,
+        };
+        Self {
+            allowed: false,
+            status: Some(status),
+            ..Self::allow(&request.uid, warnings, audit)
+        }
+    }
+
+    /// The body of the HTTP answer: an AdmissionReview in one line.
+    pub fn write(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Review<'r> {
+            api_version: &'static str,
+            kind: &'static str,
+            response: &'r Response<'r>,
+        }
+        let review = Review {
+            api_version: API_VERSION,
+            kind: "AdmissionReview",
+            response: self,
+        };
+        // Only a map with keys that are no strings could fail, and there is none.
+        serde_json::to_vec(&review).unwrap_or_default()
+    }
+}
+
+fn shape(field: &'static str, problem: String) -> Error {
+    Error::Shape { field, problem }
+}
+
+fn string<'d>(field: &'static str, value: Value<'d>) -> Result<Cow<'d, str>, Error> {
+    match value.str() {
+        Some(text) => Ok(text),
+        None if value.is_null() => Ok(Cow::Borrowed("")),
+        None => Err(shape(
+            field,
+            format!("is a {}, not a string", value.type_name()),
+        )),
+    }
+}
+
+fn object<'d>(field: &'static str, value: Value<'d>) -> Result<Option<Value<'d>>, Error> {
+    match value.kind() {
+        Kind::Object => Ok(Some(value)),
+        Kind::Null => Ok(None),
+        _ => Err(shape(
+            field,
+            format!("is a {}, not an object", value.type_name()),
+        )),
+    }
+}
+
+fn inner<'d>(value: Value<'d>, key: &str) -> Value<'d> {
+    value.get(key).unwrap_or(value)
+}
+
+fn cut(text: &str) -> String {
+    crate::finding::shorten(text)
+}

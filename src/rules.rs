@@ -1,0 +1,280 @@
+//! The rules, and the one place where they are asked.
+//!
+//! A rule says where, what, and what to do; it cannot choose its name or its level. It is one file
+//! of code and one page beside it, which is its documentation, the text of `multinic explain`, and
+//! through its examples a test.
+
+use crate::cluster::{Fetched, Network, Snapshot};
+use crate::config::Config;
+use crate::finding::{Fault, Finding, Fix, Level, Place};
+use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Networks, Selection};
+use crate::view::{Attach, Carrier, Change, Define, Object, Subject};
+
+pub mod ambiguous_config;
+pub mod ambiguous_networks;
+pub mod duplicate_interface;
+pub mod invalid_node_selector;
+pub mod invalid_plugin_config;
+pub mod isolated_network;
+pub mod malformed_config;
+pub mod malformed_networks;
+pub mod misplaced_networks;
+pub mod missing_cni_version;
+pub mod missing_network;
+pub mod multi_nic_disabled;
+pub mod on_disk_config;
+pub mod shadowed_interface;
+pub mod suspicious_networks;
+pub mod suspicious_plugin_config;
+pub mod undeclared_capability;
+pub mod unenforced_node_selector;
+pub mod unreferenceable_name;
+pub mod unsatisfiable_node_selector;
+pub mod unsupported_ipam;
+pub mod unsupported_plugin;
+pub mod unusable_network;
+
+/// Every rule, the weightiest first: the first finding is the one that people see.
+pub static RULES: [&Rule; 23] = [
+    &multi_nic_disabled::RULE,
+    &malformed_networks::RULE,
+    &ambiguous_networks::RULE,
+    &isolated_network::RULE,
+    &missing_network::RULE,
+    &unusable_network::RULE,
+    &duplicate_interface::RULE,
+    &unsatisfiable_node_selector::RULE,
+    &unenforced_node_selector::RULE,
+    &malformed_config::RULE,
+    &ambiguous_config::RULE,
+    &on_disk_config::RULE,
+    &unsupported_plugin::RULE,
+    &unsupported_ipam::RULE,
+    &invalid_plugin_config::RULE,
+    &invalid_node_selector::RULE,
+    &misplaced_networks::RULE,
+    &undeclared_capability::RULE,
+    &shadowed_interface::RULE,
+    &suspicious_networks::RULE,
+    &suspicious_plugin_config::RULE,
+    &missing_cni_version::RULE,
+    &unreferenceable_name::RULE,
+];
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Says what is wrong, in kebab case.
+    pub name: &'static str,
+    /// Its page, in Markdown.
+    pub page: &'static str,
+    /// Its level where the configuration sets none.
+    pub level: Level,
+    /// Whether objects can be exempted by their namespace only, because users choose the names.
+    pub by_namespace_only: bool,
+    /// What it looks at, and how.
+    pub check: Check,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug)]
+pub enum Check {
+    /// Carriers of the annotations.
+    Attach(fn(&Attach<'_>, &World<'_>) -> Vec<Said>),
+    /// Both.
+    Both(
+        fn(&Attach<'_>, &World<'_>) -> Vec<Said>,
+        fn(&Define<'_>, &World<'_>) -> Vec<Said>,
+    ),
+    /// Network attachment definitions.
+    Define(fn(&Define<'_>, &World<'_>) -> Vec<Said>),
+}
+
+/// What a rule may know beside its subject.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// The networks of the cluster.
+    pub snapshot: &'a Snapshot,
+    /// Those that were looked up for this review, because the snapshot lacks them.
+    pub fetched: &'a Fetched,
+    /// What the administrator decided.
+    pub config: &'a Config,
+}
+
+/// What a rule says.
+#[derive(Clone, Debug)]
+pub struct Said {
+    place: Place,
+    message: String,
+    ceiling: Level,
+    fix: Option<Fix>,
+}
+
+/// What there is to say about a subject, the weightiest first.
+///
+/// A finding's level is the lowest of its rule's, the enforcement's and what the carrier allows. At
+/// `warn` its fix is applied all the same, but not under `enforcement: warn`; a rule that is `off`,
+/// or passes over the object, is not asked.
+pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
+    let (object, ceiling) = match subject {
+        Subject::Attach(attach) => (&attach.object, carrier_ceiling(attach, world.config)),
+        Subject::Define(define) => (&define.object, Level::Deny),
+        Subject::Other => return Vec::new(),
+    };
+    let mut findings = Vec::new();
+    for rule in asked(object, world.config) {
+        let said = match (subject, rule.check) {
+            (Subject::Attach(attach), Check::Attach(check) | Check::Both(check, _)) => {
+                check(attach, world)
+            }
+            (Subject::Define(define), Check::Define(check) | Check::Both(_, check)) => {
+                check(define, world)
+            }
+            _ => continue,
+        };
+        let highest = world
+            .config
+            .level(rule)
+            .min(world.config.enforcement)
+            .min(ceiling);
+        findings.extend(said.into_iter().map(
+            |Said {
+                 place,
+                 message,
+                 ceiling,
+                 fix,
+             }| Finding {
+                rule,
+                level: highest.min(ceiling),
+                place,
+                message,
+                fix: fix.filter(|_| world.config.enforcement == Level::Deny),
+            },
+        ));
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    findings
+}
+
+/// The first thing for which a stored network would itself be refused, and the rule that says so.
+fn refusal(
+    namespace: &str,
+    name: &str,
+    network: &Network,
+    world: &World<'_>,
+) -> Option<(&'static Rule, Said)> {
+    let define = Define::stored(namespace, name, network);
+    let denied =
+        asked(&define.object, world.config).filter(|rule| world.config.level(rule) == Level::Deny);
+    denied.into_iter().find_map(|rule| match rule.check {
+        // That no network may be used at all is said of the Pod, once.
+        Check::Define(check) => {
+            let said = check(&define, world).into_iter();
+            said.filter(|said| said.ceiling == Level::Deny)
+                .map(|said| (rule, said))
+                .next()
+        }
+        Check::Attach(_) | Check::Both(..) => None,
+    })
+}
+
+/// The rule of that name.
+pub fn find(name: &str) -> Option<&'static Rule> {
+    RULES.into_iter().find(|rule| rule.name == name)
+}
+
+impl<'a> World<'a> {
+    /// The network of that name.
+    pub fn network(&self, namespace: &str, name: &str) -> Option<&'a Network> {
+        let known = self.snapshot.get(namespace, name);
+        known
+            .or_else(|| self.fetched.get(namespace, name))
+            .map(|network| &**network)
+    }
+}
+
+impl Said {
+    fn new(place: Place, message: String) -> Self {
+        Self {
+            place,
+            message,
+            ceiling: Level::Deny,
+            fix: None,
+        }
+    }
+
+    /// Lowers what can come of it.
+    fn at_most(self, ceiling: Level) -> Self {
+        Self {
+            ceiling: self.ceiling.min(ceiling),
+            ..self
+        }
+    }
+
+    fn fixed_by(self, fix: Fix) -> Self {
+        Self {
+            fix: Some(fix),
+            ..self
+        }
+    }
+}
+
+fn asked(object: &Object<'_>, config: &Config) -> impl Iterator<Item = &'static Rule> {
+    RULES.into_iter().filter(move |rule| {
+        config.level(rule) != Level::Off
+            && !config.exempts(rule.name, &object.namespace, &object.name)
+    })
+}
+
+fn carrier_ceiling(attach: &Attach<'_>, config: &Config) -> Level {
+    match attach.carrier {
+        Carrier::Template { .. } => config.templates,
+        Carrier::Binding | Carrier::ExistingPod | Carrier::NewPod => Level::Deny,
+    }
+}
+
+/// The elements to be judged that isolation lets through, the default network first, with the
+/// annotation they stand in and the network they name.
+fn asked_networks<'s>(
+    attach: &'s Attach<'_>,
+    world: &'s World<'_>,
+) -> impl Iterator<Item = (&'s Selection, &'static str, Option<&'s Network>)> {
+    let of = |asked: &'s Change<Networks>, annotation| {
+        let selections = asked
+            .new()
+            .into_iter()
+            .flat_map(|networks| &networks.selections);
+        selections.map(move |selection| (selection, annotation))
+    };
+    of(&attach.default_network, DEFAULT_NETWORK)
+        .chain(of(&attach.networks, NETWORKS))
+        .filter(|(selection, annotation)| {
+            let Selection {
+                namespace, name, ..
+            } = selection;
+            let default = *annotation == DEFAULT_NETWORK;
+            world
+                .config
+                .isolation_allows(&attach.object.namespace, namespace, name, default)
+        })
+        .map(|(selection, annotation)| {
+            let network = world.network(&selection.namespace, &selection.name);
+            (selection, annotation, network)
+        })
+}
+
+/// What is wrong in a `spec.config` that is new or changed, one finding a fault.
+fn config_faults<'f>(
+    define: &Define<'_>,
+    faults: impl IntoIterator<Item = &'f Fault>,
+) -> Vec<Said> {
+    if !define.config_changed {
+        return Vec::new();
+    }
+    let say = |fault: &Fault| {
+        let place = Place::inside("spec.config", fault.at.clone());
+        let message = format!("{}: {place}: {}", define.object, fault.message);
+        Said::new(place, message)
+    };
+    faults.into_iter().map(say).collect()
+}

@@ -1,0 +1,66 @@
+#![doc = include_str!("malformed_networks.md")]
+
+use super::{Check, Rule, Said, World};
+use crate::finding::{Inside, Level, Place};
+use crate::view::Attach;
+use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Networks};
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "malformed-networks",
+    page: include_str!("malformed_networks.md"),
+    level: Level::Deny,
+    by_namespace_only: false,
+    check: Check::Attach(check),
+};
+
+fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
+    let mut said = Vec::new();
+    if let Some(annotation) = attach.not_text {
+        let place = Place::field(attach.path(annotation));
+        let message = format!(
+            "{}: {place}: the annotation is no string: annotations are strings, put it in quotes",
+            attach.object
+        );
+        said.push(Said::new(place, message));
+    }
+    for (asked, annotation) in [
+        (attach.default_network.new(), DEFAULT_NETWORK),
+        (attach.networks.new(), NETWORKS),
+    ] {
+        let Some(asked) = asked else { continue };
+        for fault in &asked.malformed {
+            let place = Place::inside(attach.path(annotation), fault.at.clone());
+            let message = format!("{}: {place}: {}", attach.object, fault.message);
+            said.push(Said::new(place, message));
+        }
+        if annotation == DEFAULT_NETWORK
+            && let Some(problem) = not_one(asked)
+        {
+            let at = Inside {
+                path: "".into(),
+                line: 1,
+                column: 1,
+            };
+            let place = Place::inside(attach.path(annotation), at);
+            let message = format!("{}: {place}: {problem}", attach.object);
+            said.push(Said::new(place, message));
+        }
+    }
+    said
+}
+
+/// A Pod has exactly one default network (Multus: `tryLoadK8sPodDefaultNetwork`).
+fn not_one(asked: &Networks) -> Option<&'static str> {
+    match asked.selections.len() {
+        0 if asked.malformed.is_empty() => Some(
+            "the list is empty, on which Multus panics: name exactly one default network, or \
+             remove the annotation",
+        ),
+        0 | 1 => None,
+        _ => Some(
+            "a Pod has exactly one default network (Multus: more than one default network is \
+             specified): keep one, and write the others to k8s.v1.cni.cncf.io/networks",
+        ),
+    }
+}

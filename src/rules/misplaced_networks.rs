@@ -1,0 +1,30 @@
+#![doc = include_str!("misplaced_networks.md")]
+
+use super::{Check, Rule, Said, World};
+use crate::finding::{Level, Place};
+use crate::view::Attach;
+use crate::view::networks::NETWORKS;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "misplaced-networks",
+    page: include_str!("misplaced_networks.md"),
+    level: Level::Warn,
+    by_namespace_only: false,
+    check: Check::Attach(check),
+};
+
+fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
+    if !attach.misplaced {
+        return Vec::new();
+    }
+    let place = Place::field(format!("metadata.annotations[{NETWORKS}]"));
+    let message = format!(
+        "{}: {place}: the annotation stands on the {} itself, where nothing reads it: its Pods get \
+         what stands in {}",
+        attach.object,
+        attach.object.kind,
+        attach.path(NETWORKS),
+    );
+    vec![Said::new(place, message)]
+}

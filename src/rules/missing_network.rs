@@ -1,0 +1,73 @@
+#![doc = include_str!("missing_network.md")]
+
+use super::{Check, Rule, Said, World};
+use crate::config::nearest;
+use crate::finding::{Level, Place, shorten};
+use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Selection};
+use crate::view::{Attach, Carrier};
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "missing-network",
+    page: include_str!("missing_network.md"),
+    level: Level::Deny,
+    by_namespace_only: false,
+    check: Check::Attach(check),
+};
+
+fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
+    // A workload may be written before its networks are.
+    let ceiling = match attach.carrier {
+        Carrier::Template { .. } => Level::Warn,
+        _ => Level::Deny,
+    };
+    super::asked_networks(attach, world)
+        .filter(|(selection, _, network)| {
+            network.is_none() && !selection.namespace.is_empty() && !selection.name.is_empty()
+        })
+        .map(|(selection, annotation, _)| {
+            let place = Place::inside(attach.path(annotation), selection.at.clone());
+            let message = format!(
+                "{} asks for network \"{}\", which does not exist (Multus: cannot find a \
+                 network-attachment-definition ({}) in namespace ({})){}",
+                attach.object,
+                shorten(&selection.network()),
+                shorten(&selection.name),
+                shorten(&selection.namespace),
+                advice(attach, world, selection, annotation),
+            );
+            Said::new(place, message).at_most(ceiling)
+        })
+        .collect()
+}
+
+/// What the user may have meant.
+fn advice(
+    attach: &Attach<'_>,
+    world: &World<'_>,
+    selection: &Selection,
+    annotation: &str,
+) -> String {
+    let Selection {
+        namespace, name, ..
+    } = selection;
+    let elsewhere = world.config.global_namespaces.iter().map(String::as_str);
+    let elsewhere = elsewhere.chain([&*attach.object.namespace]);
+    let mut elsewhere =
+        elsewhere.filter(|other| other != namespace && world.snapshot.get(other, name).is_some());
+    if let Some(other) = elsewhere.next() {
+        return format!(
+            ": {other}/{name} exists and may be used: a name without a namespace is looked up in \
+             \"{namespace}\" only, so write {other}/{name}"
+        );
+    }
+    if let Some(near) = nearest(name, world.snapshot.names(namespace)) {
+        return format!(": did you mean \"{namespace}/{near}\"?");
+    }
+    let searched = match annotation {
+        NETWORKS if *namespace == *attach.object.namespace => "the Pod's own namespace",
+        DEFAULT_NETWORK if *namespace == world.config.multus_namespace => "Multus' own namespace",
+        _ => "that namespace",
+    };
+    format!(": {searched} was searched; create the NetworkAttachmentDefinition first")
+}

@@ -1,0 +1,37 @@
+#![doc = include_str!("multi_nic_disabled.md")]
+
+use super::{Check, Rule, Said, World};
+use crate::finding::{Level, Place};
+use crate::view::networks::NETWORKS;
+use crate::view::{Attach, Define};
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "multi-nic-disabled",
+    page: include_str!("multi_nic_disabled.md"),
+    level: Level::Deny,
+    by_namespace_only: true,
+    check: Check::Both(attach, define),
+};
+
+const SWITCH: &str = "networks beside the default one are switched off in this cluster \
+                      (multipleNetworkInterfaces: false): ask its administrator";
+
+fn attach(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
+    if world.config.multiple_network_interfaces || attach.networks.new().is_none() {
+        return Vec::new();
+    }
+    let message = format!("{} may not ask for networks: {SWITCH}", attach.object);
+    vec![Said::new(Place::field(attach.path(NETWORKS)), message)]
+}
+
+fn define(define: &Define<'_>, world: &World<'_>) -> Vec<Said> {
+    let changed = define.config_changed || define.selector_changed;
+    if world.config.multiple_network_interfaces || !changed {
+        return Vec::new();
+    }
+    vec![Said::new(
+        Place::field("spec"),
+        format!("{} is refused: {SWITCH}", define.object),
+    )]
+}

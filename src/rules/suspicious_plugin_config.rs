@@ -1,0 +1,18 @@
+#![doc = include_str!("suspicious_plugin_config.md")]
+
+use super::{Check, Rule, Said, World};
+use crate::finding::Level;
+use crate::view::Define;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "suspicious-plugin-config",
+    page: include_str!("suspicious_plugin_config.md"),
+    level: Level::Warn,
+    by_namespace_only: false,
+    check: Check::Define(check),
+};
+
+fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Said> {
+    super::config_faults(define, &define.network.config.suspicious)
+}

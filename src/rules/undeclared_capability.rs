@@ -1,0 +1,47 @@
+#![doc = include_str!("undeclared_capability.md")]
+
+use super::{Check, Rule, Said, World};
+use crate::finding::{Level, Place, shorten};
+use crate::view::Attach;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "undeclared-capability",
+    page: include_str!("undeclared_capability.md"),
+    level: Level::Warn,
+    by_namespace_only: false,
+    check: Check::Attach(check),
+};
+
+/// Keys of an element, and the capability that a plugin declares to be given them.
+const CAPABILITIES: [(&str, &str); 5] = [
+    ("bandwidth", "bandwidth"),
+    ("infiniband-guid", "infinibandGUID"),
+    ("ips", "ips"),
+    ("mac", "mac"),
+    ("portMappings", "portMappings"),
+];
+
+fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
+    let mut said = Vec::new();
+    for (selection, annotation, network) in super::asked_networks(attach, world) {
+        let Some(network) = network.filter(|network| !network.config.plugins.is_empty()) else {
+            continue;
+        };
+        for (key, capability) in CAPABILITIES {
+            if selection.request(key).is_none() || network.declares(capability) {
+                continue;
+            }
+            let place = Place::inside(attach.path(annotation), selection.at.clone());
+            let message = format!(
+                "{}: {place}: {key} is asked of network \"{}\", in which no plugin declares the \
+                 capability \"{capability}\": it may be ignored; declare \"capabilities\": \
+                 {{\"{capability}\": true}} in the plugin that is to be given it",
+                attach.object,
+                shorten(&selection.network()),
+            );
+            said.push(Said::new(place, message));
+        }
+    }
+    said
+}

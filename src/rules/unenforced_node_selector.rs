@@ -1,0 +1,148 @@
+#![doc = include_str!("unenforced_node_selector.md")]
+
+use super::{Check, Rule, Said, World};
+use crate::cluster::Network;
+use crate::finding::{Fix, Level, Place, shorten};
+use crate::patch;
+use crate::view::networks::Selection;
+use crate::view::placement::{Patchable, Placement};
+use crate::view::selector::Requirement;
+use crate::view::{Attach, Carrier};
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "unenforced-node-selector",
+    page: include_str!("unenforced_node_selector.md"),
+    level: Level::Deny,
+    by_namespace_only: true,
+    check: Check::Attach(check),
+};
+
+fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
+    if attach.carrier == (Carrier::Template { daemon_set: false }) {
+        return Vec::new();
+    }
+    if attach.carrier == Carrier::Binding {
+        return binding(attach, world);
+    }
+    let Some(placement) = &attach.placement else {
+        return Vec::new();
+    };
+    let network = |selection: &Selection| world.network(&selection.namespace, &selection.name);
+    let used = attach.used(world.config).filter_map(network);
+    let wanted = distinct(used);
+    if lacking(attach, placement, &wanted).is_empty() {
+        return Vec::new();
+    }
+    let fix = Fix::Require(
+        wanted
+            .iter()
+            .map(|&requirement| requirement.clone())
+            .collect(),
+    );
+    let asked: Vec<_> = super::asked_networks(attach, world)
+        .filter_map(|(selection, annotation, network)| {
+            let own: Vec<_> = network?.requirements().iter().collect();
+            let lacking = lacking(attach, placement, &own);
+            (!lacking.is_empty()).then_some((selection, annotation, lacking))
+        })
+        .collect();
+    let Some((first, annotation, _)) = asked.first() else {
+        // Nothing is asked for that is to be judged. What is stored may still be written again, or
+        // what is gated be narrowed.
+        let place = Place::field("spec.affinity");
+        let kept = !matches!(placement.patchable, Patchable::Nothing);
+        let said = Said::new(place, String::new())
+            .at_most(Level::Off)
+            .fixed_by(fix);
+        return kept.then_some(said).into_iter().collect();
+    };
+    let place = Place::inside(attach.path(annotation), first.at.clone());
+    let networks: Vec<_> = asked
+        .iter()
+        .map(|(selection, _, lacking)| {
+            format!("\"{}\" ({})", shorten(&selection.network()), list(lacking))
+        })
+        .collect();
+    let message = format!(
+        "{}: the required node affinity does not imply the nodeSelector of network {}: {}",
+        attach.object,
+        networks.join(", "),
+        advice(attach, placement, &wanted)
+    );
+    let said = Said::new(place, message);
+    let patchable = !matches!(attach.carrier, Carrier::Template { .. });
+    vec![if patchable { said.fixed_by(fix) } else { said }]
+}
+
+fn binding(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
+    super::asked_networks(attach, world)
+        .filter_map(|(selection, annotation, network)| {
+            let own: Vec<_> = network?.requirements().iter().collect();
+            (!own.is_empty()).then(|| {
+                let place = Place::inside(attach.path(annotation), selection.at.clone());
+                let message = format!(
+                    "{} adds network \"{}\", whose nodeSelector ({}) a Binding cannot show to \
+                     hold: write the annotation on the Pod, before it is scheduled",
+                    attach.object,
+                    shorten(&selection.network()),
+                    list(&own),
+                );
+                Said::new(place, message)
+            })
+        })
+        .collect()
+}
+
+/// What is not implied. Where nothing can be added any more, `spec.nodeSelector` counts as well: it
+/// holds as much as the affinity does.
+fn lacking<'w>(
+    attach: &Attach<'_>,
+    placement: &Placement<'_>,
+    wanted: &[&'w Requirement],
+) -> Vec<&'w Requirement> {
+    let mut lacking = placement.lacking(wanted);
+    if attach.carrier != Carrier::NewPod {
+        lacking.retain(|wanted| !placement.selects(wanted));
+    }
+    lacking
+}
+
+fn advice(attach: &Attach<'_>, placement: &Placement<'_>, wanted: &[&Requirement]) -> String {
+    match attach.carrier {
+        Carrier::Template { .. } => {
+            let owned: Vec<_> = wanted
+                .iter()
+                .map(|&requirement| requirement.clone())
+                .collect();
+            match patch::merged(placement, &owned) {
+                Some(affinity) => format!(
+                    "the controller of a DaemonSet chooses nodes from its template, so write there \
+                     (spec.template.spec): affinity: {affinity}"
+                ),
+                None => "add it to every term of the template's required node affinity".to_owned(),
+            }
+        }
+        Carrier::ExistingPod => "the affinity of a Pod that exists cannot be changed: delete it \
+                                 and create it again with the annotation"
+            .to_owned(),
+        Carrier::NewPod | Carrier::Binding => "another webhook added the network after multinic, \
+                                               or the mutating call of multinic failed: retry"
+            .to_owned(),
+    }
+}
+
+fn distinct<'n>(networks: impl Iterator<Item = &'n Network>) -> Vec<&'n Requirement> {
+    let mut wanted: Vec<&Requirement> = Vec::new();
+    for requirement in networks.flat_map(Network::requirements) {
+        if !wanted.contains(&requirement) {
+            wanted.push(requirement);
+        }
+    }
+    wanted
+}
+
+fn list(requirements: &[&Requirement]) -> String {
+    let written: Vec<_> = requirements.iter().map(ToString::to_string).collect();
+    shorten(&written.join(","))
+}

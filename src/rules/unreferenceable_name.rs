@@ -1,0 +1,27 @@
+#![doc = include_str!("unreferenceable_name.md")]
+
+use super::{Check, Rule, Said, World};
+use crate::finding::{Level, Place};
+use crate::view::Define;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "unreferenceable-name",
+    page: include_str!("unreferenceable_name.md"),
+    level: Level::Warn,
+    by_namespace_only: false,
+    check: Check::Define(check),
+};
+
+fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Said> {
+    let name = &define.object.name;
+    if !define.created || !name.contains('.') {
+        return Vec::new();
+    }
+    let message = format!(
+        "{}: the name has a dot, so Pods can ask for it in the JSON form only, \
+         [{{\"name\": \"{name}\"}}]: choose a name without one",
+        define.object
+    );
+    vec![Said::new(Place::field("metadata.name"), message)]
+}

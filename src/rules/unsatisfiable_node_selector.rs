@@ -1,0 +1,151 @@
+#![doc = include_str!("unsatisfiable_node_selector.md")]
+
+use super::{Check, Rule, Said, World};
+use crate::finding::{Inside, Level, Place, shorten};
+use crate::view::placement::{Required, Term, contradiction};
+use crate::view::selector::{NODE_SELECTOR, Requirement};
+use crate::view::{Attach, Define};
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "unsatisfiable-node-selector",
+    page: include_str!("unsatisfiable_node_selector.md"),
+    level: Level::Deny,
+    by_namespace_only: true,
+    check: Check::Both(attach, define),
+};
+
+/// A requirement, and who demands it.
+type Demand<'d> = (String, &'d Requirement);
+
+fn attach(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
+    let Some(placement) = &attach.placement else {
+        return Vec::new();
+    };
+    let mut networks: Vec<Demand<'_>> = Vec::new();
+    let mut place = None;
+    for (selection, annotation, network) in super::asked_networks(attach, world) {
+        let Some(network) = network else { continue };
+        for requirement in network.requirements() {
+            let whose = format!("network \"{}\"", shorten(&selection.network()));
+            networks.push((whose, requirement));
+            place.get_or_insert_with(|| {
+                Place::inside(attach.path(annotation), selection.at.clone())
+            });
+        }
+    }
+    let Some(place) = place else {
+        return Vec::new();
+    };
+    let own: Vec<Demand<'_>> = placement
+        .node_selector
+        .iter()
+        .map(|requirement| ("spec.nodeSelector".to_owned(), requirement))
+        .collect();
+    let Some((one, other)) = conflict(&networks, &own, &placement.required) else {
+        return Vec::new();
+    };
+    let message = if one == other {
+        format!(
+            "{} can run on no node: {one}, which no label can meet",
+            attach.object
+        )
+    } else {
+        format!(
+            "{} can run on no node: {one}, and {other}; change one of the two, or use networks \
+             that are on the same nodes",
+            attach.object
+        )
+    };
+    vec![Said::new(place, message)]
+}
+
+fn define(define: &Define<'_>, _: &World<'_>) -> Vec<Said> {
+    let requirements: Vec<_> = define.network.requirements().iter().collect();
+    if !define.selector_changed {
+        return Vec::new();
+    }
+    let Some((one, other)) = contradiction(&requirements) else {
+        return Vec::new();
+    };
+    let at = Inside {
+        path: "".into(),
+        line: 1,
+        column: 1,
+    };
+    let place = Place::inside(format!("metadata.annotations[{NODE_SELECTOR}]"), at);
+    let message = format!(
+        "{}: {place}: no node can match the nodeSelector: {} and {} cannot both hold",
+        define.object, requirements[one], requirements[other]
+    );
+    vec![Said::new(place, message).at_most(Level::Warn)]
+}
+
+/// Who and who contradict each other, so that no node is left because of the networks. What the Pod
+/// demands by itself is its own affair, even where nothing can meet it.
+fn conflict(
+    networks: &[Demand<'_>],
+    own: &[Demand<'_>],
+    required: &Required,
+) -> Option<(String, String)> {
+    let selected: Vec<&Demand<'_>> = networks.iter().chain(own).collect();
+    let terms = match required {
+        Required::Absent => {
+            return if meets(own.iter()) {
+                first(&selected)
+            } else {
+                None
+            };
+        }
+        Required::Terms(terms) => terms,
+        Required::Unreadable => return None,
+    };
+    let mut found = None;
+    for term in terms
+        .iter()
+        .filter(|term| !term.is_empty() && alone(own, term))
+    {
+        let demands: Vec<Demand<'_>> = term
+            .expressions
+            .iter()
+            .map(|requirement| ("the required node affinity".to_owned(), requirement))
+            .collect();
+        let all: Vec<&Demand<'_>> = selected.iter().copied().chain(&demands).collect();
+        // One term that may match is enough.
+        found = found.or(Some(first(&all)?));
+    }
+    found
+}
+
+/// Whether the Pod's own demands can be met, in this term.
+fn alone(own: &[Demand<'_>], term: &Term) -> bool {
+    let labels: Vec<_> = own
+        .iter()
+        .map(|(_, requirement)| *requirement)
+        .chain(&term.expressions)
+        .collect();
+    let fields: Vec<_> = term.fields.iter().collect();
+    contradiction(&labels).is_none() && contradiction(&fields).is_none()
+}
+
+fn meets<'d>(demands: impl Iterator<Item = &'d Demand<'d>>) -> bool {
+    contradiction(
+        &demands
+            .map(|(_, requirement)| *requirement)
+            .collect::<Vec<_>>(),
+    )
+    .is_none()
+}
+
+fn first(demands: &[&Demand<'_>]) -> Option<(String, String)> {
+    let requirements: Vec<_> = demands
+        .iter()
+        .map(|(_, requirement)| *requirement)
+        .collect();
+    let (one, other) = contradiction(&requirements)?;
+    let say = |index: usize| {
+        let (whose, requirement) = demands[index];
+        format!("{whose} requires {requirement}")
+    };
+    Some((say(one), say(other)))
+}

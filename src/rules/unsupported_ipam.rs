@@ -1,0 +1,45 @@
+#![doc = include_str!("unsupported_ipam.md")]
+
+use super::{Check, Rule, Said, World};
+use crate::config::nearest;
+use crate::finding::{Level, Place, shorten};
+use crate::view::Define;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "unsupported-ipam",
+    page: include_str!("unsupported_ipam.md"),
+    level: Level::Deny,
+    by_namespace_only: false,
+    check: Check::Define(check),
+};
+
+fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Said> {
+    if !define.config_changed {
+        return Vec::new();
+    }
+    let supported = &world.config.supported_plugins.ipam;
+    let ipams = define
+        .network
+        .config
+        .plugins
+        .iter()
+        .filter_map(|plugin| plugin.ipam.as_ref());
+    ipams
+        .filter(|ipam| !supported.iter().any(|kind| **kind == *ipam.kind))
+        .map(|ipam| {
+            let advice = match nearest(&ipam.kind, supported.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "use one of these, or ask the administrator".to_owned(),
+            };
+            let place = Place::inside("spec.config", ipam.at.clone());
+            let message = format!(
+                "{}: {place}: IPAM plugin \"{}\" is not supported: supported are {}: {advice}",
+                define.object,
+                shorten(&ipam.kind),
+                supported.join(", ")
+            );
+            Said::new(place, message)
+        })
+        .collect()
+}

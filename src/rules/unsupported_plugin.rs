@@ -1,0 +1,84 @@
+#![doc = include_str!("unsupported_plugin.md")]
+
+use super::{Check, Rule, Said, World};
+use crate::cni::Plugin;
+use crate::config::nearest;
+use crate::finding::{Level, Place, shorten};
+use crate::view::Define;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "unsupported-plugin",
+    page: include_str!("unsupported_plugin.md"),
+    level: Level::Deny,
+    by_namespace_only: false,
+    check: Check::Define(check),
+};
+
+fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Said> {
+    if !define.config_changed {
+        return Vec::new();
+    }
+    let plugins = &define.network.config.plugins;
+    let listed = |list: &[String], plugin: &Plugin| list.iter().any(|kind| **kind == *plugin.kind);
+    let supported = &world.config.supported_plugins;
+    let mut interface = None;
+    let mut said = Vec::new();
+    for plugin in plugins {
+        let kind = shorten(&plugin.kind);
+        let problem = if listed(&supported.interface, plugin) {
+            let first = interface.replace(&plugin.kind);
+            first.map(|first| {
+                format!(
+                    "plugin \"{kind}\" is the second interface plugin of the chain, after \
+                     \"{}\", and the Pod's interface is made already: keep one, and put the other \
+                     into a network of its own",
+                    shorten(first)
+                )
+            })
+        } else if listed(&supported.meta, plugin) {
+            interface.is_none().then(|| {
+                format!(
+                    "plugin \"{kind}\" changes an interface and stands where there is none yet: \
+                     chain it in \"plugins\" after one of {}",
+                    supported.interface.join(", ")
+                )
+            })
+        } else {
+            Some(unsupported(&kind, world))
+        };
+        if let Some(problem) = problem {
+            let place = Place::inside("spec.config", plugin.at.clone());
+            said.push(Said::new(
+                place.clone(),
+                format!("{}: {place}: {problem}", define.object),
+            ));
+        }
+    }
+    said
+}
+
+fn unsupported(kind: &str, world: &World<'_>) -> String {
+    let supported = &world.config.supported_plugins;
+    if supported.ipam.iter().any(|ipam| ipam == kind) {
+        return format!(
+            "plugin \"{kind}\" gives addresses and makes no interface: write it as \"ipam\": \
+             {{\"type\": \"{kind}\"}} of an interface plugin"
+        );
+    }
+    let known = supported
+        .interface
+        .iter()
+        .chain(&supported.meta)
+        .map(String::as_str);
+    let advice = match nearest(kind, known) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "use one of these, or ask the administrator".to_owned(),
+    };
+    format!(
+        "plugin \"{kind}\" is not supported: interface plugins are {}, and chained after one {}: \
+         {advice}",
+        supported.interface.join(", "),
+        supported.meta.join(", ")
+    )
+}

@@ -1,0 +1,91 @@
+//! The validating answer: a request passes, with warnings or without, or is refused.
+
+use crate::finding::{Finding, Level};
+use crate::review::Cause;
+
+/// What `/validate` answers.
+#[derive(Debug)]
+pub enum Judgement {
+    /// The request passes.
+    Allow {
+        /// For whoever sent it, one line each.
+        warnings: Vec<String>,
+    },
+    /// The request is refused.
+    Deny(Denial),
+}
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub struct Denial {
+    /// For people: the first finding in full, then a line for each of the others.
+    pub message: String,
+    /// For programs: one for each finding that denies.
+    pub causes: Vec<Cause>,
+    /// What does not deny, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// The lines of a denial.
+const MOST_LINES: usize = 10;
+/// What the API server passes on in full (`endpoints/filters/warning.go`): above this, in all, it
+/// cuts each warning to 256.
+const MOST_WARNING_CHARACTERS: usize = 4096;
+
+/// Weighs the findings, which come with the weightiest first.
+pub fn validate(findings: &[Finding]) -> Judgement {
+    let denying: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Deny)
+        .collect();
+    let warnings = warnings(findings);
+    let Some(first) = denying.first() else {
+        return Judgement::Allow { warnings };
+    };
+    let mut message = first.line();
+    if denying.len() > 1 {
+        message.push_str(&format!(" (and {} more)", denying.len() - 1));
+    }
+    for finding in denying.iter().take(MOST_LINES).skip(1) {
+        message.push('\n');
+        message.push_str(&finding.line());
+    }
+    let causes = denying.iter().map(|finding| Cause {
+        reason: "FieldValueInvalid",
+        message: finding.line(),
+        field: crate::finding::escape(&finding.place.field).into_owned(),
+    });
+    Judgement::Deny(Denial {
+        message,
+        causes: causes.collect(),
+        warnings,
+    })
+}
+
+impl Judgement {
+    /// `allow` or `deny`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Allow { .. } => "allow",
+            Self::Deny(_) => "deny",
+        }
+    }
+}
+
+fn warnings(findings: &[Finding]) -> Vec<String> {
+    let mut left = MOST_WARNING_CHARACTERS;
+    let mut lines = Vec::new();
+    for finding in findings
+        .iter()
+        .filter(|finding| finding.level == Level::Warn)
+    {
+        let line = finding.line();
+        let length = line.chars().count();
+        if length > left {
+            break;
+        }
+        left -= length;
+        lines.push(line);
+    }
+    lines
+}

@@ -1,0 +1,217 @@
+//! The networks annotation and the default-network annotation, as Multus parses them.
+//!
+//! Source: `parsePodNetworkAnnotation` in Multus' `pkg/k8sclient/k8sclient.go`; the limits on
+//! interface names are libcni's (`pkg/utils/utils.go`, `ValidateInterfaceName`).
+
+use crate::finding::{Fault, Inside, shorten};
+use crate::view::name::{is_label, is_subdomain};
+
+mod element;
+
+/// The annotation that asks for networks.
+pub const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
+/// The annotation that replaces the Pod's default network.
+pub const DEFAULT_NETWORK: &str = "v1.multus-cni.io/default-network";
+
+/// What an annotation asks for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Networks {
+    /// The elements whose namespace and name can be one's; all of them where nothing is malformed.
+    pub selections: Vec<Selection>,
+    /// What Multus fails on, panics on, or can only fail on later (rule `malformed-networks`).
+    pub malformed: Vec<Fault>,
+    /// Keys that Go folds together (rule `ambiguous-networks`).
+    pub ambiguous: Vec<Fault>,
+}
+
+/// One network selection element.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Selection {
+    /// The namespace of the NAD; the Pod's own (for a default network: Multus' own) where the
+    /// element names none.
+    pub namespace: String,
+    /// The name of the NAD.
+    pub name: String,
+    /// The interface name asked for.
+    pub interface: Option<String>,
+    /// What else the element asks for.
+    pub requests: Requests,
+    /// Where the element stands.
+    pub at: Inside,
+}
+
+/// What an element asks of its network, by the keys of the JSON form.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Requests {
+    /// Keys that ask for something, in alphabetical order, with their values as they are written.
+    pub keys: Vec<(&'static str, Box<str>)>,
+    /// Accepted, and almost surely not meant (rule `suspicious-networks`).
+    pub suspicious: Vec<Fault>,
+}
+
+impl Networks {
+    /// What `annotation` asks for. `namespace` is where a bare name is looked up.
+    pub fn parse(annotation: &str, namespace: &str) -> Self {
+        let mut networks = Self::default();
+        if annotation.contains(['[', '{', '"']) {
+            element::list(annotation, namespace, &mut networks);
+        } else {
+            networks.short_form(annotation, namespace);
+        }
+        networks
+    }
+
+    /// Whether what is asked for is all among what `old` asks for, each as often at most.
+    pub fn shrinks(&self, old: &Self) -> bool {
+        let mut left: Vec<&Selection> = old.selections.iter().collect();
+        self.malformed.is_empty()
+            && self.ambiguous.is_empty()
+            && self.selections.iter().all(|wanted| {
+                let found = left
+                    .iter()
+                    .position(|selection| selection.asks_like(wanted));
+                found.map(|position| left.swap_remove(position)).is_some()
+            })
+    }
+
+    fn short_form(&mut self, annotation: &str, own: &str) {
+        let mut offset = 0;
+        for (index, item) in annotation.split(',').enumerate() {
+            let start = offset + (item.len() - item.trim_start().len());
+            let at = Inside::offset(annotation, start, format!("[{index}]"));
+            offset += item.len() + 1;
+            match short_item(item.trim(), own) {
+                Ok((namespace, name, interface)) => self.selections.push(Selection {
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                    interface: interface.map(str::to_owned),
+                    requests: Requests::default(),
+                    at,
+                }),
+                Err(message) => self.malformed.push(Fault {
+                    at,
+                    message: message.into(),
+                }),
+            }
+        }
+    }
+}
+
+impl Selection {
+    /// `namespace/name`.
+    pub fn network(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// What stands behind the key `key` of the JSON form, as it is written.
+    pub fn request(&self, key: &str) -> Option<&str> {
+        self.requests
+            .keys
+            .iter()
+            .find(|(own, _)| *own == key)
+            .map(|(_, value)| &**value)
+    }
+
+    /// Whether both ask for the same, wherever they stand.
+    fn asks_like(&self, other: &Self) -> bool {
+        self.namespace == other.namespace
+            && self.name == other.name
+            && self.interface == other.interface
+            && self.requests.keys == other.requests.keys
+    }
+}
+
+/// Why `name` can be no interface of a Pod: libcni's `ValidateInterfaceName`.
+pub fn interface_problem(name: &str) -> Option<String> {
+    let problem = if name.len() > 15 {
+        format!("is longer than 15 bytes ({})", name.len())
+    } else if name == "." || name == ".." {
+        "is no name".to_owned()
+    } else if let Some(letter) = name
+        .chars()
+        .find(|letter| matches!(letter, '/' | ':') || letter.is_whitespace())
+    {
+        format!("contains {letter:?}")
+    } else {
+        return None;
+    };
+    Some(format!(
+        "interface name \"{}\" {problem}: an interface name has at most 15 bytes and none of \
+         \"/\", \":\" or white space",
+        shorten(name)
+    ))
+}
+
+/// Why `namespace` and `name` can be those of no NAD.
+fn name_problem(namespace: &str, name: &str) -> Option<String> {
+    if !is_label(namespace) {
+        return Some(format!(
+            "\"{}\" is no name of a namespace: those have at most 63 lower case letters, digits \
+             and \"-\", with a letter or digit at both ends",
+            shorten(namespace)
+        ));
+    }
+    if name.is_empty() {
+        return Some(
+            "the element names no network (Multus: resource name may not be empty)".to_owned(),
+        );
+    }
+    (!is_subdomain(name)).then(|| {
+        format!(
+            "\"{}\" is no name of a NetworkAttachmentDefinition: those have lower case letters, \
+             digits, \"-\" and \".\", with a letter or digit at both ends",
+            shorten(name)
+        )
+    })
+}
+
+/// Namespace, name and interface of an item of the short form.
+fn short_item<'a>(
+    item: &'a str,
+    own: &'a str,
+) -> Result<(&'a str, &'a str, Option<&'a str>), String> {
+    if item.is_empty() {
+        return Err(
+            "the element is empty: remove the comma, or write namespace/name \
+                    (Multus: resource name may not be empty)"
+                .to_owned(),
+        );
+    }
+    let mut slashes = item.split('/').map(str::trim);
+    let first = slashes.next().unwrap_or_default();
+    let (namespace, rest) = match (slashes.next(), slashes.next()) {
+        (None, _) => ("", first),
+        (Some(rest), None) => (first, rest),
+        (Some(_), Some(_)) => {
+            return Err(format!(
+                "\"{}\" has more than one \"/\": write namespace/name (Multus: Invalid network \
+                 object (failed at '/'))",
+                shorten(item)
+            ));
+        }
+    };
+    let mut ats = rest.split('@').map(str::trim);
+    let name = ats.next().unwrap_or_default();
+    let interface = ats.next().filter(|interface| !interface.is_empty());
+    if ats.next().is_some() {
+        return Err(format!(
+            "\"{}\" has more than one \"@\": write namespace/name@interface (Multus: Invalid \
+             network object (failed at '@'))",
+            shorten(item)
+        ));
+    }
+    let namespace = if namespace.is_empty() { own } else { namespace };
+    if name.contains('.') && is_subdomain(name) {
+        return Err(format!(
+            "\"{name}\" has a dot, which the short form does not allow: write \
+             [{{\"name\": \"{name}\", \"namespace\": \"{namespace}\"}}]"
+        ));
+    }
+    match name_problem(namespace, name).or_else(|| interface.and_then(interface_problem)) {
+        Some(problem) if item.contains(';') || item.contains([' ', '\n']) => {
+            Err(format!("{problem}; only a comma separates elements"))
+        }
+        Some(problem) => Err(problem),
+        None => Ok((namespace, name, interface)),
+    }
+}

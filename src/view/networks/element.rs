@@ -1,0 +1,487 @@
+//! The JSON form: a list of network selection elements.
+//!
+//! The fields are those of `NetworkSelectionElement` in Multus' `pkg/types/types.go`, decoded as
+//! Go decodes them.
+
+use std::net::IpAddr;
+
+use super::{Networks, Requests, Selection, interface_problem, name_problem};
+use crate::finding::{Fault, Inside, shorten};
+use crate::json::{Document, Kind, Value, folds};
+use crate::view::mac::{Mac, parse_mac};
+
+/// What Go's decoder expects behind a key.
+#[derive(Clone, Copy)]
+enum Type {
+    Addresses,
+    Bandwidth,
+    Gateways,
+    Mac,
+    Object,
+    PortMappings,
+    String,
+}
+
+/// The keys, in alphabetical order. Others are ignored, as by Multus.
+const KEYS: [(&str, Type); 12] = [
+    ("bandwidth", Type::Bandwidth),
+    ("cni-args", Type::Object),
+    ("default-route", Type::Gateways),
+    ("deviceID", Type::String),
+    ("infiniband-guid", Type::Mac),
+    ("interface", Type::String),
+    ("interfaceRequest", Type::String),
+    ("ips", Type::Addresses),
+    ("mac", Type::Mac),
+    ("name", Type::String),
+    ("namespace", Type::String),
+    ("portMappings", Type::PortMappings),
+];
+const PORT_MAPPING: [&str; 4] = ["containerPort", "hostIP", "hostPort", "protocol"];
+const BANDWIDTH: [&str; 4] = ["egressBurst", "egressRate", "ingressBurst", "ingressRate"];
+
+/// Reads the JSON form of an annotation into `networks`.
+pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
+    let document = match Document::parse(annotation) {
+        Ok(document) => document,
+        Err(error) => {
+            let advice = match error.hint {
+                Some(hint) => hint,
+                None if !annotation.trim_start().starts_with('[') => {
+                    "a value with \"[\", \"{\" or a quote in it is read as JSON: write either \
+                     namespace/name,namespace/name or [{\"name\": …, \"namespace\": …}]"
+                }
+                None => "write [{\"name\": …, \"namespace\": …}]",
+            };
+            let message = format!(
+                "{}: {advice} (Multus: failed to parse pod Network Attachment Selection \
+                 Annotation JSON format)",
+                error.problem
+            );
+            networks
+                .malformed
+                .push(Fault::offset(annotation, error.offset, "", message));
+            return;
+        }
+    };
+    let root = document.root();
+    if root.kind() != Kind::Array {
+        let message = format!(
+            "the annotation is a JSON {}, and must be a list: write [{{\"name\": …}}]",
+            root.type_name()
+        );
+        networks.malformed.push(Fault::value(root, "", message));
+        return;
+    }
+    let mut gateways = Vec::new();
+    for (index, value) in root.elements().enumerate() {
+        let path = format!("[{index}]");
+        if value.kind() != Kind::Object {
+            let message = match value.kind() {
+                Kind::Null => "the element is null, on which Multus panics: remove it".to_owned(),
+                _ => format!(
+                    "the element is a {}, and must be an object: write {{\"name\": …}}",
+                    value.type_name()
+                ),
+            };
+            networks.malformed.push(Fault::value(value, path, message));
+            continue;
+        }
+        let mut element = Element {
+            path,
+            value,
+            networks,
+            requests: Requests::default(),
+        };
+        element.keys();
+        element.suspicious();
+        gateways.extend(element.gateways());
+        element.finish(own);
+    }
+    for version in [IpAddr::is_ipv4 as fn(&IpAddr) -> bool, IpAddr::is_ipv6] {
+        let mut asking = gateways.iter().filter(|(ip, _)| version(ip));
+        if let (Some(_), Some((_, at))) = (asking.next(), asking.next()) {
+            let message = "a default-route of the same address family stands on more than one \
+                           element: keep one (Multus: multus does not support ECMP for the \
+                           default-route)";
+            networks.malformed.push(Fault {
+                at: at.clone(),
+                message: message.into(),
+            });
+        }
+    }
+}
+
+struct Element<'e, 'd> {
+    path: String,
+    value: Value<'d>,
+    networks: &'e mut Networks,
+    requests: Requests,
+}
+
+impl<'d> Element<'_, 'd> {
+    /// Checks every key in order: its spelling, and the type of its value.
+    fn keys(&mut self) {
+        self.spelling(self.value, &KEYS.map(|(key, _)| key), "");
+        for (key, kind) in KEYS {
+            for value in self.value.fields(key).filter(|value| !value.is_null()) {
+                self.typed(key, kind, value);
+            }
+            // The last one is what Go is left with; an empty one asks for nothing.
+            if let Some(value) = self.value.field(key)
+                && !matches!(key, "name" | "namespace" | "interface" | "interfaceRequest")
+                && !matches!(value.raw(), "\"\"" | "[]" | "{}")
+            {
+                self.requests.keys.push((key, value.raw().into()));
+            }
+        }
+    }
+
+    /// Keys that Go folds into a known one, or that stand twice: readers disagree on them.
+    fn spelling(&mut self, object: Value<'d>, known: &[&'static str], below: &str) {
+        let mut seen: Vec<&'static str> = Vec::new();
+        for member in object.members() {
+            let Some(key) = member.key.str() else {
+                continue;
+            };
+            let Some(canonical) = known.iter().copied().find(|known| folds(&key, known)) else {
+                continue;
+            };
+            let message = if seen.contains(&canonical) {
+                format!(
+                    "the key \"{canonical}\" stands more than once (here as \"{}\"): Go takes the \
+                     last one that is not null, other readers another; keep one",
+                    shorten(&key)
+                )
+            } else if *key == *canonical {
+                seen.push(canonical);
+                continue;
+            } else {
+                format!(
+                    "the key \"{}\" is read as \"{canonical}\" by Multus and not by others: write \
+                     \"{canonical}\"",
+                    shorten(&key)
+                )
+            };
+            seen.push(canonical);
+            let at = Inside::value(member.key, format!("{}{below}.{canonical}", self.path));
+            self.networks.ambiguous.push(Fault {
+                at,
+                message: message.into(),
+            });
+        }
+    }
+
+    fn typed(&mut self, key: &'static str, kind: Type, value: Value<'d>) {
+        match kind {
+            Type::String => self.expect(key, value, Kind::String, "a string"),
+            Type::Object => {
+                if self.expect(key, value, Kind::Object, "an object") {
+                    self.finite(key, value);
+                }
+                true
+            }
+            Type::Mac => self.mac(key, value),
+            Type::Addresses | Type::Gateways => self.addresses(key, kind, value),
+            Type::Bandwidth => {
+                if self.expect(key, value, Kind::Object, "an object") {
+                    self.spelling(value, &BANDWIDTH, ".bandwidth");
+                    self.integers(key, value, &BANDWIDTH);
+                }
+                true
+            }
+            Type::PortMappings => {
+                if self.expect(key, value, Kind::Array, "a list") {
+                    for (index, entry) in value.elements().enumerate() {
+                        let below = format!("{key}[{index}]");
+                        if entry.is_null() {
+                            continue;
+                        }
+                        if self.expect(&below, entry, Kind::Object, "an object") {
+                            self.spelling(entry, &PORT_MAPPING, &format!(".{below}"));
+                            self.integers(&below, entry, &["containerPort", "hostPort"]);
+                            for text in ["protocol", "hostIP"] {
+                                for value in entry.fields(text).filter(|value| !value.is_null()) {
+                                    let below = format!("{below}.{text}");
+                                    self.expect(&below, value, Kind::String, "a string");
+                                }
+                            }
+                        }
+                    }
+                }
+                true
+            }
+        };
+    }
+
+    fn expect(&mut self, key: &str, value: Value<'d>, kind: Kind, article: &str) -> bool {
+        if value.kind() == kind {
+            return true;
+        }
+        self.malformed(
+            key,
+            value,
+            format!("is a {}, and must be {article}", value.type_name()),
+        );
+        false
+    }
+
+    fn integers(&mut self, key: &str, object: Value<'d>, fields: &[&'static str]) {
+        for field in fields {
+            for value in object.fields(field).filter(|value| !value.is_null()) {
+                if value.integer().is_none() {
+                    let problem = format!(
+                        "is {}, and must be a whole number without fraction, exponent or quotes",
+                        shorten(value.raw())
+                    );
+                    self.malformed(&format!("{key}.{field}"), value, problem);
+                }
+            }
+        }
+    }
+
+    /// Go decodes the numbers of a free-form object into float64.
+    fn finite(&mut self, key: &str, value: Value<'d>) {
+        let outside = value
+            .numbers()
+            .find(|number| number.float().is_none_or(f64::is_infinite));
+        if let Some(number) = outside {
+            let problem = format!(
+                "contains {}, out of the range of numbers",
+                shorten(number.raw())
+            );
+            self.malformed(key, number, problem);
+        }
+    }
+
+    fn mac(&mut self, key: &'static str, value: Value<'d>) -> bool {
+        if !self.expect(key, value, Kind::String, "a string") {
+            return false;
+        }
+        let text = value.str().unwrap_or_default();
+        let wanted = if key == "mac" { 6 } else { 8 };
+        match parse_mac(&text) {
+            _ if text.is_empty() => {}
+            Some(Mac { octets }) if octets == wanted => {}
+            Some(Mac { octets }) => self.suspect(
+                key,
+                value,
+                format!("has {octets} octets, and {wanted} are expected"),
+            ),
+            None => {
+                let problem = format!(
+                    "\"{}\" is no hardware address: write two hexadecimal digits an octet, \
+                     separated by \":\"",
+                    shorten(&text)
+                );
+                self.malformed(key, value, problem);
+            }
+        }
+        true
+    }
+
+    fn addresses(&mut self, key: &'static str, kind: Type, value: Value<'d>) -> bool {
+        if !self.expect(key, value, Kind::Array, "a list of strings") {
+            return false;
+        }
+        let gateways = matches!(kind, Type::Gateways);
+        for (index, item) in value.elements().enumerate() {
+            let below = format!("{key}[{index}]");
+            if item.is_null() && gateways {
+                continue;
+            }
+            if item.is_null() {
+                self.malformed(
+                    &below,
+                    item,
+                    "is null, and must be an IP address".to_owned(),
+                );
+            } else if self.expect(&below, item, Kind::String, "a string") {
+                let text = item.str().unwrap_or_default();
+                let accepted = if gateways {
+                    text.is_empty() || text.parse::<IpAddr>().is_ok()
+                } else {
+                    is_address(&text)
+                };
+                if !accepted {
+                    let form = if gateways {
+                        ""
+                    } else {
+                        ", or one with a prefix length"
+                    };
+                    let problem = format!(
+                        "\"{}\" is no IP address{form} (no leading zeros)",
+                        shorten(&text)
+                    );
+                    self.malformed(&below, item, problem);
+                }
+            }
+        }
+        true
+    }
+
+    /// The addresses of `default-route`, with their place.
+    fn gateways(&self) -> Vec<(IpAddr, Inside)> {
+        let Some(list) = self.value.field("default-route") else {
+            return Vec::new();
+        };
+        let at = || Inside::value(list, format!("{}.default-route", self.path));
+        let addresses = list
+            .elements()
+            .filter_map(|item| item.str()?.parse::<IpAddr>().ok());
+        addresses.map(|address| (address, at())).collect()
+    }
+
+    /// What is accepted and almost surely not meant.
+    fn suspicious(&mut self) {
+        let ports = self
+            .value
+            .field("portMappings")
+            .map(|list| list.elements().collect());
+        for (index, entry) in ports.unwrap_or_else(Vec::new).into_iter().enumerate() {
+            for field in ["hostPort", "containerPort"] {
+                let port = entry.field(field).and_then(Value::integer);
+                if let Some(port) = port.filter(|port| !(1..=65535).contains(port)) {
+                    let key = format!("portMappings[{index}].{field}");
+                    self.suspect(&key, entry, format!("is {port}, and ports are 1 to 65535"));
+                }
+            }
+            let protocol = entry
+                .field("protocol")
+                .and_then(Value::str)
+                .unwrap_or_default();
+            if !["", "tcp", "udp", "sctp"].contains(&&*protocol.to_ascii_lowercase()) {
+                let key = format!("portMappings[{index}].protocol");
+                let problem = format!("is \"{}\", not tcp, udp or sctp", shorten(&protocol));
+                self.suspect(&key, entry, problem);
+            }
+        }
+        if let Some(bandwidth) = self.value.field("bandwidth") {
+            for (burst, rate) in [
+                ("ingressBurst", "ingressRate"),
+                ("egressBurst", "egressRate"),
+            ] {
+                let given = |key| {
+                    bandwidth
+                        .field(key)
+                        .and_then(Value::integer)
+                        .is_some_and(|value| value != 0)
+                };
+                if given(burst) && !given(rate) {
+                    let key = format!("bandwidth.{burst}");
+                    self.suspect(&key, bandwidth, format!("stands without {rate}"));
+                }
+            }
+        }
+        let asked = |key| {
+            self.value
+                .field(key)
+                .is_some_and(|value| !matches!(value.raw(), "\"\"" | "[]"))
+        };
+        // Not a key of Multus, but of others (network-attachment-definition-client, types.go).
+        if asked("ips") && asked("ipam-claim-reference") {
+            let problem = "excludes ips: the address comes from the claim".to_owned();
+            self.suspect("ipam-claim-reference", self.value, problem);
+        }
+    }
+
+    fn finish(self, own: &str) {
+        let text = |key| {
+            self.value
+                .field(key)
+                .and_then(Value::str)
+                .unwrap_or_default()
+        };
+        let namespace = text("namespace");
+        let namespace = if namespace.is_empty() {
+            own
+        } else {
+            &*namespace
+        };
+        let name = text("name");
+        let interface = match text("interface") {
+            empty if empty.is_empty() => text("interfaceRequest"),
+            interface => interface,
+        };
+        let at = Inside::value(self.value, self.path.as_str());
+        let mut malformed = |key: &str, message: String| {
+            let place = self.value.field(
+                KEYS.iter()
+                    .map(|(key, _)| *key)
+                    .find(|own| *own == key)
+                    .unwrap_or("name"),
+            );
+            let at = Inside::value(place.unwrap_or(self.value), format!("{}.{key}", self.path));
+            self.networks.malformed.push(Fault {
+                at,
+                message: message.into(),
+            });
+        };
+        if let Some(problem) = name_problem(namespace, &name) {
+            let (key, problem) = match name.split_once(['/', '@']) {
+                Some(_) if name.contains('/') => (
+                    "name",
+                    format!(
+                        "\"{}\" has a \"/\", and a name in JSON is not split: write the namespace \
+                         as \"namespace\"",
+                        shorten(&name)
+                    ),
+                ),
+                Some(_) => (
+                    "name",
+                    format!(
+                        "\"{}\" has an \"@\", and a name in JSON is not split: write the interface \
+                         as \"interface\"",
+                        shorten(&name)
+                    ),
+                ),
+                None if !crate::view::name::is_label(namespace) => ("namespace", problem),
+                None => ("name", problem),
+            };
+            malformed(key, problem);
+            return;
+        }
+        if !interface.is_empty()
+            && let Some(problem) = interface_problem(&interface)
+        {
+            malformed("interface", problem);
+        }
+        self.networks.selections.push(Selection {
+            namespace: namespace.to_owned(),
+            name: name.into_owned(),
+            interface: (!interface.is_empty()).then(|| interface.into_owned()),
+            requests: self.requests,
+            at,
+        });
+    }
+
+    fn malformed(&mut self, key: &str, value: Value<'d>, problem: String) {
+        let at = Inside::value(value, format!("{}.{key}", self.path));
+        self.networks.malformed.push(Fault {
+            at,
+            message: format!("{key} {problem}").into(),
+        });
+    }
+
+    fn suspect(&mut self, key: &str, value: Value<'d>, problem: String) {
+        let at = Inside::value(value, format!("{}.{key}", self.path));
+        self.requests.suspicious.push(Fault {
+            at,
+            message: format!("{key} {problem}").into(),
+        });
+    }
+}
+
+/// An address, or one with a prefix length: `net.ParseIP` or `net.ParseCIDR`.
+fn is_address(text: &str) -> bool {
+    let Some((address, length)) = text.split_once('/') else {
+        return text.parse::<IpAddr>().is_ok();
+    };
+    let bits = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    let digits = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+    digits && length.parse::<u32>().is_ok_and(|length| length <= bits)
+}

@@ -1,0 +1,3 @@
+//! What `cni` makes of configurations, against what the real programs said.
+
+mod corpus;
