@@ -256,7 +256,7 @@ fn api_server_restarted(c: &Cluster) {
     c.create(&pod(ns, "new", "after")).accepted().called(1, 1);
     assert!(!c.scheduled_on(ns, "new").is_empty());
     c.delete(ns, NAD, "after").accepted();
-    eventually("the watch to go on", Duration::from_secs(60), || {
+    eventually("the watch to go on", Duration::from_mins(1), || {
         let probe = c.kubectl(
             &["create", "--dry-run=server", "-f", "-"],
             Some(&pod(ns, "probe", "after")),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     Scenario,
     cluster::Cluster,
+    kubectl::Outcome,
     objects::{
         IPVLAN, NAD, NETWORKS, NODE_SELECTOR, annotated, nad, one_of, plain_pod, pod, required,
         selecting, terms, with, workload,
@@ -27,6 +28,8 @@ pub(crate) const ALL: &[Scenario] = &[
     ),
     ("changed_selector_holds_for_later_pods", changed_selector),
 ];
+
+type Apply<'a> = &'a dyn Fn(&Value) -> Outcome;
 
 const ZONED: &str = "default/zoned";
 
@@ -239,7 +242,7 @@ fn second_apply(c: &Cluster) {
             Some(o),
         )
     };
-    let ways: [(&str, &dyn Fn(&Value) -> crate::kubectl::Outcome); 3] = [
+    let ways: [(&str, Apply<'_>); 3] = [
         ("client", &client),
         ("server", &server),
         ("forced", &forced),
