@@ -16,6 +16,7 @@ mod ipvlan;
 mod keys;
 mod link;
 mod macvlan;
+mod network;
 mod part;
 mod portmap;
 mod report;

@@ -11,9 +11,10 @@ use super::chain::Chain;
 use super::ipam::{self, Answer};
 use super::keys::{Read, Strangers, Table, Takes, key};
 use super::link::{self, Negative, Use};
+use super::network::{self, MOST, Network};
 use super::part::Part;
 use super::report::Report;
-use super::route::{Network, Route};
+use super::route::{MAIN, Route};
 use crate::finding::shorten;
 use crate::json::Value;
 
@@ -125,12 +126,12 @@ fn name(conf: &Read<'_>, report: &mut Report) {
     let shown = shorten(&name);
     let fault = if name.is_empty() {
         Some("a bridge needs a name: remove the key for cni0".to_owned())
-    } else if name.len() > 15 {
+    } else if name.len() > LONGEST_NAME {
         let length = name.len();
         report.refuse(
             place,
             format!(
-                "\"{shown}\" has {length} bytes, and the name of an interface at most 15 (bridge: failed to create bridge \"{shown}\": could not add \"{shown}\": numerical result out of range)"
+                "\"{shown}\" has {length} bytes, and the name of an interface at most {LONGEST_NAME} (bridge: failed to create bridge \"{shown}\": could not add \"{shown}\": numerical result out of range)"
             ),
         );
         return;
@@ -310,7 +311,7 @@ impl<'d> Gateways<'d> {
                     dst,
                     gw: lease.gateway,
                     priority: 0,
-                    table: 254,
+                    table: MAIN,
                     scope: 0,
                     at: place,
                     gw_at: lease.gateway_at,
@@ -325,56 +326,73 @@ impl<'d> Gateways<'d> {
             return;
         }
         let mut there: Vec<IpNet> = Vec::new();
-        let name = conf.text("bridge").unwrap_or("cni0".into());
-        for lease in network.leases.iter().flatten() {
+        let name = conf.text("bridge").unwrap_or_else(|| "cni0".into());
+        let shown = shorten(&name);
+        for lease in network.leases.iter().flatten().take(MOST) {
             let length = lease.address.prefix_len();
-            let gateway = lease
-                .gateway
-                .filter(|gateway| address::same_family(*gateway, lease.address.addr()))
-                .and_then(|gateway| IpNet::new(gateway, length).ok());
-            let Some(gateway) = gateway else {
-                continue;
+            let Some(ip) = lease.gateway else { continue };
+            let place = lease.gateway_at.unwrap_or(lease.at);
+            let Ok(gateway) = IpNet::new(ip, length) else {
+                report.refuse(
+                    place,
+                    format!("the gateway {ip} of an IPv6 address cannot be put on the bridge: use an IPv6 gateway (bridge: failed to set bridge addr: could not add IP address {ip} to \"{shown}\": invalid argument)"),
+                );
+                return;
             };
-            let other = there.iter().find(|other| {
-                **other != gateway
-                    && address::same_family(other.addr(), gateway.addr())
-                    && (gateway.addr().is_ipv4()
-                        || other.contains(&gateway.addr())
-                        || gateway.contains(&other.addr()))
+            if let Some(what) = network::unusable(ip) {
+                report.refuse(
+                    place,
+                    format!("the gateway {ip} is {what}, which the bridge cannot have (bridge: failed to set bridge addr: could not add IP address {ip} to \"{shown}\": cannot assign requested address)"),
+                );
+                return;
+            }
+            // The plugin looks among the bridge's addresses of the family of the Pod's address.
+            let is_v4 = lease.address.addr().is_ipv4();
+            let of_family = || there.iter().filter(|other| other.addr().is_ipv4() == is_v4);
+            if of_family().any(|other| *other == gateway) {
+                continue;
+            }
+            let other = of_family().find(|other| {
+                is_v4 || other.contains(&gateway.addr()) || gateway.contains(&other.addr())
             });
             if let Some(other) = other
                 && !conf.is_true("forceAddress")
             {
-                let shown = shorten(&name);
                 report.refuse(
                     lease.at,
                     format!(
-                        "the bridge would be the gateway {other} and {gateway}, and it takes one IPv4 address only: remove one network, set \"forceAddress\", or drop \"isGateway\" (bridge: failed to set bridge addr: \"{shown}\" already has an IP address different from {gateway})"
+                        "the bridge would be the gateway {other} and {gateway}, and it takes one IPv4 address only, and one IPv6 address of a subnet: remove one network, set \"forceAddress\", or drop \"isGateway\" (bridge: failed to set bridge addr: \"{shown}\" already has an IP address different from {gateway})"
                     ),
                 );
                 return;
             }
             there.push(gateway);
         }
-        let vlan = conf.integer("vlan").unwrap_or(0);
-        if let Some(place) = conf.value("vlan")
-            && (1..=4094).contains(&vlan)
-            && !there.is_empty()
-        {
-            let interface = format!("{name}.{vlan}");
-            if interface.len() > 15 && name.len() <= 15 {
-                let length = interface.len();
-                report.refuse(
-                    place,
-                    format!(
-                        "the gateway of VLAN {vlan} would be the interface \"{interface}\" of {length} bytes, and 15 are possible: give the bridge a shorter name (bridge: faild to create vlan gateway \"{interface}\")"
-                    ),
-                );
-            }
+        if !there.is_empty() {
+            vlan_gateway(conf, &name, report);
         }
     }
 }
 
+/// The gateway of a VLAN is an interface of its own, `<bridge>.<vlan>` (:371-387).
+fn vlan_gateway(conf: &Read<'_>, name: &str, report: &mut Report) {
+    let (Some(place), Some(vlan @ 1..=4094)) = (conf.value("vlan"), conf.integer("vlan")) else {
+        return;
+    };
+    let interface = format!("{name}.{vlan}");
+    if interface.len() > LONGEST_NAME && name.len() <= LONGEST_NAME {
+        let length = interface.len();
+        report.refuse(
+            place,
+            format!(
+                "the gateway of VLAN {vlan} would be the interface \"{interface}\" of {length} bytes, and {LONGEST_NAME} are possible: give the bridge a shorter name (bridge: faild to create vlan gateway \"{interface}\")"
+            ),
+        );
+    }
+}
+
+/// `IFNAMSIZ` without its NUL.
+const LONGEST_NAME: usize = 15;
 fn unspecified(like: IpAddr) -> IpAddr {
     address::address(like, 0)
 }

@@ -1,10 +1,12 @@
 //! The chain: which plugin runs after which, and what each hands to the next.
 
+use std::collections::BTreeSet;
+
 use super::envelope::Envelope;
 use super::ipam::Answer;
+use super::network::Network;
 use super::part::Part;
 use super::report::{Report, show};
-use super::route::Network;
 use super::{bridge, host_local, ipvlan, macvlan, portmap, sbr, static_, tuning, whereabouts};
 use crate::finding::shorten;
 use crate::json::Value;
@@ -15,8 +17,8 @@ pub(super) struct Chain<'d> {
     version: &'d str,
     version_at: Option<Value<'d>>,
     before: Before<'d>,
-    /// Each sbr so far: its table, and where it stands.
-    pub(super) sbr: Vec<Option<i64>>,
+    /// The tables that each sbr so far was told to use.
+    pub(super) sbr: BTreeSet<Option<i64>>,
 }
 
 /// The `prevResult` of the next plugin.
@@ -52,7 +54,7 @@ pub(super) fn judge<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mu
         version: &envelope.version,
         version_at: envelope.version_at,
         before: Before::Nothing,
-        sbr: Vec::new(),
+        sbr: BTreeSet::new(),
     };
     let mut is_version_refused = false;
     for part in &envelope.plugins {

@@ -1,9 +1,9 @@
 //! Asking the IPAM plugin that a plugin names.
 
 use super::chain::{self, Chain};
+use super::network::Network;
 use super::part::Part;
 use super::report::Report;
-use super::route::Network;
 use super::{host_local, static_, whereabouts};
 use crate::finding::shorten;
 

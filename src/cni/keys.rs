@@ -5,14 +5,17 @@
 //! libcni has passed it through a map: of equal keys the last is left, the keys are in byte order,
 //! and every number went through `float64`, so `1.4e3` is the integer 1400 and `1400.5` is none.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+mod advice;
+mod decode;
 
 use super::address;
 use super::report::{Report, show};
 use crate::config::nearest;
 use crate::finding::shorten;
 use crate::json::{Kind, Member, Value, folds};
+use advice::{any_of, go_path, ip_advice, prefix_advice};
+pub(super) use decode::{integer, may_have_twins, through_a_map};
+use std::borrow::Cow;
 
 /// The keys of one object of a plugin's configuration.
 #[derive(Debug)]
@@ -204,7 +207,7 @@ impl Table {
         let Some(name) = member.key.str() else {
             return;
         };
-        if report.is_full() {
+        if !report.takes_warnings() {
             return;
         }
         if let Some(known) = ENVELOPE.iter().find(|known| folds(&name, known)) {
@@ -239,7 +242,9 @@ impl Takes {
         }
         let fits = match (self, value.kind()) {
             (Self::Bool, Kind::Bool(_))
-            | (Self::Text | Self::Ip | Self::Network | Self::Word(..), Kind::String)
+            | (Self::Text | Self::Ip | Self::Word(..), Kind::String)
+            // null decodes as an empty text.
+            | (Self::Network, Kind::String | Kind::Null)
             | (Self::List(_), Kind::Array)
             | (Self::Map(_) | Self::Object(_), Kind::Object) => true,
             (Self::Integer, Kind::Number) => integer(value).is_some(),
@@ -247,8 +252,6 @@ impl Takes {
                 !value.raw().starts_with('-')
                     && integer(value).is_some_and(|number| u32::try_from(number).is_ok())
             }
-            // null decodes as an empty text.
-            (Self::Network, Kind::Null) => true,
             _ => false,
         };
         if !fits {
@@ -381,105 +384,6 @@ impl Takes {
     }
 }
 
-/// The members of an object after it went through a `map[string]interface {}`: of equal keys the
-/// last, in byte order. The order is made only where it matters, that is where two keys fold to one.
-pub(super) fn through_a_map(object: Value<'_>) -> Vec<Member<'_>> {
-    let members: Vec<_> = object.members().collect();
-    if !may_have_twins(&members) {
-        return members;
-    }
-    members
-        .into_iter()
-        .map(|member| (member.key.str().unwrap_or_default(), member))
-        .collect::<BTreeMap<_, _>>()
-        .into_values()
-        .collect()
-}
-
-/// Whether two of the keys may fold to one: never a wrong "no", and seldom a wrong "yes".
-pub(super) fn may_have_twins(members: &[Member<'_>]) -> bool {
-    let mut seen = 0u128;
-    members.iter().any(|member| {
-        let raw = member.key.raw().as_bytes();
-        if !raw.is_ascii() || raw.contains(&b'\\') {
-            return true;
-        }
-        let letter =
-            |at: usize| usize::from(raw.get(at).copied().unwrap_or(0).to_ascii_lowercase());
-        let hash =
-            letter(1) * 7 + letter(raw.len() / 2) * 3 + letter(raw.len() - 2) + raw.len() * 31;
-        let bit = 1u128 << (hash % 128);
-        let twin = seen & bit != 0;
-        seen |= bit;
-        twin
-    })
-}
-
-/// A number that, written again from `float64`, is an integer of 64 bits.
-pub(super) fn integer(value: Value<'_>) -> Option<i64> {
-    const END: f64 = 9_223_372_036_854_775_808.0;
-    let number = value.float()?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "whole, and within the range of i64"
-    )]
-    (number.fract() == 0.0 && (-END..END).contains(&number)).then_some(number as i64)
-}
-
-/// `"a", "b" or "c"`, the empty word left unsaid.
-fn any_of(words: &[&str]) -> String {
-    let words: Vec<_> = words
-        .iter()
-        .filter(|word| !word.is_empty())
-        .map(|word| format!("\"{word}\""))
-        .collect();
-    match words.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        Some((last, _)) => last.clone(),
-        None => String::new(),
-    }
-}
-
-fn ip_advice(text: &str) -> String {
-    if let Some((address, _)) = text.split_once('/')
-        && address::ip(address).is_some()
-    {
-        return format!(": leave out the prefix length, write \"{address}\"");
-    }
-    if let Some(address) = address::sloppy_ip(text) {
-        return format!(": write \"{address}\", without leading zeros");
-    }
-    if address::ip(text.trim()).is_some() {
-        return ": remove the spaces".to_owned();
-    }
-    String::new()
-}
-
-fn prefix_advice(text: &str) -> String {
-    if text.is_empty() {
-        return ": write one like \"10.1.0.0/24\" or remove the key".to_owned();
-    }
-    if text == "default" {
-        return ": write \"0.0.0.0/0\"".to_owned();
-    }
-    if address::ip(text).is_some() {
-        return format!(": add its length, as in \"{text}/24\"");
-    }
-    if let Some(prefix) = address::sloppy_prefix(text) {
-        return format!(": write \"{prefix}\", without leading zeros");
-    }
-    if address::prefix(text.trim()).is_some() {
-        return ": remove the spaces".to_owned();
-    }
-    if text
-        .split_once('/')
-        .is_some_and(|(_, mask)| address::ip(mask).is_some())
-    {
-        return ": write the length of the prefix, not a netmask".to_owned();
-    }
-    String::new()
-}
-
 fn warn_of_case(key: Value<'_>, name: &str, report: &mut Report) {
     let shown = show(key);
     report.warn(
@@ -488,24 +392,4 @@ fn warn_of_case(key: Value<'_>, name: &str, report: &mut Report) {
             "Go takes the key {shown} for \"{name}\", and other readers do not: write \"{name}\""
         ),
     );
-}
-
-/// The path of a value as `encoding/json` writes it: from the plugin's configuration, no indices.
-fn go_path(value: Value<'_>) -> String {
-    let path = value.path();
-    let path = match path.strip_prefix("plugins[") {
-        Some(rest) => rest.split_once("].").map_or("", |(_, rest)| rest),
-        None => &path,
-    };
-    let mut out = String::with_capacity(path.len());
-    let mut inside = false;
-    for letter in path.chars() {
-        match letter {
-            '[' => inside = true,
-            ']' => inside = false,
-            letter if !inside => out.push(letter),
-            _ => {}
-        }
-    }
-    out
 }

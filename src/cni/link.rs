@@ -2,8 +2,8 @@
 
 use super::address::Mac;
 use super::keys::{Read, Strangers, Table, Takes, key};
+use super::network::Network;
 use super::report::Report;
-use super::route::Network;
 use crate::finding::shorten;
 use crate::json::Value;
 

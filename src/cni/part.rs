@@ -1,6 +1,7 @@
 //! One plugin of a configuration, by the keys that all plugins have in common.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::keys::through_a_map;
 use crate::json::{Kind, Member, Value, folds};
@@ -50,17 +51,15 @@ impl<'d> Part<'d> {
 
     /// The capabilities that it declares with `true`.
     pub(super) fn capabilities(&self) -> impl Iterator<Item = Cow<'d, str>> {
-        let mut members: Vec<_> = self
+        // A later object overwrites what an earlier one said of the same capability.
+        let declared: BTreeMap<_, _> = self
             .objects("capabilities")
             .flat_map(through_a_map)
+            .filter_map(|member| Some((member.key.str()?, member.value.bool() == Some(true))))
             .collect();
-        // A later object overwrites what an earlier one said of the same capability.
-        let all = members.clone();
-        members.retain(|member| {
-            let last = all.iter().rfind(|other| other.key == member.key);
-            member.value.bool() == Some(true) && last.is_some_and(|last| last.value == member.value)
-        });
-        members.into_iter().filter_map(|member| member.key.str())
+        declared
+            .into_iter()
+            .filter_map(|(name, is_declared)| is_declared.then_some(name))
     }
 
     /// Whether it declares a capability, so that a Pod may ask for it.

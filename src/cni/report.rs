@@ -13,9 +13,9 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Whether no more is noted, so that looking for advice would be in vain.
-    pub(super) fn is_full(&self) -> bool {
-        self.suspicious.len() >= MOST && self.invalid.len() >= MOST
+    /// Whether another warning would be noted: if not, looking for advice is in vain.
+    pub(super) fn takes_warnings(&self) -> bool {
+        self.suspicious.len() < MOST
     }
 
     /// A plugin refuses `value`.

@@ -2,12 +2,14 @@
 //!
 //! `plugins/meta/sbr/main.go` of v1.9.1.
 
+use std::net::IpAddr;
+
 use super::address::{family, same_family};
 use super::chain::{Chain, Given};
 use super::keys::{Read, Strangers, Table, Takes, key};
+use super::network::{Lease, Network};
 use super::part::Part;
 use super::report::Report;
-use super::route::Network;
 
 static CONF: Table = Table {
     plugin: "sbr",
@@ -37,8 +39,10 @@ pub(super) fn judge(part: &Part<'_>, chain: &mut Chain<'_>, report: &mut Report)
     let table = conf.integer("table");
     match chain.given() {
         Given::Network(network) => {
-            if table.is_none() {
-                default_routes(part, network, report);
+            match table {
+                Some(0) => no_table(&conf, network, report),
+                Some(_) => {}
+                None => default_routes(part, network, report),
             }
             twice(part, table, chain, network, report);
         }
@@ -48,12 +52,29 @@ pub(super) fn judge(part: &Part<'_>, chain: &mut Chain<'_>, report: &mut Report)
         ),
         Given::Unknown => {}
     }
-    chain.sbr.push(table);
+    chain.sbr.insert(table);
+}
+
+/// The kernel picks a table for 0, but only for IPv4.
+fn no_table(conf: &Read<'_>, network: &Network<'_>, report: &mut Report) {
+    let mut addresses = network.leases.iter().flatten().map(|lease| lease.address);
+    if let (Some(place), Some(ip)) = (
+        conf.value("table"),
+        addresses.find(|address| address.addr().is_ipv6()),
+    ) {
+        let ip = ip.addr();
+        report.refuse(
+            place,
+            format!("there is no table 0 for the IPv6 address {ip}: write the number of one (sbr: failed to add rule: invalid argument)"),
+        );
+    }
 }
 
 /// Each address gets a table with a default route through its gateway (:286).
 fn default_routes(part: &Part<'_>, network: &Network<'_>, report: &mut Report) {
-    let added = network.added();
+    let Some(links) = network.links() else {
+        return;
+    };
     for lease in network.leases.iter().flatten() {
         let Some(gateway) = lease.gateway else {
             continue;
@@ -70,8 +91,8 @@ fn default_routes(part: &Part<'_>, network: &Network<'_>, report: &mut Report) {
             );
             return;
         }
-        if let Some(obstacle) = network.obstacle(gateway, &added) {
-            let why = network.explain(gateway, &obstacle);
+        if let Some(obstacle) = links.obstacle(gateway) {
+            let why = network.explain(gateway, obstacle);
             let says = obstacle.says(gateway);
             report.refuse(
                 place,
@@ -90,21 +111,28 @@ fn twice(
     network: &Network<'_>,
     report: &mut Report,
 ) {
-    let has_gateway = network.leases.iter().flatten().any(|lease| {
+    if chain.sbr.is_empty() {
+        return;
+    }
+    // Without routes only these are reached.
+    let is_reached = |lease: &Lease<'_>, gateway: IpAddr| {
+        let is_link_local = matches!(gateway, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        let is_own = lease.is_fixed && lease.address.addr() == gateway;
+        is_link_local || is_own || gateway.is_unspecified()
+    };
+    let loses_gateway = network.leases.iter().flatten().any(|lease| {
         lease
             .gateway
-            .is_some_and(|gateway| !gateway.is_unspecified())
+            .is_some_and(|gateway| !is_reached(lease, gateway))
     });
     let message = "sbr runs twice, and once is enough: remove one";
-    let says = if table.is_some() && chain.sbr.contains(&table) {
-        "failed to add rule: file exists"
-    } else if table.is_none() && chain.sbr.contains(&None) && has_gateway {
-        "Failed to add default route: network is unreachable"
+    if chain.sbr.contains(&table) && table.is_some() {
+        let says = "sbr: failed to add rule: file exists";
+        report.refuse(part.kind_at, format!("{message} ({says})"));
+    } else if chain.sbr.contains(&table) && loses_gateway {
+        let says = "sbr: Failed to add default route: network is unreachable";
+        report.refuse(part.kind_at, format!("{message} ({says})"));
     } else {
-        if !chain.sbr.is_empty() {
-            report.warn(part.kind_at, message);
-        }
-        return;
-    };
-    report.refuse(part.kind_at, format!("{message} (sbr: {says})"));
+        report.warn(part.kind_at, message);
+    }
 }

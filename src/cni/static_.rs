@@ -10,9 +10,10 @@ use super::address::{self, family};
 use super::chain::Chain;
 use super::envelope::parse_version;
 use super::keys::{Read, Strangers, Table, Takes, key};
+use super::network::{Lease, Network};
 use super::part::Part;
 use super::report::Report;
-use super::route::{self, Lease, Network};
+use super::route;
 use crate::finding::shorten;
 use crate::json::Value;
 

@@ -145,31 +145,68 @@ fn sysctl(key: Value<'_>, value: Value<'_>, report: &mut Report) {
             format!("few kernels have \"{shown}\": check its name, for where it is missing the Pod does not start"),
         );
     }
+    // An empty text is written, and changes nothing.
     let text = value.str().unwrap_or_default();
-    let numbers = text.trim();
-    let is_numeric = !numbers.is_empty()
-        && numbers
-            .split_whitespace()
-            .all(|number| number.parse::<i64>().is_ok());
-    let takes_words = [
-        "congestion",
-        "qdisc",
-        "log",
-        "secret",
-        "fastopen_key",
-        "ports",
-        "cpu",
-    ]
-    .iter()
-    .any(|word| path.contains(word));
-    if !is_numeric && !takes_words {
-        let shown = show(value);
+    if text.is_empty() || text.split_whitespace().all(is_number) {
+        return;
+    }
+    let shown = show(value);
+    if is_numeric(&rest) {
+        report.refuse(
+            value,
+            format!(
+                "{shown} is no number, and this setting takes one (tuning: write: invalid argument)"
+            ),
+        );
+    } else if !WORDS.iter().any(|word| path.contains(word)) {
         report.warn(
             value,
             format!("{shown} is no number, and nearly all settings of the network are: the kernel refuses it then (invalid argument)"),
         );
     }
 }
+
+/// An integer as the kernel reads one: decimal, octal or hexadecimal.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let lower = digits.to_ascii_lowercase();
+    match lower.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).is_ok(),
+        None => !digits.starts_with('+') && digits.parse::<u64>().is_ok(),
+    }
+}
+
+/// Whether this setting takes a number on every kernel that has it.
+fn is_numeric(path: &[&str]) -> bool {
+    match path {
+        ["ipv4" | "ipv6", "conf", _, name] => *name != "stable_secret",
+        ["core", name] => [
+            "somaxconn",
+            "rmem_max",
+            "wmem_max",
+            "rmem_default",
+            "wmem_default",
+        ]
+        .contains(name),
+        ["ipv4", name] => {
+            name.starts_with("ip_forward")
+                || name.starts_with("icmp_echo")
+                || *name == "ip_default_ttl"
+        }
+        _ => false,
+    }
+}
+
+/// Of settings that take words, or numbers with something between.
+const WORDS: &[&str] = &[
+    "congestion",
+    "cpu",
+    "fastopen_key",
+    "log",
+    "ports",
+    "qdisc",
+    "secret",
+];
 
 /// What stands below `/proc/sys/net`.
 const FAMILIES: &[&str] = &[

@@ -81,8 +81,7 @@ fn define(define: &Define<'_>, _: &World<'_>) -> Vec<Said> {
     vec![Said::new(place, message).at_most(Level::Warn)]
 }
 
-/// Who and who contradict each other, so that no node is left because of the networks. What the Pod
-/// demands by itself is its own affair, even where nothing can meet it.
+/// Who and who contradict each other, so that no node is left. Only what is certain.
 fn conflict(
     networks: &[Demand<'_>],
     own: &[Demand<'_>],
@@ -90,21 +89,12 @@ fn conflict(
 ) -> Option<(String, String)> {
     let selected: Vec<&Demand<'_>> = networks.iter().chain(own).collect();
     let terms = match required {
-        Required::Absent => {
-            return if meets(own.iter()) {
-                first(&selected)
-            } else {
-                None
-            };
-        }
+        Required::Absent => return first(&selected),
         Required::Terms(terms) => terms,
         Required::Unreadable => return None,
     };
     let mut found = None;
-    for term in terms
-        .iter()
-        .filter(|term| !term.is_empty() && alone(own, term))
-    {
+    for term in terms.iter().filter(|term| !term.is_empty()) {
         let demands: Vec<Demand<'_>> = term
             .expressions
             .iter()
@@ -112,29 +102,18 @@ fn conflict(
             .collect();
         let all: Vec<&Demand<'_>> = selected.iter().copied().chain(&demands).collect();
         // One term that may match is enough.
-        found = found.or(Some(first(&all)?));
+        let conflict = first(&all).or_else(|| fields(term))?;
+        found = found.or(Some(conflict));
     }
     found
 }
 
-/// Whether the Pod's own demands can be met, in this term.
-fn alone(own: &[Demand<'_>], term: &Term) -> bool {
-    let labels: Vec<_> = own
-        .iter()
-        .map(|(_, requirement)| *requirement)
-        .chain(&term.expressions)
-        .collect();
+/// The same among the `matchFields` of a term, which networks say nothing of.
+fn fields(term: &Term) -> Option<(String, String)> {
     let fields: Vec<_> = term.fields.iter().collect();
-    contradiction(&labels).is_none() && contradiction(&fields).is_none()
-}
-
-fn meets<'d>(demands: impl Iterator<Item = &'d Demand<'d>>) -> bool {
-    contradiction(
-        &demands
-            .map(|(_, requirement)| *requirement)
-            .collect::<Vec<_>>(),
-    )
-    .is_none()
+    let (one, other) = contradiction(&fields)?;
+    let say = |index: usize| format!("the required node affinity requires {}", fields[index]);
+    Some((say(one), say(other)))
 }
 
 fn first(demands: &[&Demand<'_>]) -> Option<(String, String)> {

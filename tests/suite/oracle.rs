@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 mod annotations;
+mod cases;
 mod selectors;
 
 /// A file of `tests/oracle`.

@@ -1,0 +1,298 @@
+//! A list of plugins: `types.NetConfList` as Multus decodes it, then the list as libcni reads it.
+
+use std::borrow::Cow;
+
+use super::super::part::Part;
+use super::super::report::show;
+use super::decode::{Order, expect, object_of, ordered, plugin_conf};
+use super::{Envelope, at};
+use crate::finding::{Fault, shorten};
+use crate::json::{Kind, Member, Value, folds};
+
+const LIST: &str = "LoadDelegateNetConfList: error unmarshalling delegate conflist";
+
+const LIBCNI: &str = "error parsing configuration list";
+/// The one place where we are stricter than libcni, which has no limit: each plugin of a network is
+/// kept in memory.
+const MOST: usize = 64;
+
+/// Decodes `types.NetConfList` as Multus does, then reads the list as libcni does.
+pub(super) fn list<'d>(
+    root: Value<'d>,
+    order: Order,
+    nad: &'d str,
+    is_injected: bool,
+) -> Result<Envelope<'d>, Fault> {
+    // Go decodes a second array into the elements of the first: pointers that are there are kept.
+    let mut slots: Vec<Option<Vec<Value<'d>>>> = Vec::new();
+    let mut length = None;
+    for Member { key, value } in ordered(root, order) {
+        let Some(key) = key.str() else { continue };
+        if ["disableCheck", "disableGC"]
+            .iter()
+            .any(|field| folds(&key, field))
+        {
+            let go = format!("NetConfList.{key}");
+            expect(value, Kind::Bool(true), &go, "bool", LIST)?;
+        } else if folds(&key, "plugins") {
+            expect(
+                value,
+                Kind::Array,
+                "NetConfList.plugins",
+                "[]*types.PluginConf",
+                LIST,
+            )?;
+            if value.is_null() {
+                slots.clear();
+                length = None;
+                continue;
+            }
+            length = Some(value.elements().count());
+            for (index, element) in value.elements().enumerate() {
+                object_of(element, "NetConfList.plugins", "types.PluginConf", LIST)?;
+                if !element.is_null() {
+                    plugin_conf(element, order, "PluginConf.plugins", LIST)?;
+                }
+                if slots.len() <= index {
+                    slots.push(None);
+                }
+                if let Some(slot) = slots.get_mut(index) {
+                    if element.is_null() {
+                        *slot = None;
+                    } else {
+                        slot.get_or_insert_default().push(element);
+                    }
+                }
+            }
+        }
+    }
+    let Some(length) = length else {
+        return Err(at(
+            root,
+            "there is neither \"type\" nor \"plugins\": name the plugin that makes the interface (LoadDelegateNetConfList: delegate must have the 'type' or 'plugin' field)",
+        ));
+    };
+    let plugins_at = root.fields("plugins").last().unwrap_or(root);
+    if length == 0 {
+        return Err(at(
+            plugins_at,
+            "\"plugins\" is empty, on which Multus panics (index out of range [0] with length 0): name at least one plugin",
+        ));
+    }
+    let Some(first) = slots.first().and_then(Option::as_ref) else {
+        return Err(at(
+            plugins_at,
+            "the first plugin is null, on which Multus panics (invalid memory address or nil pointer dereference): name a plugin",
+        ));
+    };
+    let mut first_kind = None;
+    for layer in first {
+        let conf = plugin_conf(*layer, order, "PluginConf.plugins", LIST)?;
+        first_kind = conf.kind.or(first_kind);
+    }
+    if first_kind.is_none() {
+        return Err(at(
+            first.last().copied().unwrap_or(root),
+            "the first plugin has no \"type\" (LoadDelegateNetConfList: a plugin delegate must have the 'type' field)",
+        ));
+    }
+    libcni_list(root, nad, is_injected)
+}
+
+/// `NetworkConfFromBytes` (`cni/libcni/conf.go:91-245`).
+fn libcni_list<'d>(
+    root: Value<'d>,
+    nad: &'d str,
+    is_injected: bool,
+) -> Result<Envelope<'d>, Fault> {
+    let name = if is_injected {
+        Cow::Borrowed(nad)
+    } else {
+        let name = root.get("name").unwrap_or(root);
+        name.str().ok_or_else(|| {
+            let go = go_kind(name);
+            at(
+                name,
+                format!("the name is not a string ({LIBCNI}: invalid name type {go})"),
+            )
+        })?
+    };
+    let version_at = root.get("cniVersion");
+    let mut version = match version_at {
+        Some(value) => value.str().ok_or_else(|| {
+            let go = go_kind(value);
+            at(
+                value,
+                format!("the version is not a string ({LIBCNI}: invalid cniVersion type {go})"),
+            )
+        })?,
+        None => Cow::Borrowed(""),
+    };
+    if let Some(versions) = root.get("cniVersions") {
+        version = newest(version, version_at, versions)?;
+    }
+    let mut only_inlined = None;
+    for field in ["disableCheck", "disableGC", "loadOnlyInlinedPlugins"] {
+        let Some(value) = root.get(field) else {
+            continue;
+        };
+        let text = value.str().map(|text| text.to_lowercase());
+        if value.bool().is_none() && !matches!(text.as_deref(), Some("true" | "false")) {
+            let says = match &text {
+                Some(text) => format!("invalid value {text:?} for {field}"),
+                None => format!("invalid type {} for {field}", go_kind(value)),
+            };
+            let shown = show(value);
+            return Err(at(
+                value,
+                format!("{shown} stands where true or false belongs ({LIBCNI}: {says})"),
+            ));
+        }
+        if field == "loadOnlyInlinedPlugins"
+            && (value.bool() == Some(true) || text.as_deref() == Some("true"))
+        {
+            only_inlined = Some(value);
+        }
+    }
+    let mut plugins = Vec::new();
+    match root.get("plugins") {
+        Some(array) => {
+            if array.kind() != Kind::Array {
+                let go = go_kind(array);
+                return Err(at(
+                    array,
+                    format!("\"plugins\" is not an array ({LIBCNI}: invalid 'plugins' type {go})"),
+                ));
+            }
+            if let Some(surplus) = array.elements().nth(MOST) {
+                return Err(at(
+                    surplus,
+                    format!(
+                        "the list has more than {MOST} plugins, and no network has: shorten it"
+                    ),
+                ));
+            }
+            for (index, object) in array.elements().enumerate() {
+                let says =
+                    format!("failed to parse plugin config {index}: error parsing configuration");
+                let kind = if object.is_null() {
+                    None
+                } else {
+                    plugin_conf(object, Order::Sorted, "PluginConf", &says)?.kind
+                };
+                let Some((kind, kind_at)) = kind else {
+                    return Err(at(
+                        object,
+                        format!(
+                            "plugin {index} of the list has no \"type\" ({says}: missing 'type')"
+                        ),
+                    ));
+                };
+                plugins.push(Part::new(object, kind, kind_at));
+            }
+            if plugins.is_empty() {
+                return Err(at(
+                    array,
+                    format!("\"plugins\" is empty ({LIBCNI}: no plugins in list)"),
+                ));
+            }
+        }
+        None => {
+            if let Some(value) = only_inlined {
+                return Err(at(
+                    value,
+                    format!(
+                        "there is no key spelled \"plugins\" ({LIBCNI}: `loadOnlyInlinedPlugins` is true, and no 'plugins' key)"
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(Envelope {
+        is_list: true,
+        name,
+        version,
+        version_at,
+        plugins,
+    })
+}
+
+/// The newest of `cniVersion` and `cniVersions` that libcni knows (`cni/libcni/conf.go:119-160`).
+fn newest<'d>(
+    version: Cow<'d, str>,
+    version_at: Option<Value<'d>>,
+    versions: Value<'d>,
+) -> Result<Cow<'d, str>, Fault> {
+    if versions.kind() != Kind::Array {
+        let go = go_kind(versions);
+        return Err(at(
+            versions,
+            format!(
+                "\"cniVersions\" is not an array ({LIBCNI}: invalid type for cniVersions: {go})"
+            ),
+        ));
+    }
+    let current = (1, 1, 0);
+    let mut known = Vec::new();
+    for (index, value) in versions.elements().enumerate() {
+        let Some(text) = value.str() else {
+            let go = go_kind(value);
+            return Err(at(
+                value,
+                format!(
+                    "a version is not a string ({LIBCNI}: invalid type for cniVersions index {index}: {go})"
+                ),
+            ));
+        };
+        let Some(parsed) = parse_version(&text) else {
+            let text = shorten(&text);
+            return Err(at(
+                value,
+                format!(
+                    "\"{text}\" is no version ({LIBCNI}: invalid cniVersions entry {text} at index {index})"
+                ),
+            ));
+        };
+        if parsed <= current {
+            known.push((parsed, text));
+        }
+    }
+    if !version.is_empty() {
+        let Some(parsed) = parse_version(&version) else {
+            let text = shorten(&version);
+            return Err(at(
+                version_at.unwrap_or(versions),
+                format!("\"{text}\" is no version ({LIBCNI}: invalid cniVersion {text})"),
+            ));
+        };
+        if parsed <= current {
+            known.push((parsed, version.clone()));
+        }
+    }
+    known.sort_by_key(|(parsed, _)| *parsed);
+    Ok(known.pop().map_or(version, |(_, version)| version))
+}
+
+/// `ParseVersion` (`cni/pkg/version/plugin.go:85`): up to three numbers; nothing is 0.1.0.
+pub(in crate::cni) fn parse_version(text: &str) -> Option<(i64, i64, i64)> {
+    if text.is_empty() {
+        return Some((0, 1, 0));
+    }
+    let mut numbers = [0; 3];
+    for (index, part) in text.split('.').enumerate() {
+        *numbers.get_mut(index)? = part.parse().ok()?;
+    }
+    Some(numbers.into())
+}
+
+/// The type of a value in a `map[string]interface {}`, as Go prints it.
+fn go_kind(value: Value<'_>) -> &'static str {
+    match value.kind() {
+        Kind::Array => "[]interface {}",
+        Kind::Bool(_) => "bool",
+        Kind::Null => "<nil>",
+        Kind::Number => "float64",
+        Kind::Object => "map[string]interface {}",
+        Kind::String => "string",
+    }
+}
