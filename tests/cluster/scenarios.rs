@@ -10,6 +10,8 @@ mod upgrades;
 mod walk;
 mod workloads;
 
+pub(crate) use networks::api_client;
+
 use crate::Scenario;
 
 pub(crate) fn all() -> Vec<Scenario> {

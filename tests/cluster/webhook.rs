@@ -16,31 +16,42 @@ use crate::{
     pki::Identity,
 };
 
-/// What a webhook does to an object: operations of a JSON patch, or nothing.
-pub(crate) type Answer = fn(&Value) -> Option<Value>;
+/// What a webhook does to a request: operations of a JSON patch, or nothing.
+type Handler = Arc<dyn Fn(&Message) -> Option<Value> + Send + Sync>;
 
-/// Serves a mutating webhook on a port until the test run ends.
-pub(crate) fn serve(identity: &Identity, answer: Answer) -> io::Result<u16> {
+/// Serves a mutating webhook on a port until the test run ends: it answers for an object.
+pub(crate) fn serve(identity: &Identity, answer: fn(&Value) -> Option<Value>) -> io::Result<u16> {
+    handle(
+        identity,
+        Arc::new(move |request| {
+            let review: Value = serde_json::from_slice(&request.body).ok()?;
+            answer(&review["request"]["object"])
+        }),
+    )
+}
+
+/// Serves a webhook on a port until the test run ends.
+pub(crate) fn handle(identity: &Identity, handler: Handler) -> io::Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let port = listener.local_addr()?.port();
     let config = server_config(identity)?;
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let config = Arc::clone(&config);
-            thread::spawn(move || connection(stream, config, answer));
+            let (config, handler) = (Arc::clone(&config), Arc::clone(&handler));
+            thread::spawn(move || connection(stream, config, &handler));
         }
     });
     Ok(port)
 }
 
-fn connection(stream: TcpStream, config: Arc<ServerConfig>, answer: Answer) -> io::Result<()> {
+fn connection(stream: TcpStream, config: Arc<ServerConfig>, handler: &Handler) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let tls = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut stream = BufReader::new(StreamOwned::new(tls, stream));
     while let Some(request) = Message::read(&mut stream)? {
         let review: Value = serde_json::from_slice(&request.body).map_err(io::Error::other)?;
         let mut response = json!({"uid": review["request"]["uid"], "allowed": true});
-        if let Some(patch) = answer(&review["request"]["object"]) {
+        if let Some(patch) = handler(&request) {
             response["patchType"] = json!("JSONPatch");
             response["patch"] = json!(BASE64_STANDARD.encode(patch.to_string()));
         }

@@ -34,7 +34,7 @@ fn blocks_nothing_else(c: &Cluster) {
     c.create(&annotated(
         plain_pod(ns, "default-network"),
         DEFAULT_NETWORK,
-        json!("gke-network-1"),
+        json!("default/gke-network-1"),
     ))
     .accepted();
     c.create(&gated(pod(ns, "gated", net))).accepted();
@@ -185,7 +185,7 @@ fn refuses_networks(c: &Cluster) {
     c.create(&annotated(
         plain_pod(ns, "new"),
         DEFAULT_NETWORK,
-        json!("gke-network-1"),
+        json!("default/gke-network-1"),
     ))
     .refused_unanswered(PODS);
     // null is stored as "", which breaks the sandbox: it is something that is asked for.

@@ -202,9 +202,8 @@ fn undecodable(c: &Cluster) {
             }
         },
     );
-    c.install(&[]);
-    c.wait_until_registered();
-    // Over the watch, and in the list of a start.
+    // In the list of a start; and again after another one.
+    c.reinstall(&["crds.install=false"]);
     for config in ["{}", "enforcement: deny"] {
         c.create(&pod(ns, "web", "odd"))
             .rejected("unusable-network")
@@ -234,7 +233,7 @@ fn undecodable(c: &Cluster) {
     c.delete(ns, NAD, "odd").accepted().uncalled();
     c.gone(ns, NAD, "odd");
     schema(json!({"type": "string"}));
-    c.start_server("{}");
+    c.install(&[]);
     c.delete_namespace(ns).accepted();
 }
 

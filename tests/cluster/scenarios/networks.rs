@@ -130,8 +130,7 @@ fn changed_and_deleted(c: &Cluster) {
 fn before_us(c: &Cluster, store: impl FnOnce()) {
     c.uninstall();
     store();
-    c.install(&[]);
-    c.wait_until_registered();
+    c.reinstall(&[]);
 }
 
 fn networks_before_us(c: &Cluster) {

@@ -8,7 +8,7 @@ use crate::{
     Scenario,
     cluster::Cluster,
     objects::{NETWORKS, plain_pod, pod, terms},
-    webhook::{self, Answer},
+    webhook,
 };
 
 pub(crate) const ALL: &[Scenario] = &[
@@ -21,7 +21,13 @@ pub(crate) const ALL: &[Scenario] = &[
 ];
 
 /// Runs a mutating webhook for the Pods of a namespace while something is done.
-fn beside(c: &Cluster, name: &str, ns: &str, answer: Answer, act: impl FnOnce()) {
+fn beside(
+    c: &Cluster,
+    name: &str,
+    ns: &str,
+    answer: fn(&Value) -> Option<Value>,
+    act: impl FnOnce(),
+) {
     let (identity, ca) = {
         let plane = c.plane();
         let identity = plane

@@ -313,7 +313,7 @@ fn daemon_set(c: &Cluster) {
             let ready =
                 set["status"]["numberReady"] == 2 && set["status"]["desiredNumberScheduled"] == 2;
             // None waits: all that are there run.
-            if ready && running == pods.len() {
+            if ready && running == 2 && pods.len() == 2 {
                 Ok(nodes)
             } else {
                 Err(format!("{nodes:?}, {}", set["status"]))

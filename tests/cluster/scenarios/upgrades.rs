@@ -130,9 +130,7 @@ fn upgrade_and_uninstall(c: &Cluster) {
     c.delete_namespace(ns).accepted();
     c.gone("default", "namespace", ns);
 
-    c.install(&[]).accepted();
-    c.start_server("{}");
-    c.wait_until_registered();
+    c.reinstall(&[]);
 }
 
 /// The Deployment, under the strictest Pod security, on nodes that only pretend to run it.
@@ -220,7 +218,7 @@ fn inside(c: &Cluster) {
         (vec![], "certificates.mode \"builtIn\" is not available yet"),
         (
             vec!["webhook.url=https://127.0.0.1:1"],
-            "certificates.caBundle is not set",
+            "webhook.url is set, certificates.caBundle is not",
         ),
         (
             vec!["certificates.mode=secret"],
@@ -236,6 +234,5 @@ fn inside(c: &Cluster) {
         args.extend(values.iter().flat_map(|v| ["--set", v]));
         c.helm(&args).refused_saying(said);
     }
-    c.install(&[]).accepted();
-    c.wait_until_registered();
+    c.reinstall(&[]);
 }
