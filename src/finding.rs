@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::json::{Value, line_and_column};
+use crate::json::{Places, Value, line_and_column};
 use crate::rules::Rule;
 use crate::view::selector::Requirement;
 
@@ -120,6 +120,17 @@ impl Inside {
     /// The place of a byte offset of `text`.
     pub fn offset(text: &str, offset: usize, path: impl Into<Box<str>>) -> Self {
         let (line, column) = line_and_column(text, offset);
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            path: path.into(),
+            line: narrow(line),
+            column: narrow(column),
+        }
+    }
+
+    /// The place of a byte offset, one of many.
+    pub fn among(places: &mut Places<'_>, offset: usize, path: impl Into<Box<str>>) -> Self {
+        let (line, column) = places.at(offset);
         let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Self {
             path: path.into(),

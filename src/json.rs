@@ -365,6 +365,52 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     )
 }
 
+/// Lines and columns of offsets that come in order, or nearly so: a text is walked through once,
+/// however many places of it are asked for.
+#[derive(Debug)]
+pub struct Places<'a> {
+    text: &'a str,
+    offset: usize,
+    line: usize,
+    column: usize,
+}
+
+impl<'a> Places<'a> {
+    /// The places of a text.
+    pub fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            offset: 0,
+            line: 1,
+            column: 1,
+        }
+    }
+
+    /// Line and column of a byte offset, as [`line_and_column`] counts them.
+    pub fn at(&mut self, offset: usize) -> (usize, usize) {
+        let offset = offset.min(self.text.len());
+        if offset < self.offset {
+            match self.text.get(offset..self.offset) {
+                Some(between) if !between.contains('\n') => {
+                    self.column -= between.chars().count();
+                    self.offset = offset;
+                }
+                _ => *self = Self::of(self.text),
+            }
+        }
+        let between = self.text.get(self.offset..offset).unwrap_or_default();
+        match between.rfind('\n') {
+            None => self.column += between.chars().count(),
+            Some(newline) => {
+                self.line += between.matches('\n').count();
+                self.column = between[newline + 1..].chars().count() + 1;
+            }
+        }
+        self.offset = offset;
+        (self.line, self.column)
+    }
+}
+
 /// 16 bytes, for a review has a node for every dozen of its bytes.
 #[derive(Clone, Copy, Debug)]
 struct Node {
@@ -540,5 +586,10 @@ mod tests {
     fn places_count_characters() {
         assert_eq!(line_and_column("aé\nxéy", 7), (2, 3));
         assert_eq!(line_and_column("a", 99), (1, 2));
+        let text = "aé\nxéy\n\nz";
+        let mut places = Places::of(text);
+        for offset in [3, 4, 0, 8, 7, 9, 10, 1, 99] {
+            assert_eq!(places.at(offset), line_and_column(text, offset), "{offset}");
+        }
     }
 }

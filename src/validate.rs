@@ -28,6 +28,9 @@ pub struct Denial {
 
 /// The lines of a denial.
 const MOST_LINES: usize = 10;
+/// The causes of a denial: an annotation can have a hundred thousand faults, and the API server reads
+/// an answer of 3 MiB at most.
+const MOST_CAUSES: usize = 100;
 /// What the API server passes on in full (`endpoints/filters/warning.go`): above this, in all, it
 /// cuts each warning to 256.
 const MOST_WARNING_CHARACTERS: usize = 4096;
@@ -50,7 +53,7 @@ pub fn validate(findings: &[Finding]) -> Judgement {
         message.push('\n');
         message.push_str(&finding.line());
     }
-    let causes = denying.iter().map(|finding| Cause {
+    let causes = denying.iter().take(MOST_CAUSES).map(|finding| Cause {
         reason: "FieldValueInvalid",
         message: finding.line(),
         field: crate::finding::escape(&finding.place.field).into_owned(),

@@ -1,5 +1,7 @@
 #![doc = include_str!("duplicate_interface.md")]
 
+use std::collections::HashSet;
+
 use super::{Check, Rule, Said, World};
 use crate::finding::{Level, Place, shorten};
 use crate::view::Attach;
@@ -19,13 +21,13 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
     let Some(networks) = attach.networks.new() else {
         return Vec::new();
     };
-    let mut taken: Vec<&str> = vec!["eth0", "lo"];
+    let mut taken = HashSet::from(["eth0", "lo"]);
     let mut said = Vec::new();
     for selection in &networks.selections {
         let Some(interface) = selection.interface.as_deref() else {
             continue;
         };
-        if taken.contains(&interface) {
+        if !taken.insert(interface) {
             let by = match interface {
                 "eth0" => "the default network has it",
                 "lo" => "every Pod has it already",
@@ -42,7 +44,6 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
             );
             said.push(Said::new(place, message));
         }
-        taken.push(interface);
     }
     said
 }

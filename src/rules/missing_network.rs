@@ -16,6 +16,9 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
+/// Names are compared with all others of the namespace for as many findings as are shown.
+const MOST_ADVISED: usize = 10;
+
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
     // A workload may be written before its networks are.
     let ceiling = match attach.carrier {
@@ -26,7 +29,8 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
         .filter(|(selection, _, network)| {
             network.is_none() && !selection.namespace.is_empty() && !selection.name.is_empty()
         })
-        .map(|(selection, annotation, _)| {
+        .enumerate()
+        .map(|(index, (selection, annotation, _))| {
             let place = Place::inside(attach.path(annotation), selection.at.clone());
             let message = format!(
                 "{} asks for network \"{}\", which does not exist (Multus: cannot find a \
@@ -35,7 +39,11 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
                 shorten(&selection.network()),
                 shorten(&selection.name),
                 shorten(&selection.namespace),
-                advice(attach, world, selection, annotation),
+                if index < MOST_ADVISED {
+                    advice(attach, world, selection, annotation)
+                } else {
+                    String::new()
+                },
             );
             Said::new(place, message).at_most(ceiling)
         })

@@ -1,9 +1,11 @@
 #![doc = include_str!("shadowed_interface.md")]
 
+use std::collections::HashMap;
+
 use super::{Check, Rule, Said, World};
 use crate::finding::{Level, Place, shorten};
 use crate::view::Attach;
-use crate::view::networks::NETWORKS;
+use crate::view::networks::{NETWORKS, Selection};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -19,16 +21,22 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
     let Some(networks) = attach.networks.new() else {
         return Vec::new();
     };
+    let asked: HashMap<&str, &Selection> = networks
+        .selections
+        .iter()
+        .rev()
+        .filter_map(|selection| Some((selection.interface.as_deref()?, selection)))
+        .collect();
+    if asked.is_empty() {
+        return Vec::new();
+    }
     // Multus calls the first element's interface net1, for the default network is net0.
     let generated = networks.selections.iter().zip(1..);
     let generated = generated.filter(|(selection, _)| selection.interface.is_none());
     generated
         .filter_map(|(unnamed, number)| {
             let name = format!("net{number}");
-            let asking = networks
-                .selections
-                .iter()
-                .find(|selection| selection.interface.as_deref() == Some(&*name))?;
+            let asking = asked.get(&*name)?;
             let place = Place::inside(attach.path(NETWORKS), asking.at.clone());
             let message = format!(
                 "{}: {place}: interface \"{name}\" is asked for by network \"{}\", and it is the \

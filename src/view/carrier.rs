@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::networks::{DEFAULT_NETWORK, NETWORKS, Networks};
+use super::networks::{DEFAULT_NETWORK, NETWORKS, Networks, shrinks};
 use super::placement::{Patchable, Placement, present};
 use super::{Attach, Carrier, Change, Object, annotation};
 use crate::config::Config;
@@ -117,7 +117,7 @@ impl<'a> Attach<'a> {
             text(new, NETWORKS).filter(|text| !text.is_empty()),
             text(old, NETWORKS).filter(|text| !text.is_empty()),
             own,
-            Networks::shrinks,
+            shrinks,
         );
         // An empty default-network annotation is no absent one: Multus fails on it.
         let home = &*config.multus_namespace;
@@ -125,7 +125,7 @@ impl<'a> Attach<'a> {
             empty_for_null(new, DEFAULT_NETWORK).or_else(|| text(new, DEFAULT_NETWORK)),
             empty_for_null(old, DEFAULT_NETWORK).or_else(|| text(old, DEFAULT_NETWORK)),
             home,
-            |_, _| false,
+            |_, _, _| false,
         );
         let not_text = [NETWORKS, DEFAULT_NETWORK].into_iter().find(|name| {
             new.and_then(|object| annotation(object, name))
@@ -163,7 +163,7 @@ fn change(
     new: Option<Cow<'_, str>>,
     old: Option<Cow<'_, str>>,
     namespace: &str,
-    shrinks: fn(&Networks, &Networks) -> bool,
+    shrinks: fn(&str, &str, &str) -> bool,
 ) -> Change<Networks> {
     let Some(new) = new else {
         return Change::Absent;
@@ -171,9 +171,7 @@ fn change(
     let networks = Networks::parse(&new, namespace);
     match old {
         Some(old) if old == new => Change::Kept(networks),
-        Some(old) if shrinks(&networks, &Networks::parse(&old, namespace)) => {
-            Change::Kept(networks)
-        }
+        Some(old) if shrinks(&new, &old, namespace) => Change::Kept(networks),
         _ => Change::New(networks),
     }
 }

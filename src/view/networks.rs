@@ -3,7 +3,11 @@
 //! Source: `parsePodNetworkAnnotation` in Multus' `pkg/k8sclient/k8sclient.go`; the limits on
 //! interface names are libcni's (`pkg/utils/utils.go`, `ValidateInterfaceName`).
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use crate::finding::{Fault, Inside, shorten};
+use crate::json::Places;
 use crate::view::name::{is_label, is_subdomain};
 
 mod element;
@@ -61,39 +65,72 @@ impl Networks {
         networks
     }
 
-    /// Whether what is asked for is all among what `old` asks for, each as often at most.
-    pub fn shrinks(&self, old: &Self) -> bool {
-        let mut left: Vec<&Selection> = old.selections.iter().collect();
-        self.malformed.is_empty()
-            && self.ambiguous.is_empty()
-            && self.selections.iter().all(|wanted| {
-                let found = left
-                    .iter()
-                    .position(|selection| selection.asks_like(wanted));
-                found.map(|position| left.swap_remove(position)).is_some()
-            })
-    }
-
     fn short_form(&mut self, annotation: &str, own: &str) {
+        let mut places = Places::of(annotation);
         let mut offset = 0;
         for (index, item) in annotation.split(',').enumerate() {
             let start = offset + (item.len() - item.trim_start().len());
-            let at = Inside::offset(annotation, start, format!("[{index}]"));
+            let at = Inside::among(&mut places, start, format!("[{index}]"));
             offset += item.len() + 1;
             match short_item(item.trim(), own) {
-                Ok((namespace, name, interface)) => self.selections.push(Selection {
-                    namespace: namespace.to_owned(),
-                    name: name.to_owned(),
-                    interface: interface.map(str::to_owned),
-                    requests: Requests::default(),
-                    at,
-                }),
+                Ok((namespace, name, interface)) => {
+                    let problem = interface.and_then(interface_problem);
+                    self.malformed.extend(problem.map(|problem| Fault {
+                        at: at.clone(),
+                        message: problem.into(),
+                    }));
+                    self.selections.push(Selection {
+                        namespace: namespace.to_owned(),
+                        name: name.to_owned(),
+                        interface: interface.map(str::to_owned),
+                        requests: Requests::default(),
+                        at,
+                    });
+                }
                 Err(message) => self.malformed.push(Fault {
                     at,
                     message: message.into(),
                 }),
             }
         }
+    }
+}
+
+/// Whether each element of `new` is one of `old`, as often at most: nothing is asked for that was
+/// not. Elements are compared as they are written, or else, where both are sound, by what they ask.
+pub(crate) fn shrinks(new: &str, old: &str, namespace: &str) -> bool {
+    fn among<T: Eq + Hash>(new: Vec<T>, old: Vec<T>) -> bool {
+        let mut left: HashMap<T, usize> = HashMap::new();
+        for element in old {
+            *left.entry(element).or_default() += 1;
+        }
+        new.into_iter().all(|element| match left.get_mut(&element) {
+            Some(count @ 1..) => {
+                *count -= 1;
+                true
+            }
+            _ => false,
+        })
+    }
+    if let (Some(new), Some(old)) = (element::written(new), element::written(old))
+        && among(new, old)
+    {
+        return true;
+    }
+    let sound = |text| {
+        let networks = Networks::parse(text, namespace);
+        let sound = networks.malformed.is_empty() && networks.ambiguous.is_empty();
+        sound.then_some(networks.selections)
+    };
+    let asked = |selections: Vec<Selection>| -> Vec<_> {
+        let asked = selections.into_iter();
+        asked
+            .map(|own| (own.namespace, own.name, own.interface, own.requests.keys))
+            .collect()
+    };
+    match (sound(new), sound(old)) {
+        (Some(new), Some(old)) => among(asked(new), asked(old)),
+        _ => false,
     }
 }
 
@@ -110,14 +147,6 @@ impl Selection {
             .iter()
             .find(|(own, _)| *own == key)
             .map(|(_, value)| &**value)
-    }
-
-    /// Whether both ask for the same, wherever they stand.
-    fn asks_like(&self, other: &Self) -> bool {
-        self.namespace == other.namespace
-            && self.name == other.name
-            && self.interface == other.interface
-            && self.requests.keys == other.requests.keys
     }
 }
 
@@ -207,7 +236,7 @@ fn short_item<'a>(
              [{{\"name\": \"{name}\", \"namespace\": \"{namespace}\"}}]"
         ));
     }
-    match name_problem(namespace, name).or_else(|| interface.and_then(interface_problem)) {
+    match name_problem(namespace, name) {
         Some(problem) if item.contains(';') || item.contains([' ', '\n']) => {
             Err(format!("{problem}; only a comma separates elements"))
         }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::{Networks, Requests, Selection, interface_problem, name_problem};
 use crate::finding::{Fault, Inside, shorten};
-use crate::json::{Document, Kind, Value, folds};
+use crate::json::{Document, Kind, Places, Value, folds};
 use crate::view::mac::{Mac, parse_mac};
 
 /// What Go's decoder expects behind a key.
@@ -74,6 +74,7 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
         return;
     }
     let mut gateways = Vec::new();
+    let mut places = Places::of(annotation);
     for (index, value) in root.elements().enumerate() {
         let path = format!("[{index}]");
         if value.kind() != Kind::Object {
@@ -84,13 +85,18 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
                     value.type_name()
                 ),
             };
-            networks.malformed.push(Fault::value(value, path, message));
+            let at = Inside::among(&mut places, value.span().start, path);
+            networks.malformed.push(Fault {
+                at,
+                message: message.into(),
+            });
             continue;
         }
         let mut element = Element {
             path,
             value,
             networks,
+            places: &mut places,
             requests: Requests::default(),
         };
         element.keys();
@@ -112,10 +118,27 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
     }
 }
 
+/// The elements of an annotation as they are written; `None` where it is no list.
+pub(super) fn written(annotation: &str) -> Option<Vec<String>> {
+    if !annotation.contains(['[', '{', '"']) {
+        return Some(
+            annotation
+                .split(',')
+                .map(|item| item.trim().to_owned())
+                .collect(),
+        );
+    }
+    let document = Document::parse(annotation).ok()?;
+    let list = document.root();
+    let elements = list.elements().map(|element| element.raw().to_owned());
+    (list.kind() == Kind::Array).then(|| elements.collect())
+}
+
 struct Element<'e, 'd> {
     path: String,
     value: Value<'d>,
     networks: &'e mut Networks,
+    places: &'e mut Places<'d>,
     requests: Requests,
 }
 
@@ -164,7 +187,11 @@ impl<'d> Element<'_, 'd> {
                 )
             };
             seen.push(canonical);
-            let at = Inside::value(member.key, format!("{}{below}.{canonical}", self.path));
+            let at = Inside::among(
+                self.places,
+                member.key.span().start,
+                format!("{}{below}.{canonical}", self.path),
+            );
             self.networks.ambiguous.push(Fault {
                 at,
                 message: message.into(),
@@ -321,15 +348,16 @@ impl<'d> Element<'_, 'd> {
     }
 
     /// The addresses of `default-route`, with their place.
-    fn gateways(&self) -> Vec<(IpAddr, Inside)> {
+    fn gateways(&mut self) -> Vec<(IpAddr, Inside)> {
         let Some(list) = self.value.field("default-route") else {
             return Vec::new();
         };
-        let at = || Inside::value(list, format!("{}.default-route", self.path));
+        let path = format!("{}.default-route", self.path);
+        let at = Inside::among(self.places, list.span().start, path);
         let addresses = list
             .elements()
             .filter_map(|item| item.str()?.parse::<IpAddr>().ok());
-        addresses.map(|address| (address, at())).collect()
+        addresses.map(|address| (address, at.clone())).collect()
     }
 
     /// What is accepted and almost surely not meant.
@@ -403,7 +431,7 @@ impl<'d> Element<'_, 'd> {
             empty if empty.is_empty() => text("interfaceRequest"),
             interface => interface,
         };
-        let at = Inside::value(self.value, self.path.as_str());
+        let at = Inside::among(self.places, self.value.span().start, self.path.as_str());
         let mut malformed = |key: &str, message: String| {
             let place = self.value.field(
                 KEYS.iter()
@@ -411,7 +439,8 @@ impl<'d> Element<'_, 'd> {
                     .find(|own| *own == key)
                     .unwrap_or("name"),
             );
-            let at = Inside::value(place.unwrap_or(self.value), format!("{}.{key}", self.path));
+            let start = place.unwrap_or(self.value).span().start;
+            let at = Inside::among(self.places, start, format!("{}.{key}", self.path));
             self.networks.malformed.push(Fault {
                 at,
                 message: message.into(),
@@ -456,7 +485,11 @@ impl<'d> Element<'_, 'd> {
     }
 
     fn malformed(&mut self, key: &str, value: Value<'d>, problem: String) {
-        let at = Inside::value(value, format!("{}.{key}", self.path));
+        let at = Inside::among(
+            self.places,
+            value.span().start,
+            format!("{}.{key}", self.path),
+        );
         self.networks.malformed.push(Fault {
             at,
             message: format!("{key} {problem}").into(),
@@ -464,7 +497,11 @@ impl<'d> Element<'_, 'd> {
     }
 
     fn suspect(&mut self, key: &str, value: Value<'d>, problem: String) {
-        let at = Inside::value(value, format!("{}.{key}", self.path));
+        let at = Inside::among(
+            self.places,
+            value.span().start,
+            format!("{}.{key}", self.path),
+        );
         self.requests.suspicious.push(Fault {
             at,
             message: format!("{key} {problem}").into(),
