@@ -95,23 +95,23 @@ impl Args {
                 return Err(Error::Usage(text.to_owned()));
             }
         };
-        let log = log::start(self.log_format);
+        let metrics = Arc::new(Metrics::new());
+        let log = log::start(self.log_format, metrics.log_lines_lost.clone());
         // A panic's message may quote what a user wrote: the place is enough to find the fault.
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string);
             tracing::error!(place, "a fault in multinic");
         }));
         let runtime = runtime()?;
-        let code = runtime.block_on(self.serve(source));
+        let code = runtime.block_on(self.serve(source, metrics));
         // What is not over by now was cut: nothing is waited for.
         runtime.shutdown_background();
         log.flush();
         code
     }
 
-    async fn serve(self, source: Source) -> Result<ExitCode, Error> {
+    async fn serve(self, source: Source, metrics: Arc<Metrics>) -> Result<ExitCode, Error> {
         let usage = |error: cert::Error| Error::Usage(error.to_string());
-        let metrics = Arc::new(Metrics::new());
         let config = read_config(self.config.as_deref())?;
         let (config_sender, config) = watch::channel(Arc::new(config));
         let (networks_sender, networks) = watch::channel(None::<Arc<Snapshot>>);

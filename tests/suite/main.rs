@@ -6,3 +6,4 @@ mod manifest;
 mod oracle;
 mod pages;
 mod reviews;
+mod server;
