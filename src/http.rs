@@ -263,10 +263,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// How long a review may take: what `?timeout=` says, and never longer than [`LONGEST`].
 fn limit(query: Option<&str>) -> Duration {
-    let pairs = query.unwrap_or_default().split('&');
-    let timeout = pairs
-        .filter_map(|pair| pair.strip_prefix("timeout="))
-        .next();
+    let mut pairs = query.unwrap_or_default().split('&');
+    let timeout = pairs.find_map(|pair| pair.strip_prefix("timeout="));
     timeout
         .and_then(duration::parse)
         .filter(|timeout| !timeout.is_zero())

@@ -1,7 +1,6 @@
 //! From TCP over TLS to HTTP/1.1, with a bound on every wait, and the way to the end.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,8 +59,8 @@ impl Default for Limits {
             connections: 1024,
             handshake: Duration::from_secs(5),
             head: Duration::from_secs(5),
-            idle: Duration::from_secs(120),
-            age: Duration::from_secs(300),
+            idle: Duration::from_mins(2),
+            age: Duration::from_mins(5),
             linger: Duration::from_millis(500),
             drain: Duration::from_secs(12),
         }
@@ -213,11 +212,9 @@ impl Shared {
     }
 }
 
-fn until_closed(phase: &mut watch::Receiver<Phase>) -> impl Future<Output = ()> + '_ {
-    async {
-        // Nobody is left to say so: the end as well.
-        let _ = phase.wait_for(|phase| *phase == Phase::Close).await;
-    }
+async fn until_closed(phase: &mut watch::Receiver<Phase>) {
+    // Nobody is left to say so: the end as well.
+    let _ = phase.wait_for(|phase| *phase == Phase::Close).await;
 }
 
 /// Anything from 0 to 255, another for most connections.

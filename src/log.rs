@@ -5,11 +5,11 @@
 //! count is logged as soon as there is room. A crash loses what was logged in the last milliseconds.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -30,7 +30,7 @@ pub struct Log(Arc<Inner>);
 struct Inner {
     buffer: Mutex<Vec<u8>>,
     filled: Condvar,
-    lost: AtomicU64,
+    lost: Counter,
 }
 
 /// The most that waits to be written. Some 4,000 lines.
@@ -38,9 +38,13 @@ const CAPACITY: usize = 1 << 20;
 /// How long lines are collected before they are written together.
 const COLLECT: Duration = Duration::from_millis(20);
 
-/// Logs to stdout from here on. `RUST_LOG` overrides the level, which is `info`.
-pub fn start(format: Format) -> Log {
-    let log = Log::default();
+/// Logs to stdout from here on, and counts the lines that are lost because nobody reads them.
+/// `RUST_LOG` overrides the level, which is `info`.
+pub fn start(format: Format, lost: Counter) -> Log {
+    let log = Log(Arc::new(Inner {
+        lost,
+        ..Inner::default()
+    }));
     let writer = log.clone();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
@@ -60,11 +64,6 @@ pub fn start(format: Format) -> Log {
 }
 
 impl Log {
-    /// How many lines were lost, because nobody read the log.
-    pub fn lost(&self) -> u64 {
-        self.0.lost.load(Ordering::Relaxed)
-    }
-
     /// Writes what waits, at the end of the program.
     pub fn flush(&self) {
         let bytes = std::mem::take(&mut *self.buffer());
@@ -83,7 +82,7 @@ impl Log {
             let bytes = std::mem::take(&mut *self.buffer());
             let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
             drop(stdout);
-            let lost = self.lost();
+            let lost = self.0.lost.get();
             if lost > told {
                 tracing::warn!(lines = lost - told, "log lines were lost: nobody read them");
                 told = lost;
@@ -100,7 +99,7 @@ impl Write for &Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut buffer = self.buffer();
         if buffer.len() + line.len() > CAPACITY {
-            self.0.lost.fetch_add(1, Ordering::Relaxed);
+            self.0.lost.inc();
         } else {
             if buffer.is_empty() {
                 self.0.filled.notify_one();

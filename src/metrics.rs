@@ -29,6 +29,8 @@ pub struct Metrics {
     reloads: Family<Reload, Counter>,
     /// Reviews that ended in a panic.
     pub panics: Counter,
+    /// Log lines that nobody read.
+    pub log_lines_lost: Counter,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -94,6 +96,7 @@ impl Metrics {
             certificate_not_after: Gauge::default(),
             reloads: Family::default(),
             panics: Counter::default(),
+            log_lines_lost: Counter::default(),
         };
         let mut registry = Registry::with_prefix("multinic");
         registry.register(
@@ -136,6 +139,11 @@ impl Metrics {
             "panics",
             "Reviews that were answered with a 500 because of a fault of this program",
             metrics.panics.clone(),
+        );
+        registry.register(
+            "log_lines_lost",
+            "Log lines that were lost because nobody read them",
+            metrics.log_lines_lost.clone(),
         );
         metrics.registry = registry;
         metrics

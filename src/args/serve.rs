@@ -88,45 +88,42 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Args {
     pub(super) fn run(self) -> Result<ExitCode, Error> {
-        let source = match &self.networks {
-            Some(folder) => Source::Folder(folder.clone()),
-            None => {
-                let text = "serve needs --networks DIR: there is no cluster to ask yet";
-                return Err(Error::Usage(text.to_owned()));
-            }
+        let Some(folder) = &self.networks else {
+            let text = "serve needs --networks DIR: there is no cluster to ask yet";
+            return Err(Error::Usage(text.to_owned()));
         };
-        let log = log::start(self.log_format);
+        let source = Source::Folder(folder.clone());
+        let metrics = Arc::new(Metrics::new());
+        let log = log::start(self.log_format, metrics.log_lines_lost.clone());
         // A panic's message may quote what a user wrote: the place is enough to find the fault.
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string);
             tracing::error!(place, "a fault in multinic");
         }));
         let runtime = runtime()?;
-        let code = runtime.block_on(self.serve(source));
+        let code = runtime.block_on(self.serve(source, metrics));
         // What is not over by now was cut: nothing is waited for.
         runtime.shutdown_background();
         log.flush();
         code
     }
 
-    async fn serve(self, source: Source) -> Result<ExitCode, Error> {
+    async fn serve(self, source: Source, metrics: Arc<Metrics>) -> Result<ExitCode, Error> {
         let usage = |error: cert::Error| Error::Usage(error.to_string());
-        let metrics = Arc::new(Metrics::new());
         let config = read_config(self.config.as_deref())?;
         let (config_sender, config) = watch::channel(Arc::new(config));
         let (networks_sender, networks) = watch::channel(None::<Arc<Snapshot>>);
         let (certificate_sender, certificate) = watch::channel(None::<Arc<Certificate>>);
         let (phase_sender, phase) = watch::channel(Phase::Serve);
 
-        let (cert, key) = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => (cert.clone(), key.clone()),
-            _ => {
-                if development::ensure(&self.certs).map_err(usage)? {
-                    tracing::info!(folder = %self.certs.display(), "made a development certificate");
-                }
-                let file = |name| self.certs.join(name);
-                (file(development::CERT), file(development::KEY))
+        let (cert, key) = if let (Some(cert), Some(key)) = (&self.cert, &self.key) {
+            (cert.clone(), key.clone())
+        } else {
+            if development::ensure(&self.certs).map_err(usage)? {
+                tracing::info!(folder = %self.certs.display(), "made a development certificate");
             }
+            let file = |name| self.certs.join(name);
+            (file(development::CERT), file(development::KEY))
         };
         let files = cert::Files::open(&cert, &key, certificate_sender, &metrics).map_err(usage)?;
         let tls = tls::server(certificate.clone(), self.client_ca.as_deref()).map_err(usage)?;

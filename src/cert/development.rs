@@ -89,7 +89,7 @@ fn make_ca(folder: &Path) -> Result<Issuer<'static, KeyPair>, Error> {
 /// From an hour ago: clocks differ.
 fn valid_for(params: &mut CertificateParams, days: u64) {
     let now = SystemTime::now();
-    params.not_before = (now - Duration::from_secs(3600)).into();
+    params.not_before = (now - Duration::from_hours(1)).into();
     params.not_after = (now + Duration::from_secs(days * DAY)).into();
 }
 

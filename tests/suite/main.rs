@@ -1,10 +1,5 @@
 //! Everything that `cargo test` proves of the crate from outside.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot read its input fails, and says where"
-)]
-
 mod cni;
 mod examples;
 mod laws;
@@ -13,4 +8,5 @@ mod oracle;
 mod pages;
 mod readme;
 mod reviews;
+mod server;
 mod shape;
