@@ -101,6 +101,8 @@ const ENVELOPE: &[&str] = &[
     "capabilities",
     "ipam",
     "dns",
+    // Beside "type" it is ignored, which the rule ambiguous-config says.
+    "plugins",
     "prevResult",
     "args",
     "runtimeConfig",

@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    control_plane::{API_SERVER, ControlPlane},
+    control_plane::ControlPlane,
     kubectl::Outcome,
     objects,
     process::{eventually, free_port, tail},
@@ -299,10 +299,21 @@ impl Cluster {
             &format!("{kind} {namespace}/{name} to be gone"),
             Duration::from_mins(1),
             || {
-                if self.exists(namespace, kind, name) {
-                    Err(self.get(namespace, kind, name).to_string())
-                } else {
+                let args = [
+                    "-n",
+                    namespace,
+                    "get",
+                    kind,
+                    name,
+                    "-o",
+                    "json",
+                    "--ignore-not-found",
+                ];
+                let left = self.kubectl(&args, None).accepted().stdout;
+                if left.trim().is_empty() {
                     Ok(())
+                } else {
+                    Err(left)
                 }
             },
         );
@@ -329,6 +340,24 @@ impl Cluster {
                     .ok_or_else(|| format!("{} other events", events.len()))
             },
         )
+    }
+
+    /// Waits until no controller writes any more: nothing changes for a moment.
+    pub(crate) fn settle(&self) {
+        let version = || {
+            self.kubectl(&["get", "--raw", "/api/v1/pods"], None)
+                .accepted()
+                .stdout
+        };
+        eventually("the cluster to come to rest", PATIENCE, || {
+            let before = version();
+            std::thread::sleep(Duration::from_millis(300));
+            if pods_of(&before) == pods_of(&version()) {
+                Ok(())
+            } else {
+                Err("Pods still change".to_owned())
+            }
+        });
     }
 
     // --- the stage --------------------------------------------------------------------------------
@@ -394,6 +423,41 @@ impl Cluster {
                 Err(probe.to_string())
             }
         });
+    }
+
+    /// Installs the release after it was away, for a multinic that starts anew: the token of a `ServiceAccount` that
+    /// was deleted is worth nothing.
+    pub(crate) fn reinstall(&self, values: &[&str]) {
+        self.install(values);
+        self.server_identity();
+        self.start_server("{}");
+        self.wait_until_registered();
+    }
+
+    /// Puts right what a scenario that failed left behind: a foreign release, a dead server, controllers that retry.
+    pub(crate) fn restore(&self) {
+        for release in self.helm(&["list", "-A", "-q"]).stdout.lines() {
+            for namespace in [SYSTEM, "multinic-inside"] {
+                self.helm(&["uninstall", release, "--namespace", namespace]);
+            }
+        }
+        let kept = [
+            "default",
+            "kube-system",
+            "kube-public",
+            "kube-node-lease",
+            "team-a",
+            "team-b",
+            SYSTEM,
+        ];
+        for namespace in self.list("default", "namespaces") {
+            let name = namespace["metadata"]["name"].as_str().unwrap_or_default();
+            if !kept.contains(&name) {
+                self.delete_namespace(name);
+            }
+        }
+        self.proxy.open();
+        self.reinstall(&[]);
     }
 
     /// Waits until the API server calls multinic, or whatever is registered in its place.
@@ -540,16 +604,11 @@ impl Cluster {
     }
 }
 
-/// Who may call: what the tests show in place of the API server, or not.
-pub(crate) fn api_server_identity(plane: &ControlPlane) -> (PathBuf, PathBuf) {
-    let folder = plane
-        .pki
-        .ca()
-        .parent()
-        .map(Path::to_owned)
-        .unwrap_or_default();
-    (
-        folder.join(format!("{API_SERVER}.crt")),
-        folder.join(format!("{API_SERVER}.key")),
-    )
+/// Names and versions of the Pods in a list.
+fn pods_of(list: &str) -> Vec<Value> {
+    let list: Value = serde_json::from_str(list).unwrap_or_default();
+    let pods = list["items"].as_array().cloned().unwrap_or_default();
+    pods.into_iter()
+        .map(|pod| json!([pod["metadata"]["name"], pod["metadata"]["resourceVersion"]]))
+        .collect()
 }

@@ -14,9 +14,6 @@ use crate::{
     process::{Process, eventually, free_port, tail},
 };
 
-/// The name that the API server calls multinic by, in certificates and in its own configuration.
-pub(crate) const API_SERVER: &str = "kube-apiserver";
-
 /// A whole control plane; dropping it ends it.
 pub(crate) struct ControlPlane {
     programs: PathBuf,
@@ -54,6 +51,15 @@ impl ControlPlane {
 
     pub(crate) fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How the API server shows itself to webhooks: multinic lets in nobody else.
+    pub(crate) fn caller(&self) -> Identity {
+        self.pki.identity("webhook-caller")
     }
 
     pub(crate) fn program(&self, name: &str) -> PathBuf {
@@ -164,8 +170,7 @@ impl ControlPlane {
             "apiserver",
             &["localhost", "kubernetes", "kubernetes.default.svc"],
         )?;
-        // The API server shows its certificate to webhooks: multinic lets in nobody else.
-        let caller = self.pki.client(API_SERVER, API_SERVER, None)?;
+        let caller = self.pki.client("webhook-caller", "kube-apiserver", None)?;
         let user = json!({"client-certificate": caller.cert, "client-key": caller.key});
         let to_webhooks = self.folder.join("webhooks.kubeconfig");
         fs::write(

@@ -15,7 +15,9 @@ pub(crate) const SRIOV: &str = r#"{"cniVersion":"1.0.0","type":"sriov"}"#;
 
 /// Three nodes: no two with the same labels.
 pub(crate) fn nodes() -> [Value; 3] {
-    let node = |name: &str, labels: Value| {
+    let node = |name: &str, mut labels: Value| {
+        labels["kubernetes.io/hostname"] = json!(name);
+        labels["kubernetes.io/os"] = json!("linux");
         json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels,
             "annotations": {"kwok.x-k8s.io/node": "fake"}}})
     };
@@ -82,7 +84,7 @@ pub(crate) fn cron_job(namespace: &str, name: &str, networks: &str) -> Value {
 }
 
 /// A Binding of a Pod to a node, with annotations.
-pub(crate) fn binding(namespace: &str, pod: &str, node: &str, annotations: Value) -> Value {
+pub(crate) fn binding(namespace: &str, pod: &str, node: &str, annotations: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Binding",
         "metadata": {"namespace": namespace, "name": pod, "annotations": annotations},
         "target": {"apiVersion": "v1", "kind": "Node", "name": node}})

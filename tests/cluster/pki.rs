@@ -58,7 +58,8 @@ impl Pki {
         Ok(identity)
     }
 
-    fn identity(&self, name: &str) -> Identity {
+    /// The files of a certificate that was issued under this name.
+    pub(crate) fn identity(&self, name: &str) -> Identity {
         let file = |kind: &str| self.folder.join(format!("{name}.{kind}"));
         Identity {
             cert: file("crt"),

@@ -1,9 +1,33 @@
 //! What is proven, in the order in which it is run.
 
 mod dead;
+mod disruption;
+mod isolation;
+mod networks;
+mod others;
+mod placement;
+mod upgrades;
+mod walk;
+mod workloads;
+
+pub(crate) use networks::api_client;
 
 use crate::Scenario;
 
 pub(crate) fn all() -> Vec<Scenario> {
-    [dead::ALL].concat()
+    [
+        walk::ALL,
+        isolation::ALL,
+        placement::ALL,
+        others::ALL,
+        workloads::ALL,
+        networks::ALL,
+        upgrades::ALL,
+        // From here on the cluster is broken, and put right again.
+        dead::ALL,
+        networks::LAST,
+        upgrades::LAST,
+        disruption::LAST,
+    ]
+    .concat()
 }

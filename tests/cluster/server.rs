@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -75,10 +75,6 @@ impl Server {
             Ok((status, body)) => Err(format!("{status} {body}")),
             Err(e) => Err(e),
         }
-    }
-
-    pub(crate) fn log(&self) -> &Path {
-        self.process.log()
     }
 
     /// As a crash would.

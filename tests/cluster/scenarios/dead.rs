@@ -34,7 +34,7 @@ fn blocks_nothing_else(c: &Cluster) {
     c.create(&annotated(
         plain_pod(ns, "default-network"),
         DEFAULT_NETWORK,
-        json!("gke-network-1"),
+        json!("default/gke-network-1"),
     ))
     .accepted();
     c.create(&gated(pod(ns, "gated", net))).accepted();
@@ -138,7 +138,7 @@ fn blocks_nothing_else(c: &Cluster) {
     .accepted();
     c.post(
         &format!("/api/v1/namespaces/{ns}/pods/bound/binding"),
-        &binding(ns, "bound", "node-2", json!({})),
+        &binding(ns, "bound", "node-2", &json!({})),
     )
     .accepted();
     assert_eq!(c.scheduled_on(ns, "bound"), "node-2");
@@ -185,7 +185,7 @@ fn refuses_networks(c: &Cluster) {
     c.create(&annotated(
         plain_pod(ns, "new"),
         DEFAULT_NETWORK,
-        json!("gke-network-1"),
+        json!("default/gke-network-1"),
     ))
     .refused_unanswered(PODS);
     // null is stored as "", which breaks the sandbox: it is something that is asked for.
@@ -212,7 +212,7 @@ fn refuses_networks(c: &Cluster) {
     ] {
         c.post(
             &path,
-            &binding(ns, "unbound", "node-2", json!({NETWORKS: net})),
+            &binding(ns, "unbound", "node-2", &json!({NETWORKS: net})),
         )
         .refused_unanswered(PODS);
     }

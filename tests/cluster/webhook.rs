@@ -1,0 +1,79 @@
+//! Webhooks of others: what may stand beside multinic in a cluster.
+
+use std::{
+    io::{self, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    sync::Arc,
+    thread,
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::{Value, json};
+
+use crate::{
+    http::{Message, server_config},
+    pki::Identity,
+};
+
+/// What a webhook does to a request: operations of a JSON patch, or nothing.
+type Handler = Arc<dyn Fn(&Message) -> Option<Value> + Send + Sync>;
+
+/// Serves a mutating webhook on a port until the test run ends: it answers for an object.
+pub(crate) fn serve(identity: &Identity, answer: fn(&Value) -> Option<Value>) -> io::Result<u16> {
+    handle(
+        identity,
+        Arc::new(move |request| {
+            let review: Value = serde_json::from_slice(&request.body).ok()?;
+            answer(&review["request"]["object"])
+        }),
+    )
+}
+
+/// Serves a webhook on a port until the test run ends.
+pub(crate) fn handle(identity: &Identity, handler: Handler) -> io::Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let port = listener.local_addr()?.port();
+    let config = server_config(identity)?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (config, handler) = (Arc::clone(&config), Arc::clone(&handler));
+            thread::spawn(move || connection(stream, config, &handler));
+        }
+    });
+    Ok(port)
+}
+
+fn connection(stream: TcpStream, config: Arc<ServerConfig>, handler: &Handler) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let tls = ServerConnection::new(config).map_err(io::Error::other)?;
+    let mut stream = BufReader::new(StreamOwned::new(tls, stream));
+    while let Some(request) = Message::read(&mut stream)? {
+        let review: Value = serde_json::from_slice(&request.body).map_err(io::Error::other)?;
+        let mut response = json!({"uid": review["request"]["uid"], "allowed": true});
+        if let Some(patch) = handler(&request) {
+            response["patchType"] = json!("JSONPatch");
+            response["patch"] = json!(BASE64_STANDARD.encode(patch.to_string()));
+        }
+        let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}).to_string();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.get_mut().write_all((head + &body).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Registers a webhook at this URL for the creation of Pods in one namespace.
+pub(crate) fn configuration(name: &str, namespace: &str, url: &str, ca: &[u8]) -> Value {
+    json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+    "metadata": {"name": name},
+    "webhooks": [{
+        "name": "other.webhooks.example.test",
+        "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail", "timeoutSeconds": 3,
+        "clientConfig": {"url": url, "caBundle": BASE64_STANDARD.encode(ca)},
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+    }]})
+}
