@@ -7,7 +7,8 @@ use crate::json::{Member, Value};
 /// The members of an object after it went through a `map[string]interface {}`: of equal keys the
 /// last, in byte order. The order is made only where it matters, that is where two keys fold to one.
 pub(in crate::cni) fn through_a_map(object: Value<'_>) -> Vec<Member<'_>> {
-    let members: Vec<_> = object.members().collect();
+    let mut members = Vec::with_capacity(16);
+    members.extend(object.members());
     if !may_have_twins(&members) {
         return members;
     }
@@ -23,16 +24,24 @@ pub(in crate::cni) fn through_a_map(object: Value<'_>) -> Vec<Member<'_>> {
 pub(in crate::cni) fn may_have_twins(members: &[Member<'_>]) -> bool {
     // More than any plugin has; the order is made then.
     const FEW: usize = 32;
-    let plain = |key: &str| key.is_ascii() && !key.contains('\\');
-    members.len() > FEW
-        || members.iter().enumerate().any(|(index, member)| {
-            let key = member.key.raw();
-            let before = members.get(..index).unwrap_or_default();
-            !plain(key)
-                || before
-                    .iter()
-                    .any(|other| other.key.raw().eq_ignore_ascii_case(key))
-        })
+    let mut keys = [""; FEW];
+    if members.len() > FEW {
+        return true;
+    }
+    for (index, member) in members.iter().enumerate() {
+        let key = member.key.raw();
+        let before = keys.get(..index).unwrap_or_default();
+        if !key.is_ascii()
+            || key.contains('\\')
+            || before.iter().any(|other| other.eq_ignore_ascii_case(key))
+        {
+            return true;
+        }
+        if let Some(place) = keys.get_mut(index) {
+            *place = key;
+        }
+    }
+    false
 }
 
 /// A number that, written again from `float64`, is an integer of 64 bits.
