@@ -34,7 +34,7 @@ fn element() -> impl Strategy<Value = Element> {
     ];
     let interface = prop_oneof![
         3 => select(&["eth0", "lo", "net1", "net2", "..", "abcdefghijklmnop"]).prop_map(str::to_owned),
-        1 => "[a-z][a-z0-9_.-]{0,17}",
+        1 => "[a-z][a-z0-9]{0,13}",
     ];
     let interface = proptest::option::of(interface);
     (proptest::option::of(namespace), name, interface).prop_map(|(namespace, name, interface)| {
