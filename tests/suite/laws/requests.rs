@@ -160,7 +160,9 @@ proptest! {
             let judged = ask(&review, Webhook::Validate, &snapshot);
             let mutated = super::operations(&ask(&review, Webhook::Mutate, &snapshot));
             let levels = [Level::Deny, Level::Warn].map(|level| rules(&judged, level));
-            (judged.verdict, levels, mutated)
+            // Which elements of a malformed annotation are read on is not the same in both.
+            let malformed = levels[0].contains("malformed-networks");
+            (judged.verdict, malformed, (!malformed).then_some((levels, mutated)))
         });
         prop_assert_eq!(one, other, "{}", short(&elements));
     }
