@@ -4,6 +4,11 @@ use base64::Engine as _;
 use multinic::answer::Answer;
 use serde_json::Value;
 
+mod hostile;
+mod matcher;
+mod placement;
+mod requests;
+
 /// The operations of the patch in an answer; none where it has no patch.
 pub(crate) fn operations(answer: &Answer) -> Vec<Value> {
     let review: Value = serde_json::from_slice(&answer.body).unwrap();

@@ -1,0 +1,247 @@
+//! Bodies that nobody means well with: an answer to each, or the reason why there is none.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use multinic::answer::{Case, Webhook};
+use multinic::cluster::{Fetched, Snapshot};
+use multinic::config::Config;
+use multinic::review::{self, Request};
+use multinic::rules::World;
+use multinic::view::networks::{DEFAULT_NETWORK, NETWORKS};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+
+use crate::manifest::created;
+use crate::reviews::{folder, networks};
+
+/// Asks both webhooks. Whatever is answered is an AdmissionReview with the request's uid.
+fn survive(body: &[u8], snapshot: &Snapshot) {
+    let Ok(document) = review::read(body) else {
+        return;
+    };
+    let Ok(request) = Request::of(&document) else {
+        return;
+    };
+    let config = Config::default();
+    let fetched = Fetched::default();
+    let world = World {
+        snapshot,
+        fetched: &fetched,
+        config: &config,
+    };
+    let case = Case::of(&request, &config);
+    let _ = case.unknown(&config, snapshot);
+    for webhook in [Webhook::Mutate, Webhook::Validate] {
+        let answer = case.answer(webhook, &world);
+        let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(answer["apiVersion"], review::API_VERSION);
+        assert_eq!(answer["kind"], "AdmissionReview");
+        assert_eq!(answer["response"]["uid"], *request.uid);
+        assert!(answer["response"]["allowed"].is_boolean());
+    }
+}
+
+fn recordings() -> Vec<Vec<u8>> {
+    let entries = fs::read_dir(folder().join("recorded")).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
+    paths.sort_unstable();
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// What may be done to a body.
+#[derive(Clone, Debug)]
+enum Harm {
+    Flip(Index, u8),
+    Cut(Index),
+    /// The text between two quotes, exchanged with another.
+    Swap(Index, Index),
+    Insert(Index, &'static str),
+}
+
+fn harm() -> impl Strategy<Value = Harm> {
+    let texts = [
+        "\\ud800", "null", "[]", "{}", "\"", "\\u0000", "-1e999", "[[[[", "\u{202e}",
+    ];
+    prop_oneof![
+        (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Harm::Flip(at, byte)),
+        any::<Index>().prop_map(Harm::Cut),
+        (any::<Index>(), any::<Index>()).prop_map(|(one, other)| Harm::Swap(one, other)),
+        (any::<Index>(), 0..texts.len()).prop_map(move |(at, text)| Harm::Insert(at, texts[text])),
+    ]
+}
+
+fn harmed(mut body: Vec<u8>, harm: &Harm) -> Vec<u8> {
+    if body.is_empty() {
+        return body;
+    }
+    match harm {
+        Harm::Flip(at, byte) => {
+            let at = at.index(body.len());
+            body[at] = *byte;
+        }
+        Harm::Cut(at) => body.truncate(at.index(body.len())),
+        Harm::Swap(one, other) => {
+            let mut parts: Vec<&[u8]> = body.split(|byte| *byte == b'"').collect();
+            let (one, other) = (one.index(parts.len()), other.index(parts.len()));
+            parts.swap(one, other);
+            body = parts.join(&b'"');
+        }
+        Harm::Insert(at, text) => {
+            let at = at.index(body.len());
+            body.splice(at..at, text.bytes());
+        }
+    }
+    body
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_pipeline_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        survive(&body, &Snapshot::default());
+    }
+
+    #[test]
+    fn no_harmed_recording_makes_the_pipeline_panic(
+        choice in any::<Index>(),
+        harms in proptest::collection::vec(harm(), 1..4),
+    ) {
+        let recordings = recordings();
+        let body = recordings[choice.index(recordings.len())].clone();
+        survive(&harms.iter().fold(body, harmed), &networks(""));
+    }
+
+    #[test]
+    fn no_text_of_ours_makes_the_pipeline_panic(text in "[\\PC\\x00-\\x1f\"\\[\\]{}:,@/=!<>()]{0,80}") {
+        for body in bodies(&text) {
+            survive(body.to_string().as_bytes(), &Snapshot::default());
+        }
+    }
+}
+
+/// A text in every place in which a text is read for its meaning.
+fn bodies(text: &str) -> [Value; 4] {
+    let pod = |annotation: &str| {
+        created(&json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "web", "namespace": "team-a", "annotations": {annotation: text}},
+            "spec": {},
+        }))
+    };
+    let network = |selector: &str, config: &str| {
+        created(&json!({
+            "apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+            "metadata": {"name": "n", "namespace": "team-a",
+                "annotations": {"k8s.v1.cni.cncf.io/nodeSelector": selector}},
+            "spec": {"config": config},
+        }))
+    };
+    [
+        pod(NETWORKS),
+        pod(DEFAULT_NETWORK),
+        network(text, ""),
+        network("", text),
+    ]
+}
+
+#[test]
+fn depth_is_no_danger() {
+    for depth in [10_000, 100_000] {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"plugins\":", "}]")] {
+            for inner in ["1", ""] {
+                let text = format!("{}{inner}{}", open.repeat(depth), close.repeat(depth));
+                survive(text.as_bytes(), &Snapshot::default());
+                for body in bodies(&text) {
+                    survive(body.to_string().as_bytes(), &Snapshot::default());
+                }
+                // As a part of the object, not as a text in it.
+                let pod = created(&json!({"apiVersion": "v1", "kind": "Pod", "spec": "here"}));
+                let deep = pod
+                    .to_string()
+                    .replace("\"here\"", &format!("{{\"affinity\":{text}}}"));
+                survive(deep.as_bytes(), &Snapshot::default());
+            }
+        }
+    }
+}
+
+#[test]
+fn lone_surrogates_are_no_danger() {
+    for surrogate in ["\\ud800", "\\udc00", "\\ud800\\ud800", "\\udc00x"] {
+        for body in bodies("here") {
+            let body = body.to_string().replace("here", surrogate);
+            survive(body.as_bytes(), &Snapshot::default());
+        }
+        let config = format!("{{\"type\":\"{surrogate}\"}}");
+        for body in bodies(&config) {
+            survive(body.to_string().as_bytes(), &Snapshot::default());
+        }
+        let pod = created(&json!({"apiVersion": "v1", "kind": "Pod", "spec": "here"}));
+        let affinity = format!(r#"{{"affinity":{{"{surrogate}":"{surrogate}"}}}}"#);
+        let body = pod.to_string().replace("\"here\"", &affinity);
+        survive(body.as_bytes(), &Snapshot::default());
+    }
+}
+
+/// Four times the text takes no more than some four times the time: what is quadratic takes sixteen.
+#[test]
+#[ignore = "takes minutes, not held yet"]
+fn the_time_of_an_answer_grows_with_the_text() {
+    const SMALL: usize = 64 << 10;
+    const WORST_RATIO: f64 = 10.0;
+    // Below this a ratio says nothing.
+    const NOTHING: Duration = Duration::from_millis(20);
+    let repeated = |unit: &str, length: usize| unit.repeat(length / unit.len());
+    let mut slow = Vec::new();
+    for unit in [
+        "n,",
+        "x/n@i,",
+        ",",
+        "a",
+        "@",
+        "/",
+        "[",
+        "{\"name\":\"n\"},",
+        "a in (b),",
+        "a!=b,",
+        "a,",
+        "(",
+        "\\",
+        "\u{202e}",
+        "\n",
+        "\"",
+        "{\"type\":",
+        "[{\"name\":\"a\",\"name\":\"b\"},",
+        "{\"type\":\"bridge\"},",
+        "\"a\":1,",
+    ] {
+        for (before, after) in [
+            ("", ""),
+            ("[", "]"),
+            ("[", "{}]"),
+            ("{", "\"z\":1}"),
+            ("{\"plugins\":[", "{}]}"),
+        ] {
+            let times: [Duration; 2] = [SMALL, 4 * SMALL].map(|length| {
+                let text = format!("{before}{}{after}", repeated(unit, length));
+                let bodies = bodies(&text).map(|body| body.to_string());
+                let once = || {
+                    let start = Instant::now();
+                    for body in &bodies {
+                        survive(body.as_bytes(), &Snapshot::default());
+                    }
+                    start.elapsed()
+                };
+                // The better of two: the machine may be busy.
+                once().min(once())
+            });
+            let ratio = times[1].as_secs_f64() / times[0].as_secs_f64();
+            if times[1] > NOTHING && ratio > WORST_RATIO {
+                slow.push(format!("{before}{unit}…{after}: {times:?}, {ratio:.1}"));
+            }
+        }
+    }
+    assert!(slow.is_empty(), "{slow:#?}");
+}
