@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::finding::Finding;
 use crate::mutate::{Mutation, mutate};
 use crate::review::{Audit, Request, Response};
-use crate::rules::{World, decide};
+use crate::rules::{World, decide, fixes};
 use crate::validate::{Denial, Judgement, validate};
 use crate::view::Subject;
 
@@ -27,7 +27,7 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// What it says.
     pub verdict: Verdict,
-    /// What the rules said, shown or not.
+    /// What the rules said; nothing of a mutating answer, which needs no words.
     pub findings: Vec<Finding>,
 }
 
@@ -73,10 +73,13 @@ impl<'a> Case<'a> {
         self.subject.unknown(config, snapshot)
     }
 
+    /// What the rules say, in a world in which every network of [`Self::unknown`] was looked up.
+    pub fn findings(&self, world: &World<'_>) -> Vec<Finding> {
+        decide(&self.subject, world)
+    }
+
     /// The answer, in a world in which every network of [`Self::unknown`] was looked up.
     pub fn answer(&self, webhook: Webhook, world: &World<'_>) -> Answer {
-        let findings = decide(&self.subject, world);
-        let rules = names(&findings);
         let request = self.request;
         let other = matches!(self.subject, Subject::Other);
         let allowed = if other {
@@ -84,45 +87,46 @@ impl<'a> Case<'a> {
         } else {
             Verdict::Allow
         };
-        let (verdict, body) = match webhook {
+        let (verdict, body, findings) = match webhook {
             Webhook::Mutate => {
-                let mutation = mutate(&self.subject, &findings);
+                let mutation = mutate(&self.subject, &fixes(&self.subject, world));
                 let audit = Audit {
                     verdict: mutation.name(),
                     rules: "",
                 };
-                match mutation {
-                    Mutation::Keep => (allowed, Response::allow(&request.uid, &[], audit).write()),
+                let (verdict, response) = match mutation {
+                    Mutation::Keep => (allowed, Response::allow(&request.uid, &[], audit)),
                     Mutation::Patch(patch) => {
                         debug_assert!(applies(request, &patch), "{patch}");
                         let patch = serde_json::to_vec(&patch).unwrap_or_default();
-                        (
-                            Verdict::Patch,
-                            Response::patch(&request.uid, &patch, audit).write(),
-                        )
+                        (Verdict::Patch, Response::patch(&request.uid, &patch, audit))
                     }
-                }
+                };
+                (verdict, response.write(), Vec::new())
             }
             Webhook::Validate => {
+                let findings = self.findings(world);
+                let rules = names(&findings);
                 let judgement = validate(&findings);
                 let audit = Audit {
                     verdict: judgement.name(),
                     rules: &rules,
                 };
-                match judgement {
+                let (verdict, body) = match &judgement {
                     Judgement::Allow { warnings } => (
                         allowed,
-                        Response::allow(&request.uid, &warnings, audit).write(),
+                        Response::allow(&request.uid, warnings, audit).write(),
                     ),
                     Judgement::Deny(Denial {
                         message,
                         causes,
                         warnings,
                     }) => {
-                        let response = Response::deny(request, &message, &causes, &warnings, audit);
+                        let response = Response::deny(request, message, causes, warnings, audit);
                         (Verdict::Deny, response.write())
                     }
-                }
+                };
+                (verdict, body, findings)
             }
         };
         Answer {
@@ -157,11 +161,7 @@ impl Verdict {
 
 /// The rules that are heard, each once.
 fn names(findings: &[Finding]) -> String {
-    let mut names: Vec<&str> = findings
-        .iter()
-        .filter(|finding| finding.level > crate::finding::Level::Off)
-        .map(|finding| finding.rule.name)
-        .collect();
+    let mut names: Vec<&str> = findings.iter().map(|finding| finding.rule.name).collect();
     names.sort_unstable();
     names.dedup();
     names.join(",")

@@ -11,6 +11,7 @@ use crate::config::{self, Config};
 
 pub mod explain;
 pub mod review;
+pub mod serve;
 
 /// Admission control for multi-network Kubernetes Pods.
 #[derive(Debug, Parser)]
@@ -28,6 +29,8 @@ enum Command {
     Explain(explain::Args),
     /// Answer one recorded AdmissionReview.
     Review(review::Args),
+    /// Serve the webhooks over TLS.
+    Serve(serve::Args),
 }
 
 /// Why a command could not be carried out: exit code 2.
@@ -67,6 +70,7 @@ impl Args {
             Command::Config => print(config::DEFAULT.as_bytes()).map(|()| ExitCode::SUCCESS),
             Command::Explain(args) => args.run(),
             Command::Review(args) => args.run(),
+            Command::Serve(args) => args.run(),
         };
         done.unwrap_or_else(|error| {
             let _ = writeln!(io::stderr(), "multinic: {error}");

@@ -13,6 +13,8 @@ use crate::finding::{Fault, Inside};
 use crate::view::selector::{self, Requirement, SelectorError};
 
 pub mod folder;
+pub mod follow;
+pub mod lookup;
 
 /// A NetworkAttachmentDefinition as the rules know it: read once, at arrival, and without the
 /// configuration of multinic, so that a changed configuration re-reads nothing. Its text is not

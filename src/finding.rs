@@ -14,14 +14,12 @@ use crate::view::selector::Requirement;
 pub struct Finding {
     /// The rule that said it.
     pub rule: &'static Rule,
-    /// How much it weighs. A finding that is [`Level::Off`] is not shown; its fix may be applied.
+    /// How much it weighs.
     pub level: Level,
     /// Where.
     pub place: Place,
     /// What is wrong, with the object's name, why, and what to do. One line.
     pub message: String,
-    /// What would make it right.
-    pub fix: Option<Fix>,
 }
 
 /// How much a finding weighs.
@@ -36,7 +34,7 @@ pub enum Level {
     Deny,
 }
 
-/// A change that makes a finding go away, as meaning: how it is written is for `patch` to know.
+/// A change that makes a rule's findings go away, as meaning: how it is written is for `patch` to know.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Fix {
     /// The Pod's required node affinity must imply these.

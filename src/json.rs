@@ -331,6 +331,13 @@ impl PartialEq for Value<'_> {
 /// Whether Go takes the key `key` for the struct field `field` (lower or upper case ASCII): simple
 /// Unicode folding as in `encoding/json/fold.go`.
 pub fn folds(key: &str, field: &str) -> bool {
+    // The letters beyond ASCII that fold into it are longer than what they fold to.
+    if key.len() == field.len() {
+        return key.eq_ignore_ascii_case(field);
+    }
+    if key.len() < field.len() || key.is_ascii() {
+        return false;
+    }
     let mut field = field.chars();
     key.chars().all(|letter| {
         field

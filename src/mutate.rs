@@ -2,7 +2,7 @@
 
 use json_patch::Patch;
 
-use crate::finding::{Finding, Fix};
+use crate::finding::Fix;
 use crate::patch;
 use crate::view::Subject;
 
@@ -15,16 +15,18 @@ pub enum Mutation {
     Patch(Patch),
 }
 
-/// Applies the fixes of the findings, as far as the API server takes them.
-pub fn mutate(subject: &Subject<'_>, findings: &[Finding]) -> Mutation {
+/// Applies the fixes, as far as the API server takes them.
+pub fn mutate(subject: &Subject<'_>, fixes: &[Fix]) -> Mutation {
     let Subject::Attach(attach) = subject else {
         return Mutation::Keep;
     };
     let Some(placement) = &attach.placement else {
         return Mutation::Keep;
     };
-    let fix = findings.iter().find_map(|finding| finding.fix.as_ref());
-    match fix.and_then(|Fix::Require(wanted)| patch::require(placement, wanted)) {
+    match fixes
+        .first()
+        .and_then(|Fix::Require(wanted)| patch::require(placement, wanted))
+    {
         Some(patch) => Mutation::Patch(patch),
         None => Mutation::Keep,
     }

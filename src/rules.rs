@@ -74,6 +74,9 @@ pub struct Rule {
     pub by_namespace_only: bool,
     /// What it looks at, and how.
     pub check: Check,
+    /// What would make it silent, where that can be done for the user. Apart from `check`, because
+    /// what is mutated needs no words, and because what is not judged may still be mended.
+    pub fix: Option<fn(&Attach<'_>, &World<'_>) -> Option<Fix>>,
 }
 
 /// What a rule looks at.
@@ -107,14 +110,12 @@ pub struct Said {
     place: Place,
     message: String,
     ceiling: Level,
-    fix: Option<Fix>,
 }
 
 /// What there is to say about a subject, the weightiest first.
 ///
-/// A finding's level is the lowest of its rule's, the enforcement's and what the carrier allows. At
-/// `warn` its fix is applied all the same, but not under `enforcement: warn`; a rule that is `off`,
-/// or passes over the object, is not asked.
+/// A finding's level is the lowest of its rule's, the enforcement's and what the carrier allows. A
+/// rule that is `off`, or passes over the object, is not asked.
 pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
     let (object, ceiling) = match subject {
         Subject::Attach(attach) => (&attach.object, carrier_ceiling(attach, world.config)),
@@ -142,18 +143,32 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
                  place,
                  message,
                  ceiling,
-                 fix,
              }| Finding {
                 rule,
                 level: highest.min(ceiling),
                 place,
                 message,
-                fix: fix.filter(|_| world.config.enforcement == Level::Deny),
             },
         ));
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
     findings
+}
+
+/// What would mend a subject. A rule at `warn` is heeded all the same; one that is `off`, or passes
+/// over the object, is not, and none is under `enforcement: warn`.
+pub fn fixes(subject: &Subject<'_>, world: &World<'_>) -> Vec<Fix> {
+    let Subject::Attach(attach) = subject else {
+        return Vec::new();
+    };
+    if world.config.enforcement != Level::Deny {
+        return Vec::new();
+    }
+    let fixing = RULES.into_iter().filter_map(|rule| Some((rule, rule.fix?)));
+    fixing
+        .filter(|(rule, _)| is_asked(rule, &attach.object, world.config))
+        .filter_map(|(_, fix)| fix(attach, world))
+        .collect()
 }
 
 /// The first thing for which a stored network would itself be refused, and the rule that says so.
@@ -199,7 +214,6 @@ impl Said {
             place,
             message,
             ceiling: Level::Deny,
-            fix: None,
         }
     }
 
@@ -210,20 +224,16 @@ impl Said {
             ..self
         }
     }
-
-    fn fixed_by(self, fix: Fix) -> Self {
-        Self {
-            fix: Some(fix),
-            ..self
-        }
-    }
 }
 
 fn asked(object: &Object<'_>, config: &Config) -> impl Iterator<Item = &'static Rule> {
-    RULES.into_iter().filter(move |rule| {
-        config.level(rule) != Level::Off
-            && !config.exempts(rule.name, &object.namespace, &object.name)
-    })
+    RULES
+        .into_iter()
+        .filter(move |rule| is_asked(rule, object, config))
+}
+
+fn is_asked(rule: &Rule, object: &Object<'_>, config: &Config) -> bool {
+    config.level(rule) != Level::Off && !config.exempts(rule.name, &object.namespace, &object.name)
 }
 
 fn carrier_ceiling(attach: &Attach<'_>, config: &Config) -> Level {

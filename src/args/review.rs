@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{Error, print, read_config};
-use crate::answer::{Answer, Case, Verdict, Webhook};
+use crate::answer::{Case, Verdict, Webhook};
 use crate::cluster::folder::Folder;
 use crate::cluster::{Fetched, Snapshot};
-use crate::finding::Level;
+use crate::finding::Finding;
 use crate::review::{self, Request};
 use crate::rules::World;
 
@@ -44,7 +44,7 @@ impl Args {
             None => Snapshot::default(),
         };
         let body = read(&self.file)?;
-        let answer = {
+        let (answer, findings) = {
             let unreadable = |error: review::Error| Error::Usage(error.to_string());
             let document = review::read(&body).map_err(unreadable)?;
             let request = Request::of(&document).map_err(unreadable)?;
@@ -53,11 +53,12 @@ impl Args {
                 fetched: &Fetched::default(),
                 config: &config,
             };
-            Case::of(&request, &config).answer(self.webhook, &world)
+            let case = Case::of(&request, &config);
+            (case.answer(self.webhook, &world), case.findings(&world))
         };
         if self.pretty {
             print(pretty(&answer.body).as_bytes())?;
-            explain(&answer);
+            explain(&findings, answer.verdict);
         } else {
             print(&answer.body)?;
             print(b"\n")?;
@@ -104,14 +105,10 @@ fn pretty(body: &[u8]) -> String {
     format!("{answer:#}\n")
 }
 
-fn explain(answer: &Answer) {
+fn explain(findings: &[Finding], verdict: Verdict) {
     let mut stderr = io::stderr().lock();
-    for finding in answer
-        .findings
-        .iter()
-        .filter(|finding| finding.level > Level::Off)
-    {
+    for finding in findings {
         let _ = writeln!(stderr, "{}: {}", finding.level.name(), finding.line());
     }
-    let _ = writeln!(stderr, "{}", answer.verdict.name());
+    let _ = writeln!(stderr, "{}", verdict.name());
 }

@@ -9,10 +9,18 @@ use crate::json::{Document, Kind, Value, folded, folds};
 pub(super) fn find(document: &Document<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
     let root = document.root();
-    for object in root.objects() {
-        repeated(object, &mut faults);
+    let mut members = Vec::new();
+    let is_plain = root.objects().all(|object| {
+        members.clear();
+        members.extend(object.members());
+        !may_have_twins(&members)
+    });
+    if !is_plain {
+        for object in root.objects() {
+            repeated(object, &mut faults);
+        }
+        variants(root, 0, &mut faults);
     }
-    variants(root, 0, &mut faults);
     envelope(root, &mut faults);
     faults.truncate(MOST);
     faults
@@ -32,6 +40,9 @@ fn repeated(object: Value<'_>, faults: &mut Vec<Fault>) {
         .collect();
     keys.sort_by(|a, b| a.0.cmp(&b.0));
     for pair in keys.windows(2) {
+        if faults.len() >= MOST {
+            return;
+        }
         if let [(first, _), (second, key)] = pair
             && first == second
         {
@@ -75,6 +86,9 @@ fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
             .collect();
         keys.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
         for pair in keys.windows(2) {
+            if faults.len() >= MOST {
+                return;
+            }
             if let [(first, a, key_a), (second, b, key)] = pair
                 && first == second
                 && a != b
@@ -91,7 +105,7 @@ fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
                 continue;
             };
             let odd = key.contains(['\u{17f}', '\u{212a}']);
-            if odd {
+            if odd && faults.len() < MOST {
                 let (shown, plain) = (show(member.key), folded(&key));
                 faults.push(at(
                     member.key,
@@ -147,7 +161,7 @@ fn envelope(root: Value<'_>, faults: &mut Vec<Fault>) {
             let Some(key) = member.key.str() else {
                 continue;
             };
-            if key != name && folds(&key, name) {
+            if key != name && faults.len() < MOST && folds(&key, name) {
                 let shown = show(member.key);
                 faults.push(at(
                     member.key,

@@ -346,6 +346,16 @@ impl<'d> Gateways<'d> {
                 );
                 return;
             }
+            let link_local: Option<IpNet> = "fe80::/64".parse().ok();
+            let meets_link_local =
+                link_local.is_some_and(|own| own.contains(&ip) || gateway.contains(&own));
+            if meets_link_local && !conf.is_true("forceAddress") {
+                report.refuse(
+                    place,
+                    format!("{gateway} meets the link-local address that the bridge has anyway: use another subnet, or drop \"isGateway\" (bridge: failed to set bridge addr: \"{shown}\" already has an IP address different from {gateway})"),
+                );
+                return;
+            }
             // The plugin looks among the bridge's addresses of the family of the Pod's address.
             let is_v4 = lease.address.addr().is_ipv4();
             let of_family = || there.iter().filter(|other| other.addr().is_ipv4() == is_v4);

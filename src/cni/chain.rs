@@ -17,6 +17,8 @@ pub(super) struct Chain<'d> {
     version: &'d str,
     version_at: Option<Value<'d>>,
     before: Before<'d>,
+    /// Whether an sbr of the chain moves the interface's routes to a table of their own.
+    has_sbr: bool,
     /// The tables that each sbr so far was told to use.
     pub(super) sbr: BTreeSet<Option<i64>>,
 }
@@ -54,6 +56,7 @@ pub(super) fn judge<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mu
         version: &envelope.version,
         version_at: envelope.version_at,
         before: Before::Nothing,
+        has_sbr: envelope.plugins.iter().any(|part| sbr::moves_routes(part)),
         sbr: BTreeSet::new(),
     };
     let mut is_version_refused = false;
@@ -84,6 +87,11 @@ impl<'d> Chain<'d> {
     /// Whether results are handed on in the format before 0.3.0, with one address of each family.
     pub(super) fn is_old(&self) -> bool {
         matches!(self.version, "" | "0.1.0" | "0.2.0")
+    }
+
+    /// Whether the interface's routes leave the main table again.
+    pub(super) fn moves_routes(&self) -> bool {
+        self.has_sbr
     }
 
     /// The version, for messages.
@@ -264,6 +272,9 @@ fn refuse_version(part: &Part<'_>, chain: &Chain<'_>, report: &mut Report) -> bo
     let plugin = part.kind.as_ref();
     let since = SINCE.iter().find(|(name, _)| *name == plugin);
     if since.is_none() && !PLUGINS.contains(&plugin) {
+        return false;
+    }
+    if since.is_none() && (chain.version.is_empty() || VERSIONS.contains(&chain.version)) {
         return false;
     }
     let first = since.map_or("0.1.0", |(_, first)| *first);

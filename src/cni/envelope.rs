@@ -69,7 +69,7 @@ pub(super) fn read<'d>(document: &'d Document<'_>, nad: &'d str) -> Result<Envel
     } else {
         Order::Written
     };
-    let conf = plugin_conf(root, order, "PluginConf", SINGLE)?;
+    let conf = plugin_conf(root, order, "PluginConf", format_args!("{SINGLE}"))?;
     let envelope = match conf.kind {
         Some((kind, kind_at)) => Envelope {
             is_list: false,

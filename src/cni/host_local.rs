@@ -110,7 +110,7 @@ pub(super) fn answer<'d>(
     if !net_is_sound || !ipam_is_sound {
         return None;
     }
-    let routes = route::read(&ipam, "host-local", report);
+    let routes = route::read(&ipam, "host-local", chain, report);
     let sets = sets(&net, &ipam, part, report)?;
     let requested = requested(&net, report)?;
     limit_families(&sets, chain, report)?;

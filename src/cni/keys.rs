@@ -101,6 +101,8 @@ const ENVELOPE: &[&str] = &[
     "capabilities",
     "ipam",
     "dns",
+    // Beside "type" it is ignored, which the rule ambiguous-config says.
+    "plugins",
     "prevResult",
     "args",
     "runtimeConfig",
@@ -190,13 +192,11 @@ impl<'d> Read<'d> {
 impl Table {
     /// The row that Go decodes `key` into.
     fn find(&'static self, key: Value<'_>) -> Option<&'static Key> {
-        self.keys
-            .iter()
-            .find(|row| key.is_str(row.name))
-            .or_else(|| {
-                let key = key.str()?;
-                self.keys.iter().find(|row| folds(&key, row.name))
-            })
+        let key = key.str()?;
+        let rows = || self.keys.iter();
+        rows()
+            .find(|row| row.name == key)
+            .or_else(|| rows().find(|row| folds(&key, row.name)))
     }
 
     /// Says what there is to say about a key that has no row.

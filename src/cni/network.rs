@@ -320,7 +320,8 @@ impl Links {
     /// Why the kernel would not take `gateway` as a next hop, if so.
     pub(super) fn obstacle(&self, gateway: IpAddr) -> Option<Obstacle> {
         match gateway {
-            IpAddr::V4(ip) if ip.is_unspecified() => return None,
+            // Of IPv4, an address of one's own is as good as any.
+            IpAddr::V4(ip) if ip.is_unspecified() || self.is_own(gateway) => return None,
             IpAddr::V6(ip) => {
                 if ip.is_unspecified() {
                     return Some(Obstacle::Unspecified);

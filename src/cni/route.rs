@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::address;
+use super::chain::Chain;
 use super::keys::{Read, Strangers, Table, Takes, key};
 use super::report::Report;
 use crate::json::Value;
@@ -67,6 +68,7 @@ pub(super) const ROUTES: Takes = Takes::List(&Takes::Object(&ROUTE));
 pub(super) fn read<'d>(
     ipam: &Read<'d>,
     plugin: &str,
+    chain: &Chain<'_>,
     report: &mut Report,
 ) -> Option<Vec<Route<'d>>> {
     let mut routes = Vec::new();
@@ -84,13 +86,15 @@ pub(super) fn read<'d>(
         }
         let route = Read::new(&ROUTE, [value]);
         let Some(dst) = route.value("dst") else {
-            report.refuse(
+            // The old format loses such a route where there is no IPv6 address.
+            report.refuse_unless(
+                chain.is_old(),
                 value,
                 format!(
                     "the route has no \"dst\": write where it leads, as in \"dst\": \"10.99.0.0/16\" ({plugin}: invalid CIDR address: <nil>)"
                 ),
             );
-            sound = false;
+            sound &= chain.is_old();
             continue;
         };
         let Some(prefix) = dst.str().and_then(|text| address::prefix(&text)) else {
@@ -108,20 +112,21 @@ pub(super) fn read<'d>(
             sound = false;
             continue;
         }
-        if prefix.prefix_len() == 0 {
+        let gw_at = route.value("gw");
+        let table = match route.integer("table") {
+            Some(table) if table > 0 => table,
+            _ => MAIN,
+        };
+        if prefix.prefix_len() == 0 && table == MAIN && !chain.moves_routes() {
             warn_of_default(dst, prefix, report);
         }
-        let gw_at = route.value("gw");
         routes.push(Route {
             dst: prefix.trunc(),
             gw: gw_at
                 .and_then(Value::str)
                 .and_then(|text| address::ip(&text)),
             priority: route.integer("priority").unwrap_or(0).max(0),
-            table: match route.integer("table") {
-                Some(table) if table > 0 => table,
-                _ => MAIN,
-            },
+            table,
             // netlink.Scope is a byte.
             scope: route
                 .integer("scope")
@@ -134,11 +139,13 @@ pub(super) fn read<'d>(
     sound.then_some(routes)
 }
 
+/// Both default routes end up in the main table with the same metric. For IPv4 the kernel then takes
+/// the one that was added last, for IPv6 any.
 fn warn_of_default(place: Value<'_>, dst: IpNet, report: &mut Report) {
     report.warn(
         place,
         format!(
-            "a default route ({dst}) of an additional network does not move the Pod's default gateway: ask for that with \"default-route\" in the Pod's networks annotation, and route only the networks that lie behind this one"
+            "a default route ({dst}) of an additional network does not move the Pod's default gateway: that of the cluster network stays beside it, and which of the two counts depends on the order in which they were made; ask for it with \"default-route\" in the Pod's networks annotation, chain sbr, or route only what lies behind this network"
         ),
     );
 }

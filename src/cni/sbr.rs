@@ -55,6 +55,11 @@ pub(super) fn judge(part: &Part<'_>, chain: &mut Chain<'_>, report: &mut Report)
     chain.sbr.insert(table);
 }
 
+/// Whether this is an sbr that moves the routes of the interface to a table of its own.
+pub(super) fn moves_routes(part: &Part<'_>) -> bool {
+    part.kind == "sbr" && Read::new(&CONF, [part.object]).value("table").is_none()
+}
+
 /// The kernel picks a table for 0, but only for IPv4.
 fn no_table(conf: &Read<'_>, network: &Network<'_>, report: &mut Report) {
     let mut addresses = network.leases.iter().flatten().map(|lease| lease.address);

@@ -123,7 +123,7 @@ pub(super) fn answer<'d>(
     if !net_is_sound || !ipam_is_sound {
         return None;
     }
-    let routes = route::read(&ipam, "static", report);
+    let routes = route::read(&ipam, "static", chain, report);
     let is_replaceable = part.declares("ips");
     let leases = match replacements(&net, report)? {
         Some(leases) => leases,

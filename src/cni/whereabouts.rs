@@ -109,7 +109,7 @@ pub(super) fn answer<'d>(
     if !ipam.check(report) {
         return None;
     }
-    let routes = route::read(&ipam, "whereabouts", report);
+    let routes = route::read(&ipam, "whereabouts", chain, report);
     let is_timing_sound = timings(&ipam, report);
     let gateway = gateway(&ipam, report);
     let addresses = addresses(&ipam, chain, report);

@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     level: Level::Deny,
     by_namespace_only: true,
     check: Check::Attach(check),
+    fix: None,
 };
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {

@@ -13,6 +13,7 @@ pub static RULE: Rule = Rule {
     level: Level::Deny,
     by_namespace_only: false,
     check: Check::Attach(check),
+    fix: None,
 };
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {

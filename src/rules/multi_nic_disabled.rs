@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     level: Level::Deny,
     by_namespace_only: true,
     check: Check::Both(attach, define),
+    fix: None,
 };
 
 const SWITCH: &str = "networks beside the default one are switched off in this cluster \

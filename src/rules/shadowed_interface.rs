@@ -12,6 +12,7 @@ pub static RULE: Rule = Rule {
     level: Level::Warn,
     by_namespace_only: false,
     check: Check::Attach(check),
+    fix: None,
 };
 
 fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {

@@ -11,6 +11,7 @@ pub static RULE: Rule = Rule {
     level: Level::Warn,
     by_namespace_only: false,
     check: Check::Attach(check),
+    fix: None,
 };
 
 /// Keys of an element, and the capability that a plugin declares to be given them.

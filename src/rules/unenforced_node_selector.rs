@@ -4,8 +4,7 @@ use super::{Check, Rule, Said, World};
 use crate::cluster::Network;
 use crate::finding::{Fix, Level, Place, shorten};
 use crate::patch;
-use crate::view::networks::Selection;
-use crate::view::placement::{Patchable, Placement};
+use crate::view::placement::Placement;
 use crate::view::selector::Requirement;
 use crate::view::{Attach, Carrier};
 
@@ -16,6 +15,7 @@ pub static RULE: Rule = Rule {
     level: Level::Deny,
     by_namespace_only: true,
     check: Check::Attach(check),
+    fix: Some(fix),
 };
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
@@ -28,18 +28,6 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
     let Some(placement) = &attach.placement else {
         return Vec::new();
     };
-    let network = |selection: &Selection| world.network(&selection.namespace, &selection.name);
-    let used = attach.used(world.config).filter_map(network);
-    let wanted = distinct(used);
-    if lacking(attach, placement, &wanted).is_empty() {
-        return Vec::new();
-    }
-    let fix = Fix::Require(
-        wanted
-            .iter()
-            .map(|&requirement| requirement.clone())
-            .collect(),
-    );
     let asked: Vec<_> = super::asked_networks(attach, world)
         .filter_map(|(selection, annotation, network)| {
             let own: Vec<_> = network?.requirements().iter().collect();
@@ -48,14 +36,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
         })
         .collect();
     let Some((first, annotation, _)) = asked.first() else {
-        // Nothing is asked for that is to be judged. What is stored may still be written again, or
-        // what is gated be narrowed.
-        let place = Place::field("spec.affinity");
-        let kept = !matches!(placement.patchable, Patchable::Nothing);
-        let said = Said::new(place, String::new())
-            .at_most(Level::Off)
-            .fixed_by(fix);
-        return kept.then_some(said).into_iter().collect();
+        return Vec::new();
     };
     let place = Place::inside(attach.path(annotation), first.at.clone());
     let networks: Vec<_> = asked
@@ -68,11 +49,18 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
         "{}: the required node affinity does not imply the nodeSelector of network {}: {}",
         attach.object,
         networks.join(", "),
-        advice(attach, placement, &wanted)
+        advice(attach, placement, &wanted(attach, world))
     );
-    let said = Said::new(place, message);
-    let patchable = !matches!(attach.carrier, Carrier::Template { .. });
-    vec![if patchable { said.fixed_by(fix) } else { said }]
+    vec![Said::new(place, message)]
+}
+
+/// What all networks of the Pod demand together, whether or not they are to be judged: what is
+/// stored may have to be written again.
+fn fix(attach: &Attach<'_>, world: &World<'_>) -> Option<Fix> {
+    let placement = attach.placement.as_ref()?;
+    let wanted = wanted(attach, world);
+    let lacking = !placement.lacking(&wanted).is_empty();
+    lacking.then(|| Fix::Require(wanted.into_iter().cloned().collect()))
 }
 
 fn binding(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
@@ -132,11 +120,14 @@ fn advice(attach: &Attach<'_>, placement: &Placement<'_>, wanted: &[&Requirement
     }
 }
 
-fn distinct<'n>(networks: impl Iterator<Item = &'n Network>) -> Vec<&'n Requirement> {
+fn wanted<'w>(attach: &Attach<'_>, world: &World<'w>) -> Vec<&'w Requirement> {
     let mut wanted: Vec<&Requirement> = Vec::new();
-    for requirement in networks.flat_map(Network::requirements) {
-        if !wanted.contains(&requirement) {
-            wanted.push(requirement);
+    for selection in attach.used(world.config) {
+        let network = world.network(&selection.namespace, &selection.name);
+        for requirement in network.into_iter().flat_map(Network::requirements) {
+            if !wanted.contains(&requirement) {
+                wanted.push(requirement);
+            }
         }
     }
     wanted

@@ -11,6 +11,7 @@ pub static RULE: Rule = Rule {
     level: Level::Warn,
     by_namespace_only: false,
     check: Check::Define(check),
+    fix: None,
 };
 
 fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Said> {

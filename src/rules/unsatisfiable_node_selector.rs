@@ -13,6 +13,7 @@ pub static RULE: Rule = Rule {
     level: Level::Deny,
     by_namespace_only: true,
     check: Check::Both(attach, define),
+    fix: None,
 };
 
 /// A requirement, and who demands it.

@@ -13,6 +13,7 @@ pub static RULE: Rule = Rule {
     level: Level::Deny,
     by_namespace_only: false,
     check: Check::Define(check),
+    fix: None,
 };
 
 fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Said> {

@@ -94,10 +94,8 @@ pub(crate) fn answer(
 pub(crate) fn judge(yaml: &str, config: &Config) -> Answer {
     let mut documents = documents(yaml);
     let object = documents.pop().expect("no manifest");
-    let world: String = documents
-        .iter()
-        .map(|document| format!("---\n{document}\n"))
-        .collect();
+    let world: Vec<String> = documents.iter().map(Value::to_string).collect();
+    let world = world.join("\n---\n");
     let body = created(&object).to_string();
     answer(
         body.as_bytes(),

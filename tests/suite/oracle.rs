@@ -8,6 +8,7 @@ use serde_json::Value;
 
 mod annotations;
 mod cases;
+mod peers;
 mod selectors;
 
 /// A file of `tests/oracle`.

@@ -122,6 +122,32 @@ fn what_a_page_shows_as_refused_is_refused_by_this_rule_alone_and_in_these_words
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+#[test]
+fn every_rule_has_a_case_in_which_it_speaks_and_one_in_which_it_does_not() {
+    let mut lacking = Vec::new();
+    for rule in RULES {
+        let folder = root().join("tests/reviews").join(rule.name);
+        let spoken: BTreeSet<bool> = fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+            .map(|case| fs::read_to_string(case.unwrap().path().join("case.yaml")).unwrap())
+            .map(|case| speaks(rule, &case))
+            .collect();
+        if spoken.len() < 2 {
+            lacking.push((rule.name, spoken));
+        }
+    }
+    assert_eq!(lacking, []);
+}
+
+/// Whether a rule is among those that a `case.yaml` expects to speak.
+fn speaks(rule: &Rule, case: &str) -> bool {
+    let case: serde_json::Value = serde_saphyr::from_str(case).unwrap();
+    ["denied", "warned"].into_iter().any(|level| {
+        let rules = case["expect"][level].as_array().unwrap();
+        rules.iter().any(|name| name == rule.name)
+    })
+}
+
 /// The configuration of a page: the default one, where it shows none.
 fn config(rule: &Rule) -> Config {
     match blocks(rule.page, "yaml config")[..] {

@@ -126,3 +126,121 @@ fn every_recording_is_answered_as_written_down_before() {
     assert_eq!(recorded, listed);
     assert_eq!(listed.len(), 159);
 }
+
+/// `case.yaml`, beside a `review.json`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Derived {
+    from: String,
+    changed: String,
+    webhook: String,
+    expect: Expected,
+    #[serde(default)]
+    networks: String,
+    #[serde(default)]
+    config: String,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    verdict: String,
+    denied: Vec<String>,
+    warned: Vec<String>,
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    folders.sort_unstable();
+    folders
+}
+
+#[test]
+fn every_derived_review_is_answered_as_written_down_before() {
+    let mut differences = Vec::new();
+    let mut count = 0;
+    for rule in multinic::rules::RULES {
+        let (mut spoken, mut silent, mut wording) = (0, 0, String::new());
+        for path in folders(&folder().join(rule.name)) {
+            let case: Derived =
+                serde_saphyr::from_str(&read(path.join("case.yaml"))).expect("case.yaml is one");
+            let body = read(path.join("review.json"));
+            let original = read(Path::new("recorded").join(&case.from));
+            assert!(!case.changed.is_empty(), "{}", path.display());
+            assert_eq!(
+                case.changed.starts_with("Nothing;"),
+                body.trim_end() == original.trim_end(),
+                "{}",
+                path.display()
+            );
+            let config = Config::parse(&case.config).expect("the case's configuration is one");
+            let webhook = match &*case.webhook {
+                "mutate" => Webhook::Mutate,
+                "validate" => Webhook::Validate,
+                other => panic!("{}: webhook {other}", path.display()),
+            };
+            let snapshot = networks(&case.networks);
+            let answered = answer(&body, webhook, &snapshot, &config);
+            let judged = answer(&body, Webhook::Validate, &snapshot, &config);
+            let response = response(&answered);
+            let verdict = match webhook {
+                Webhook::Mutate if response["patch"].is_null() => "keep",
+                Webhook::Mutate => "patch",
+                Webhook::Validate if response["allowed"] == true => "allow",
+                Webhook::Validate => "deny",
+            };
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let found = (
+                verdict,
+                rules(&judged, Level::Deny),
+                rules(&judged, Level::Warn),
+            );
+            let set = |list: &[String]| list.iter().cloned().collect::<BTreeSet<String>>();
+            let own = |list: &BTreeSet<&str>| {
+                list.iter()
+                    .map(|name| (*name).to_owned())
+                    .collect::<BTreeSet<String>>()
+            };
+            let same = case.expect.verdict == found.0
+                && set(&case.expect.denied) == own(&found.1)
+                && set(&case.expect.warned) == own(&found.2);
+            if !same {
+                differences.push(format!(
+                    "{}/{name}\n  expected {} {:?} {:?}\n  found    {found:?}",
+                    rule.name, case.expect.verdict, case.expect.denied, case.expect.warned
+                ));
+            }
+            if found.1.contains(rule.name) || found.2.contains(rule.name) {
+                spoken += 1;
+            } else {
+                silent += 1;
+            }
+            for finding in judged
+                .findings
+                .iter()
+                .filter(|finding| finding.level > Level::Off)
+            {
+                wording.push_str(&format!(
+                    "{name}: {} {}: {}\n",
+                    finding.level.name(),
+                    finding.place.field,
+                    finding.line()
+                ));
+            }
+            count += 1;
+        }
+        assert!(
+            spoken > 0 && silent > 0,
+            "{}: {spoken} speak, {silent} are silent",
+            rule.name
+        );
+        if differences.is_empty() {
+            insta::assert_snapshot!(rule.name, wording);
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert_eq!(count, 171);
+}

@@ -1,6 +1,7 @@
 //! `types.PluginConf` (`cni/pkg/types/types.go`), as Go decodes it.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::super::keys::through_a_map;
 use super::super::report::show;
@@ -28,7 +29,7 @@ pub(super) fn plugin_conf<'d>(
     object: Value<'d>,
     order: Order,
     go: &str,
-    says: &str,
+    says: fmt::Arguments<'_>,
 ) -> Result<PluginConf<'d>, Fault> {
     let mut conf = PluginConf::default();
     for Member { key, value } in ordered(object, order) {
@@ -38,7 +39,7 @@ pub(super) fn plugin_conf<'d>(
             expect(
                 value,
                 Kind::String,
-                &format!("{go}.{field}"),
+                format_args!("{go}.{field}"),
                 "string",
                 says,
             )
@@ -55,36 +56,67 @@ pub(super) fn plugin_conf<'d>(
         } else if is("capabilities") {
             object_of(
                 value,
-                &format!("{go}.capabilities"),
+                format_args!("{go}.capabilities"),
                 "map[string]bool",
                 says,
             )?;
             for member in ordered(value, order) {
-                let field = format!("{go}.capabilities");
-                expect(member.value, Kind::Bool(true), &field, "bool", says)?;
+                expect(
+                    member.value,
+                    Kind::Bool(true),
+                    format_args!("{go}.capabilities"),
+                    "bool",
+                    says,
+                )?;
             }
         } else if is("ipam") {
-            object_of(value, &format!("{go}.ipam"), "types.IPAM", says)?;
+            object_of(value, format_args!("{go}.ipam"), "types.IPAM", says)?;
             for member in ordered(value, order) {
                 if member.key.str().is_some_and(|key| folds(&key, "type")) {
-                    expect(member.value, Kind::String, "IPAM.ipam.type", "string", says)?;
+                    expect(
+                        member.value,
+                        Kind::String,
+                        format_args!("IPAM.ipam.type"),
+                        "string",
+                        says,
+                    )?;
                 }
             }
         } else if is("dns") {
-            object_of(value, &format!("{go}.dns"), "types.DNS", says)?;
+            object_of(value, format_args!("{go}.dns"), "types.DNS", says)?;
             dns(value, order, says)?;
         } else if is("prevResult") {
-            let go = format!("{go}.prevResult");
-            object_of(value, &go, "map[string]interface {}", says)?;
+            object_of(
+                value,
+                format_args!("{go}.prevResult"),
+                "map[string]interface {}",
+                says,
+            )?;
         } else if is("cni.dev/valid-attachments") {
-            let field = format!("{go}.cni.dev/valid-attachments");
-            expect(value, Kind::Array, &field, "[]types.GCAttachment", says)?;
+            expect(
+                value,
+                Kind::Array,
+                format_args!("{go}.cni.dev/valid-attachments"),
+                "[]types.GCAttachment",
+                says,
+            )?;
             for attachment in value.elements() {
-                object_of(attachment, &field, "types.GCAttachment", says)?;
+                object_of(
+                    attachment,
+                    format_args!("{go}.cni.dev/valid-attachments"),
+                    "types.GCAttachment",
+                    says,
+                )?;
                 for member in ordered(attachment, order) {
                     let is = |field| member.key.str().is_some_and(|key| folds(&key, field));
                     if is("containerID") || is("ifname") {
-                        expect(member.value, Kind::String, &field, "string", says)?;
+                        expect(
+                            member.value,
+                            Kind::String,
+                            format_args!("{go}.cni.dev/valid-attachments"),
+                            "string",
+                            says,
+                        )?;
                     }
                 }
             }
@@ -95,20 +127,37 @@ pub(super) fn plugin_conf<'d>(
 }
 
 /// Decodes `types.DNS`.
-fn dns(value: Value<'_>, order: Order, says: &str) -> Result<(), Fault> {
+fn dns(value: Value<'_>, order: Order, says: fmt::Arguments<'_>) -> Result<(), Fault> {
     for member in ordered(value, order) {
         let Some(key) = member.key.str() else {
             continue;
         };
         if folds(&key, "domain") {
-            expect(member.value, Kind::String, "DNS.dns.domain", "string", says)?;
+            expect(
+                member.value,
+                Kind::String,
+                format_args!("DNS.dns.domain"),
+                "string",
+                says,
+            )?;
         }
         for field in ["nameservers", "search", "options"] {
             if folds(&key, field) {
-                let go = format!("DNS.dns.{field}");
-                expect(member.value, Kind::Array, &go, "[]string", says)?;
+                expect(
+                    member.value,
+                    Kind::Array,
+                    format_args!("DNS.dns.{field}"),
+                    "[]string",
+                    says,
+                )?;
                 for element in member.value.elements() {
-                    expect(element, Kind::String, &go, "string", says)?;
+                    expect(
+                        element,
+                        Kind::String,
+                        format_args!("DNS.dns.{field}"),
+                        "string",
+                        says,
+                    )?;
                 }
             }
         }
@@ -127,9 +176,9 @@ pub(super) fn ordered(object: Value<'_>, order: Order) -> Vec<Member<'_>> {
 pub(super) fn expect(
     value: Value<'_>,
     wanted: Kind,
-    field: &str,
+    field: fmt::Arguments<'_>,
     of: &str,
-    says: &str,
+    says: fmt::Arguments<'_>,
 ) -> Result<(), Fault> {
     let fits = match (value.kind(), wanted) {
         (Kind::Null, _) | (Kind::Bool(_), Kind::Bool(_)) => true,
@@ -153,6 +202,11 @@ pub(super) fn expect(
     ))
 }
 
-pub(super) fn object_of(value: Value<'_>, field: &str, of: &str, says: &str) -> Result<(), Fault> {
+pub(super) fn object_of(
+    value: Value<'_>,
+    field: fmt::Arguments<'_>,
+    of: &str,
+    says: fmt::Arguments<'_>,
+) -> Result<(), Fault> {
     expect(value, Kind::Object, field, of, says)
 }

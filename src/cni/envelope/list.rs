@@ -32,15 +32,20 @@ pub(super) fn list<'d>(
             .iter()
             .any(|field| folds(&key, field))
         {
-            let go = format!("NetConfList.{key}");
-            expect(value, Kind::Bool(true), &go, "bool", LIST)?;
+            expect(
+                value,
+                Kind::Bool(true),
+                format_args!("NetConfList.{key}"),
+                "bool",
+                format_args!("{LIST}"),
+            )?;
         } else if folds(&key, "plugins") {
             expect(
                 value,
                 Kind::Array,
-                "NetConfList.plugins",
+                format_args!("NetConfList.plugins"),
                 "[]*types.PluginConf",
-                LIST,
+                format_args!("{LIST}"),
             )?;
             if value.is_null() {
                 slots.clear();
@@ -49,9 +54,14 @@ pub(super) fn list<'d>(
             }
             length = Some(value.elements().count());
             for (index, element) in value.elements().enumerate() {
-                object_of(element, "NetConfList.plugins", "types.PluginConf", LIST)?;
+                object_of(
+                    element,
+                    format_args!("NetConfList.plugins"),
+                    "types.PluginConf",
+                    format_args!("{LIST}"),
+                )?;
                 if !element.is_null() {
-                    plugin_conf(element, order, "PluginConf.plugins", LIST)?;
+                    plugin_conf(element, order, "PluginConf.plugins", format_args!("{LIST}"))?;
                 }
                 if slots.len() <= index {
                     slots.push(None);
@@ -87,7 +97,7 @@ pub(super) fn list<'d>(
     };
     let mut first_kind = None;
     for layer in first {
-        let conf = plugin_conf(*layer, order, "PluginConf.plugins", LIST)?;
+        let conf = plugin_conf(*layer, order, "PluginConf.plugins", format_args!("{LIST}"))?;
         first_kind = conf.kind.or(first_kind);
     }
     if first_kind.is_none() {
@@ -173,18 +183,24 @@ fn libcni_list<'d>(
                 ));
             }
             for (index, object) in array.elements().enumerate() {
-                let says =
-                    format!("failed to parse plugin config {index}: error parsing configuration");
                 let kind = if object.is_null() {
                     None
                 } else {
-                    plugin_conf(object, Order::Sorted, "PluginConf", &says)?.kind
+                    plugin_conf(
+                        object,
+                        Order::Sorted,
+                        "PluginConf",
+                        format_args!(
+                            "failed to parse plugin config {index}: error parsing configuration"
+                        ),
+                    )?
+                    .kind
                 };
                 let Some((kind, kind_at)) = kind else {
                     return Err(at(
                         object,
                         format!(
-                            "plugin {index} of the list has no \"type\" ({says}: missing 'type')"
+                            "plugin {index} of the list has no \"type\" (failed to parse plugin config {index}: error parsing configuration: missing 'type')"
                         ),
                     ));
                 };

@@ -1,0 +1,32 @@
+# What is done often. `make` alone lists it.
+
+.PHONY: help build test lint doc bench deny test-cluster image
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## the program, as it ships: target/release/multinic
+	cargo build --release --locked
+
+test: ## the tests that need nothing but cargo
+	cargo test --locked
+
+lint: ## formatting, clippy and rustdoc, as .ci/run does it
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+doc: ## the documentation of the crate, with a page for each rule: target/doc/multinic
+	cargo doc --no-deps
+
+bench: ## what one decision costs
+	cargo bench --bench decision
+
+deny: ## licences, advisories and sources of the dependencies (needs cargo-deny)
+	cargo deny check
+
+test-cluster: ## the scenarios on a real control plane (needs Go, or KUBEBUILDER_ASSETS)
+	cargo test --locked --test cluster
+
+image: ## the container image
+	docker build --tag multinic .

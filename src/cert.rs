@@ -1,0 +1,164 @@
+//! The server's certificate: read, checked, and only then published.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+use std::{fs, io};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use tokio::sync::watch;
+
+use crate::metrics::{Metrics, What};
+use crate::tls;
+
+pub mod development;
+mod validity;
+
+/// A certificate with its key, which belong together.
+#[derive(Debug)]
+pub struct Certificate {
+    /// What TLS takes.
+    pub key: Arc<CertifiedKey>,
+    /// When it expires, in seconds since 1970.
+    pub not_after: i64,
+}
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It expired.
+    #[error("the certificate expired {0} seconds ago")]
+    Expired(i64),
+    /// A file cannot be read, or holds something else.
+    #[error("{path}: {problem}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        problem: String,
+    },
+    /// A certificate of our own cannot be made.
+    #[error("cannot make a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    /// It is no certificate, or the key is that of another.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// A pair of files that is followed.
+#[derive(Debug)]
+pub struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+    last: (Vec<u8>, Vec<u8>),
+    publish: watch::Sender<Option<Arc<Certificate>>>,
+}
+
+impl Certificate {
+    /// Reads a chain and a key in PEM.
+    ///
+    /// # Errors
+    /// Where they are none, do not belong together, or expired.
+    pub fn read(cert: &[u8], key: &[u8]) -> Result<Self, Error> {
+        let unusable = |what: &str, error: &dyn std::fmt::Display| {
+            Error::Unusable(format!("no usable {what}: {error}"))
+        };
+        let chain = CertificateDer::pem_slice_iter(cert)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| unusable("certificate", &error))?;
+        let Some(leaf) = chain.first() else {
+            return Err(Error::Unusable("no certificate in the file".to_owned()));
+        };
+        let not_after = validity::not_after(leaf)
+            .ok_or_else(|| Error::Unusable("a certificate without notAfter".to_owned()))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| unusable("key", &error))?;
+        // Checks that the key is the certificate's.
+        let key = CertifiedKey::from_der(chain, key, &tls::provider())
+            .map_err(|error| unusable("pair of certificate and key", &error))?;
+        let now = now();
+        if not_after <= now {
+            return Err(Error::Expired(now - not_after));
+        }
+        Ok(Self {
+            key: Arc::new(key),
+            not_after,
+        })
+    }
+}
+
+impl Files {
+    /// Reads the files and publishes what they hold.
+    ///
+    /// # Errors
+    /// Where that is no certificate to serve with.
+    pub fn open(
+        cert: &Path,
+        key: &Path,
+        publish: watch::Sender<Option<Arc<Certificate>>>,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
+        let mut files = Self {
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+            last: Default::default(),
+            publish,
+        };
+        let bytes = files.read()?;
+        files.publish(bytes, metrics)?;
+        Ok(files)
+    }
+
+    /// Publishes what the files hold if it is new and good; else the old pair stays.
+    pub fn check(&mut self, metrics: &Metrics) {
+        let done = match self.read() {
+            Ok(bytes) if bytes == self.last => return,
+            Ok(bytes) => {
+                // Said once, and again only when the files change.
+                self.last.clone_from(&bytes);
+                self.publish(bytes, metrics)
+            }
+            // Missing in the middle of a swap, or for good: said once.
+            Err(_) if self.last.0.is_empty() => return,
+            Err(error) => {
+                self.last = Default::default();
+                Err(error)
+            }
+        };
+        metrics.reload(What::Certificate, done.is_ok());
+        match done {
+            Ok(()) => tracing::info!("the certificate was replaced"),
+            Err(error) => tracing::error!(%error, "the old certificate stays"),
+        }
+    }
+
+    fn publish(&mut self, bytes: (Vec<u8>, Vec<u8>), metrics: &Metrics) -> Result<(), Error> {
+        let certificate = Certificate::read(&bytes.0, &bytes.1)?;
+        metrics.certificate(certificate.not_after);
+        self.last = bytes;
+        self.publish.send_replace(Some(Arc::new(certificate)));
+        Ok(())
+    }
+
+    fn read(&self) -> Result<(Vec<u8>, Vec<u8>), Error> {
+        Ok((read(&self.cert)?, read(&self.key)?))
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|error| fault(path, &error))
+}
+
+fn fault(path: &Path, error: &io::Error) -> Error {
+    Error::File {
+        path: path.display().to_string(),
+        problem: error.to_string(),
+    }
+}
+
+/// Seconds since 1970, by the clock on the wall.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
+}

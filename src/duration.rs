@@ -1,0 +1,42 @@
+//! Durations as Go writes them, for flags and for `?timeout=`.
+
+use std::time::Duration;
+
+/// Reads `15s`, `1m30s`, `250ms`, `1.5h`; nothing that is negative or has no unit, but for a bare `0`.
+pub fn parse(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit = rest
+            .find(|letter: char| letter.is_ascii_digit() || letter == '.')
+            .unwrap_or(rest.len());
+        seconds += number
+            * match &rest[..unit] {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" => 1e-6,
+                "ns" => 1e-9,
+                _ => return None,
+            };
+        rest = &rest[unit..];
+    }
+    (!text.is_empty())
+        .then(|| Duration::try_from_secs_f64(seconds).ok())
+        .flatten()
+}
+
+/// A flag's value.
+///
+/// # Errors
+/// What to write instead.
+pub fn flag(text: &str) -> Result<Duration, String> {
+    parse(text).ok_or_else(|| "write it as 15s, 500ms or 1m30s".to_owned())
+}

@@ -1,0 +1,228 @@
+//! From TCP over TLS to HTTP/1.1, with a bound on every wait, and the way to the end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, interval, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower_service::Service as _;
+
+mod activity;
+
+use activity::{Activity, Counted};
+
+/// How long a connection may take for what, and how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time; further ones wait in the kernel until one ends.
+    pub connections: usize,
+    /// For the TLS handshake.
+    pub handshake: Duration,
+    /// For the head of a request from its first byte, and for the first byte of the first one.
+    pub head: Duration,
+    /// Without a request. Longer than the 90 s after which Go's clients close, so that it is they
+    /// who close: a request that crosses our closing would be lost.
+    pub idle: Duration,
+    /// After this a connection is closed with its next answer, so that clients find new replicas.
+    pub age: Duration,
+    /// How long an idle connection is kept at the end, for a request that is already on its way.
+    pub linger: Duration,
+    /// For everything to end at the end.
+    pub drain: Duration,
+}
+
+/// How far the server is from its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, PartialOrd)]
+pub enum Phase {
+    /// Serving.
+    Serve,
+    /// Still serving, and each connection is closed with its next answer.
+    Drain,
+    /// No new connections.
+    Close,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            handshake: Duration::from_secs(5),
+            head: Duration::from_secs(5),
+            idle: Duration::from_secs(120),
+            age: Duration::from_secs(300),
+            linger: Duration::from_millis(500),
+            drain: Duration::from_secs(12),
+        }
+    }
+}
+
+/// What the connections of a listener share.
+struct Shared {
+    tls: Option<TlsAcceptor>,
+    routes: Router,
+    limits: Limits,
+    phase: watch::Receiver<Phase>,
+}
+
+/// Serves until the phase is [`Phase::Close`] and every connection ended, or did not in time. How
+/// many were cut then. Without `tls`: plain HTTP.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    routes: Router,
+    limits: Limits,
+    phase: watch::Receiver<Phase>,
+) -> usize {
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let mut closing = phase.clone();
+    let shared = Arc::new(Shared {
+        tls: tls.map(TlsAcceptor::from),
+        routes,
+        limits,
+        phase,
+    });
+    let start = |stream: TcpStream, permit| {
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            shared.connection(stream).await;
+            drop(permit);
+        });
+    };
+    {
+        let mut closed = pin!(until_closed(&mut closing));
+        loop {
+            let next = async {
+                // Before accepting: who waits in the kernel costs nothing here.
+                let permit = Arc::clone(&room).acquire_owned().await.ok()?;
+                Some((listener.accept().await, permit))
+            };
+            tokio::select! {
+                biased;
+                () = &mut closed => break,
+                next = next => match next {
+                    None => break,
+                    Some((Ok((stream, _)), permit)) => start(stream, permit),
+                    Some((Err(error), _)) => {
+                        // No more file descriptors, mostly: waiting is all there is to do.
+                        tracing::warn!(%error, "cannot accept connections");
+                        sleep(Duration::from_millis(50)).await;
+                    }
+                },
+            }
+        }
+    }
+    // Who is connected already as far as he can see is not turned away.
+    while let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
+        match timeout(Duration::ZERO, listener.accept()).await {
+            Ok(Ok((stream, _))) => start(stream, permit),
+            _ => break,
+        }
+    }
+    drop(listener);
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    match timeout(limits.drain, room.acquire_many(all)).await {
+        Ok(_) => 0,
+        Err(_) => limits.connections - room.available_permits(),
+    }
+}
+
+impl Shared {
+    async fn connection(&self, stream: TcpStream) {
+        // Answers are small and single: nothing to collect.
+        let _ = stream.set_nodelay(true);
+        match &self.tls {
+            None => self.http(stream).await,
+            Some(tls) => match timeout(self.limits.handshake, tls.accept(stream)).await {
+                Ok(Ok(stream)) => self.http(stream).await,
+                Ok(Err(error)) => tracing::debug!(%error, "handshake failed"),
+                Err(_) => tracing::debug!("handshake not done in time"),
+            },
+        }
+    }
+
+    async fn http<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) {
+        let activity = Arc::new(Activity::default());
+        let born = Instant::now();
+        // Not all at once after a restart: some later than others.
+        let age = self
+            .limits
+            .age
+            .mul_f64(1.0 + f64::from(born_jitter()) / 1024.0);
+        let service = service_fn(|request| {
+            activity.begin();
+            let answer = self.routes.clone().call(request);
+            let activity = Arc::clone(&activity);
+            async move {
+                let mut answer = answer
+                    .await
+                    .unwrap_or_else(|never: Infallible| match never {});
+                if *self.phase.borrow() > Phase::Serve || born.elapsed() > age {
+                    let headers = answer.headers_mut();
+                    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                activity.end();
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let io = TokioIo::new(Counted::new(stream, Arc::clone(&activity)));
+        // hyper's own timer of heads runs between requests too, and is reset for each.
+        let mut http = pin!(
+            http1::Builder::new()
+                .header_read_timeout(None)
+                .max_buf_size(64 * 1024)
+                .serve_connection(io, service)
+        );
+        let mut phase = self.phase.clone();
+        let mut closed = pin!(async {
+            until_closed(&mut phase).await;
+            sleep(self.limits.linger).await;
+        });
+        let mut look = interval(self.limits.head / 4);
+        let mut watched = activity::Watched::new(born);
+        let mut ending = false;
+        loop {
+            tokio::select! {
+                biased;
+                ended = http.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "connection failed");
+                    }
+                    return;
+                }
+                () = &mut closed, if !ending => {
+                    ending = true;
+                    http.as_mut().graceful_shutdown();
+                }
+                now = look.tick() => if watched.too_long(&activity, now, &self.limits) {
+                    return;
+                },
+            }
+        }
+    }
+}
+
+fn until_closed(phase: &mut watch::Receiver<Phase>) -> impl Future<Output = ()> + '_ {
+    async {
+        // Nobody is left to say so: the end as well.
+        let _ = phase.wait_for(|phase| *phase == Phase::Close).await;
+    }
+}
+
+/// Anything from 0 to 255, another for most connections.
+fn born_jitter() -> u8 {
+    use std::sync::atomic::{AtomicU8, Ordering};
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    NEXT.fetch_add(97, Ordering::Relaxed)
+}

@@ -1,0 +1,145 @@
+//! What a connection is doing, so that a wait that is too long can be told from one that is not.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::Limits;
+
+/// Counters of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    /// Bytes that came.
+    read: AtomicU64,
+    /// Bytes that had come when the last answer was ready.
+    read_before: AtomicU64,
+    answered: AtomicU64,
+    in_flight: AtomicUsize,
+}
+
+/// What was seen at the last look.
+#[derive(Debug)]
+pub(super) struct Watched {
+    since: Instant,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// A request is being answered: its deadline is the review's.
+    Busy,
+    /// The first byte of a head came, or it is the first request.
+    Head,
+    /// Between requests, after so many answers.
+    Idle(u64),
+}
+
+/// A stream whose incoming bytes are counted.
+#[derive(Debug)]
+pub(super) struct Counted<S> {
+    stream: S,
+    activity: Arc<Activity>,
+}
+
+impl Activity {
+    pub(super) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        let read = self.read.load(Ordering::Relaxed);
+        self.read_before.store(read, Ordering::Relaxed);
+    }
+
+    fn state(&self) -> State {
+        let answered = self.answered.load(Ordering::Relaxed);
+        let read = self.read.load(Ordering::Relaxed);
+        if self.in_flight.load(Ordering::Relaxed) > 0 {
+            State::Busy
+        } else if answered == 0 || read > self.read_before.load(Ordering::Relaxed) {
+            State::Head
+        } else {
+            State::Idle(answered)
+        }
+    }
+}
+
+impl Watched {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            state: State::Head,
+        }
+    }
+
+    /// Whether the connection has been in one wait for too long.
+    pub(super) fn too_long(&mut self, activity: &Activity, now: Instant, limits: &Limits) -> bool {
+        let state = activity.state();
+        if state != self.state {
+            *self = Self { since: now, state };
+        }
+        let most = match state {
+            State::Busy => return false,
+            State::Head => limits.head,
+            State::Idle(_) => limits.idle,
+        };
+        now.duration_since(self.since) > most
+    }
+}
+
+impl<S> Counted<S> {
+    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
+        Self { stream, activity }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let done = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = buf.filled().len() - before;
+        self.activity.read.fetch_add(read as u64, Ordering::Relaxed);
+        done
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
