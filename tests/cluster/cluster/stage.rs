@@ -91,6 +91,10 @@ impl Cluster {
 
     /// Puts right what a scenario that failed left behind: a foreign release, a dead server, controllers that retry.
     pub(crate) fn restore(&self) {
+        self.plane()
+            .start_api_server()
+            .expect("start the API server");
+        self.plane().wait_for_api_server();
         for release in self.helm(&["list", "-A", "-q"]).stdout.lines() {
             for namespace in [SYSTEM, "multinic-inside"] {
                 self.helm(&["uninstall", release, "--namespace", namespace]);
