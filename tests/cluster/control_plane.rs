@@ -81,7 +81,11 @@ impl ControlPlane {
         }
     }
 
+    /// Starts the API server, unless it runs.
     pub(crate) fn start_api_server(&mut self) -> io::Result<()> {
+        if self.api_server.as_mut().is_some_and(Process::running) {
+            return Ok(());
+        }
         let server = self.process("kube-apiserver", &self.api_server_args)?;
         self.api_server = Some(server);
         Ok(())
