@@ -4,6 +4,8 @@
 //! The two take turns within one run, so that a machine that slows down slows both; what counts is
 //! the ratio.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;

@@ -235,6 +235,10 @@ pub struct Audit<'a> {
 
 /// Why a request is refused: a `meta/v1` Status.
 #[derive(Debug, Serialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the field is called so in meta/v1"
+)]
 pub struct Status<'a> {
     status: &'static str,
     message: &'a str,

@@ -121,8 +121,9 @@ impl<'a> Subject<'a> {
         use Operation::{Create, Update};
         let kind = (&*request.group, &*request.resource, &*request.sub_resource);
         match (kind, request.operation) {
-            (("", "pods", ""), Create | Update) => Self::Attach(Attach::pod(request, config)),
-            (("", "pods", "status"), Update) => Self::Attach(Attach::pod(request, config)),
+            (("", "pods", ""), Create | Update) | (("", "pods", "status"), Update) => {
+                Self::Attach(Attach::pod(request, config))
+            }
             (("", "pods", "binding") | ("", "bindings", ""), Create) => {
                 Self::Attach(Attach::binding(request, config))
             }
@@ -163,7 +164,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-impl<'a> Attach<'a> {
+impl Attach<'_> {
     /// The elements of both annotations that isolation lets through, the default network first: in
     /// the order in which Multus attaches them.
     pub fn used<'s>(&'s self, config: &'s Config) -> impl Iterator<Item = &'s Selection> {
@@ -260,6 +261,10 @@ impl<'a> Define<'a> {
 
 impl<T> Change<T> {
     /// What is new or changed.
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "not a constructor: the opposite of what was kept"
+    )]
     pub fn new(&self) -> Option<&T> {
         match self {
             Self::New(value) => Some(value),

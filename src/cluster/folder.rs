@@ -64,7 +64,7 @@ struct Manifest {
     #[serde(default)]
     spec: Option<serde_json::Value>,
     #[serde(default)]
-    items: Option<Vec<Manifest>>,
+    items: Option<Vec<Self>>,
 }
 
 #[derive(Default, Deserialize)]

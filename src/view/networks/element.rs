@@ -248,7 +248,7 @@ impl<'d> Element<'_, 'd> {
         self.malformed(
             key,
             value,
-            format!("is a {}, and must be {article}", value.type_name()),
+            &format!("is a {}, and must be {article}", value.type_name()),
         );
         false
     }
@@ -261,7 +261,7 @@ impl<'d> Element<'_, 'd> {
                         "is {}, and must be a whole number without fraction, exponent or quotes",
                         shorten(value.raw())
                     );
-                    self.malformed(&format!("{key}.{field}"), value, problem);
+                    self.malformed(&format!("{key}.{field}"), value, &problem);
                 }
             }
         }
@@ -277,7 +277,7 @@ impl<'d> Element<'_, 'd> {
                 "contains {}, out of the range of numbers",
                 shorten(number.raw())
             );
-            self.malformed(key, number, problem);
+            self.malformed(key, number, &problem);
         }
     }
 
@@ -293,7 +293,7 @@ impl<'d> Element<'_, 'd> {
             Some(Mac { octets }) => self.suspect(
                 key,
                 value,
-                format!("has {octets} octets, and {wanted} are expected"),
+                &format!("has {octets} octets, and {wanted} are expected"),
             ),
             None => {
                 let problem = format!(
@@ -301,7 +301,7 @@ impl<'d> Element<'_, 'd> {
                      separated by \":\"",
                     shorten(&text)
                 );
-                self.malformed(key, value, problem);
+                self.malformed(key, value, &problem);
             }
         }
         true
@@ -318,11 +318,7 @@ impl<'d> Element<'_, 'd> {
                 continue;
             }
             if item.is_null() {
-                self.malformed(
-                    &below,
-                    item,
-                    "is null, and must be an IP address".to_owned(),
-                );
+                self.malformed(&below, item, "is null, and must be an IP address");
             } else if self.expect(&below, item, Kind::String, "a string") {
                 let text = item.str().unwrap_or_default();
                 let accepted = if gateways {
@@ -340,7 +336,7 @@ impl<'d> Element<'_, 'd> {
                         "\"{}\" is no IP address{form} (no leading zeros)",
                         shorten(&text)
                     );
-                    self.malformed(&below, item, problem);
+                    self.malformed(&below, item, &problem);
                 }
             }
         }
@@ -365,13 +361,14 @@ impl<'d> Element<'_, 'd> {
         let ports = self
             .value
             .field("portMappings")
-            .map(|list| list.elements().collect());
-        for (index, entry) in ports.unwrap_or_else(Vec::new).into_iter().enumerate() {
+            .into_iter()
+            .flat_map(Value::elements);
+        for (index, entry) in ports.enumerate() {
             for field in ["hostPort", "containerPort"] {
                 let port = entry.field(field).and_then(Value::integer);
                 if let Some(port) = port.filter(|port| !(1..=65535).contains(port)) {
                     let key = format!("portMappings[{index}].{field}");
-                    self.suspect(&key, entry, format!("is {port}, and ports are 1 to 65535"));
+                    self.suspect(&key, entry, &format!("is {port}, and ports are 1 to 65535"));
                 }
             }
             let protocol = entry
@@ -381,7 +378,7 @@ impl<'d> Element<'_, 'd> {
             if !["", "tcp", "udp", "sctp"].contains(&&*protocol.to_ascii_lowercase()) {
                 let key = format!("portMappings[{index}].protocol");
                 let problem = format!("is \"{}\", not tcp, udp or sctp", shorten(&protocol));
-                self.suspect(&key, entry, problem);
+                self.suspect(&key, entry, &problem);
             }
         }
         if let Some(bandwidth) = self.value.field("bandwidth") {
@@ -397,7 +394,7 @@ impl<'d> Element<'_, 'd> {
                 };
                 if given(burst) && !given(rate) {
                     let key = format!("bandwidth.{burst}");
-                    self.suspect(&key, bandwidth, format!("stands without {rate}"));
+                    self.suspect(&key, bandwidth, &format!("stands without {rate}"));
                 }
             }
         }
@@ -409,7 +406,7 @@ impl<'d> Element<'_, 'd> {
         // Not a key of Multus, but of others (network-attachment-definition-client, types.go).
         if asked("ips") && asked("ipam-claim-reference") {
             let problem = "excludes ips: the address comes from the claim".to_owned();
-            self.suspect("ipam-claim-reference", self.value, problem);
+            self.suspect("ipam-claim-reference", self.value, &problem);
         }
     }
 
@@ -484,7 +481,7 @@ impl<'d> Element<'_, 'd> {
         });
     }
 
-    fn malformed(&mut self, key: &str, value: Value<'d>, problem: String) {
+    fn malformed(&mut self, key: &str, value: Value<'d>, problem: &str) {
         let at = Inside::among(
             self.places,
             value.span().start,
@@ -496,7 +493,7 @@ impl<'d> Element<'_, 'd> {
         });
     }
 
-    fn suspect(&mut self, key: &str, value: Value<'d>, problem: String) {
+    fn suspect(&mut self, key: &str, value: Value<'d>, problem: &str) {
         let at = Inside::among(
             self.places,
             value.span().start,

@@ -94,23 +94,20 @@ impl<'a> Demand<'a> {
         let between = |number: i64| {
             self.above.is_none_or(|low| number > low) && self.below.is_none_or(|high| number < high)
         };
-        match &self.among {
-            Some(among) => among.iter().any(|value| {
-                let excluded = self
-                    .none_of
-                    .iter()
-                    .any(|list| list.binary_search_by(|own| (**own).cmp(*value)).is_ok());
-                let bounded = self.above.is_some() || self.below.is_some();
-                !excluded && (!bounded || value.parse().is_ok_and(between))
-            }),
+        let bounded = self.above.is_some() || self.below.is_some();
+        let Some(among) = &self.among else {
             // A label's value has no sign, and a number can be written with any number of zeros in
             // front, so that a list cannot exclude it.
-            None => {
-                let lowest = self.above.map_or(Some(0), |low| low.max(-1).checked_add(1));
-                let bounded = self.above.is_some() || self.below.is_some();
-                !bounded || lowest.is_some_and(between)
-            }
-        }
+            let lowest = self.above.map_or(Some(0), |low| low.max(-1).checked_add(1));
+            return !bounded || lowest.is_some_and(between);
+        };
+        let excluded = |value: &str| {
+            let mut lists = self.none_of.iter();
+            lists.any(|list| list.binary_search_by(|own| (**own).cmp(value)).is_ok())
+        };
+        among
+            .iter()
+            .any(|value| !excluded(value) && (!bounded || value.parse().is_ok_and(between)))
     }
 }
 

@@ -187,9 +187,8 @@ fn lone_surrogates_are_no_danger() {
 
 /// Four times the text takes no more than some four times the time: what is quadratic takes sixteen.
 #[test]
-#[ignore = "takes minutes, not held yet"]
 fn the_time_of_an_answer_grows_with_the_text() {
-    const SMALL: usize = 64 << 10;
+    const SMALL: usize = 32 << 10;
     const WORST_RATIO: f64 = 10.0;
     // Below this a ratio says nothing.
     const NOTHING: Duration = Duration::from_millis(20);
