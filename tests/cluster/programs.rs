@@ -28,9 +28,6 @@ pub(crate) fn folder() -> Result<PathBuf, String> {
 
 /// The multinic that was built with this test.
 pub(crate) fn multinic() -> &'static Path {
-    if std::env::var_os("FAKESERVE").is_some() {
-        return Path::new("/tmp/fakeserve.py");
-    }
     Path::new(env!("CARGO_BIN_EXE_multinic"))
 }
 
