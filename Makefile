@@ -1,6 +1,6 @@
 # What is done often. `make` alone lists it.
 
-.PHONY: help build test lint doc bench deny test-cluster image
+.PHONY: help build test lint doc bench load deny test-plugins test-cluster record measure image
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,11 +22,23 @@ doc: ## the documentation of the crate, with a page for each rule: target/doc/mu
 bench: ## what one decision costs
 	cargo bench --bench decision
 
+load: ## load on the server, bounded and on loopback (needs h2load): memory and CPU of a review
+	tests/load/run.sh target/release/multinic 10000 10000
+
 deny: ## licences, advisories and sources of the dependencies (needs cargo-deny)
 	cargo deny check
 
+test-plugins: ## configurations run through the real CNI plugins (needs root and Go)
+	cargo test --locked --test plugins
+
 test-cluster: ## the scenarios on a real control plane (needs Go, or KUBEBUILDER_ASSETS)
 	cargo test --locked --test cluster
+
+record: ## record the reviews under tests/ again, from that control plane
+	cargo test --locked --test cluster -- record tests/reviews/recorded
+
+measure: ## Pod creations with no webhook, with a constant answer and with multinic, in one run
+	cargo test --locked --release --test cluster -- measure
 
 image: ## the container image
 	docker build --tag multinic .

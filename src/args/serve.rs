@@ -15,9 +15,9 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{Error, read_config};
 use crate::cert::{self, Certificate, development};
-use crate::cluster::Snapshot;
 use crate::cluster::follow::Follow;
 use crate::cluster::lookup::Lookup;
+use crate::cluster::{self, Snapshot};
 use crate::config::Config;
 use crate::http::{self, Server};
 use crate::listen::{self, Limits, Phase};
@@ -28,9 +28,13 @@ use crate::{duration, tls};
 /// Serve the webhooks over TLS.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A folder of YAML or JSON files with the NetworkAttachmentDefinitions of the cluster.
-    #[arg(long, value_name = "DIR")]
+    /// A folder of YAML or JSON files with the NetworkAttachmentDefinitions; without it they are
+    /// those of the cluster.
+    #[arg(long, value_name = "DIR", conflicts_with = "kubeconfig")]
     networks: Option<PathBuf>,
+    /// How the API server is reached from outside the cluster; inside, the Pod's service account.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
     /// The configuration; `multinic config` prints the default.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -71,6 +75,8 @@ pub struct Args {
 /// Where the networks come from.
 #[derive(Debug)]
 enum Source {
+    /// The API server.
+    Cluster(Option<PathBuf>),
     /// The files of a folder.
     Folder(PathBuf),
 }
@@ -88,11 +94,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Args {
     pub(super) fn run(self) -> Result<ExitCode, Error> {
-        let Some(folder) = &self.networks else {
-            let text = "serve needs --networks DIR: there is no cluster to ask yet";
-            return Err(Error::Usage(text.to_owned()));
+        let source = match &self.networks {
+            Some(folder) => Source::Folder(folder.clone()),
+            None => Source::Cluster(self.kubeconfig.clone()),
         };
-        let source = Source::Folder(folder.clone());
         let metrics = Arc::new(Metrics::new());
         let log = log::start(self.log_format, metrics.log_lines_lost.clone());
         // A panic's message may quote what a user wrote: the place is enough to find the fault.
@@ -131,9 +136,23 @@ impl Args {
         let admin = bind(self.admin_listen).await?;
 
         let (folder, lookup) = match source {
+            Source::Cluster(kubeconfig) => {
+                // The client of the API server takes the provider of the process.
+                let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+                let client = cluster::watch::client(kubeconfig.as_deref())
+                    .await
+                    .map_err(|error| Error::Usage(error.to_string()))?;
+                let metrics = Arc::clone(&metrics);
+                tokio::spawn(cluster::watch::follow(
+                    client.clone(),
+                    networks_sender,
+                    metrics,
+                ));
+                (None, Lookup::Cluster(cluster::lookup::Cluster::new(client)))
+            }
             Source::Folder(folder) => {
                 // A folder that is none is a mistake on the command line; later it is an event.
-                crate::cluster::folder::paths(&folder)?;
+                cluster::folder::paths(&folder)?;
                 (Some(Follow::new(&folder, networks_sender)), Lookup::Nowhere)
             }
         };
