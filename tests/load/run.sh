@@ -1,12 +1,14 @@
 #!/bin/sh
 # CPU per review and memory of a running server, by h2load (Debian: nghttp2-client) over keep-alive TLS.
-# Usage: tests/load/run.sh [PROGRAM] [REQUESTS] [NETWORKS]
+# Usage: tests/load/run.sh [PROGRAM] [REQUESTS] [NETWORKS] [CONSTANT]
+# CONSTANT is the listener with a constant answer (cargo bench --no-run --bench constant): the ratio to it.
 # Client and server have a core each. CPU is what the kernel says of the server's threads: the client is
 # busy long before the server is.
 set -eu
 program=$(realpath "${1:-target/release/multinic}")
 requests=${2:-100000}
 networks=${3:-0}
+constant=${4:+$(realpath "$4")}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 review=$root/tests/reviews/recorded/pod-two-networks.create-pods.mutate.json
 work=$(mktemp -d)
@@ -36,3 +38,19 @@ sleep 1
 echo "CPU per request: $(((after - before) / requests)) ns"
 memory "after $requests reviews"
 echo "log lines lost: $(curl -s 127.0.0.1:28080/metrics | awk '/^multinic_log_lines_lost_total/ {print $2}')"
+
+[ -n "$constant" ] || exit 0
+mine=$(((after - before) / requests))
+kill $server
+wait $server 2>"$work/null" || true
+mkdir "$work/constant"
+taskset -c 0 "$constant" 127.0.0.1:28443 "$work/constant" &
+server=$!
+until curl -sk -d x https://127.0.0.1:28443/mutate >"$work/null" 2>&1; do sleep 0.005; done
+before=$(cpu)
+taskset -c 1 h2load --h1 -n "$requests" -c 32 -t 1 -d "$review" -H 'content-type: application/json' \
+  "https://127.0.0.1:28443/mutate?timeout=2s" | grep -E '^(finished|requests:|status)'
+after=$(cpu)
+theirs=$(((after - before) / requests))
+echo "CPU per request of a constant answer: $theirs ns"
+echo "ratio: $(awk -v a=$mine -v b=$theirs 'BEGIN { printf "%.2f", a / b }')"
