@@ -4,8 +4,9 @@
 //!
 //! ```text
 //!          review              view                      rules
-//! bytes ─> Request ─> Subject ─(look-ups)─> decide(Subject, World) ─> findings ─┬─> mutate:   Keep  | Patch ─┬─> bytes
-//!                     │                            │                            └─> validate: Allow | Deny  ─┘
+//! bytes ─> Request ─> Subject ─(look-ups)─┬─> fixes(Subject, World)  ─> mutate:   Keep  | Patch ─┬─> bytes
+//!                     │                   └─> decide(Subject, World) ─> validate: Allow | Deny  ─┘
+//!                     │                            │
 //!                     ├ Attach: a Pod, a Binding,  └ what is known: networks (cluster),
 //!                     │ a workload's template        what the administrator decided (config)
 //!                     └ Define: a NetworkAttachmentDefinition
