@@ -215,3 +215,47 @@ fn namespace(field: &str, name: &str) -> Result<(), Error> {
         problem: format!("\"{}\" is no name of a namespace", shorten(name)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_default_is_the_default() {
+        assert_eq!(Config::parse(DEFAULT).unwrap(), Config::default());
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_what_was_probably_meant() {
+        for (text, wanted) in [
+            ("globalNamespace: [x]", "did you mean \"globalNamespaces\"?"),
+            (
+                "supportedPlugins: {interfaces: []}",
+                "did you mean \"interface\"?",
+            ),
+            (
+                "rules: {isolated-networks: off}",
+                "did you mean \"isolated-network\"?",
+            ),
+            ("enforcement: off", "may be deny or warn"),
+            ("enforcement: maybe", "maybe"),
+            ("globalNamespaces: [Default]", "no name of a namespace"),
+            (
+                "grants: [{networks: telecom, namespaces: [a]}]",
+                "is not namespace/name",
+            ),
+            (
+                "exemptions: [{rules: [isolated-network], objects: [a/b], reason: x}]",
+                "write namespace/*",
+            ),
+            (
+                "exemptions: [{rules: [], objects: [], reason: \"\"}]",
+                "say why",
+            ),
+        ] {
+            let message = Config::parse(text).unwrap_err().to_string();
+            assert!(message.contains(wanted), "{text}: {message}");
+        }
+    }
+}

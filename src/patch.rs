@@ -44,7 +44,8 @@ fn apply(placement: &Placement<'_>, patch: &Patch) -> Option<Json> {
         }
         None => json!({"spec": {}}),
     };
-    json_patch::patch(&mut spec, patch).ok()?;
+    // Without the way back: what does not apply is thrown away here.
+    json_patch::patch_unsafe(&mut spec, patch).ok()?;
     spec.pointer_mut("/spec/affinity").map(Json::take)
 }
 

@@ -218,10 +218,16 @@ fn pair(field: &str, text: &str) -> Result<Pattern, Error> {
     }
 }
 
-/// The word and the known ones in serde's "unknown field `x`, expected one of `a`, `b`".
+/// The word and the known ones in "unknown field `x`, expected one of a, b".
 fn unknown_field(message: &str) -> Option<(String, Vec<String>)> {
-    let rest = &message[message.find("unknown field")?..];
-    let rest = rest.lines().next().unwrap_or(rest);
-    let mut words = rest.split(['`', '"']).skip(1).step_by(2).map(str::to_owned);
-    Some((words.next()?, words.collect()))
+    let rest = &message[message.find("unknown field `")? + "unknown field `".len()..];
+    let (word, rest) = rest.lines().next()?.split_once('`')?;
+    let known = rest
+        .split_once("expected ")?
+        .1
+        .trim_start_matches("one of ");
+    let known = known
+        .split(',')
+        .map(|known| known.trim().trim_matches('`').to_owned());
+    Some((word.to_owned(), known.collect()))
 }

@@ -25,7 +25,7 @@ server=$!
 until curl -sf 127.0.0.1:28080/readyz >"$work/null" 2>&1; do sleep 0.005; done
 echo "ready after $((($(date +%s%N) - start) / 1000000)) ms"
 memory() { awk '/VmRSS/ {printf "%s: %.1f MiB resident\n", what, $2 / 1024}' what="$1" "/proc/$server/status"; }
-cpu() { cat /proc/$server/task/*/schedstat | awk '{sum += $1} END {print sum}'; }
+cpu() { cat /proc/$server/task/*/schedstat | awk '{sum += $1} END {printf "%d\n", sum}'; }
 sleep 1
 known=$(curl -s 127.0.0.1:28080/metrics | awk '/^multinic_networks / {print $2}')
 [ "$known" -ge "$networks" ] || { echo "only $known networks are known:" >&2; cat log >&2; exit 1; }
