@@ -107,7 +107,9 @@ fn pretty(body: &[u8]) -> String {
 
 fn explain(findings: &[Finding], verdict: Verdict) {
     let mut stderr = io::stderr().lock();
-    for finding in findings {
+    // What the patch mends is no news any more.
+    let mended = |finding: &&Finding| verdict == Verdict::Patch && finding.rule.fix.is_some();
+    for finding in findings.iter().filter(|finding| !mended(finding)) {
         let _ = writeln!(stderr, "{}: {}", finding.level.name(), finding.line());
     }
     let _ = writeln!(stderr, "{}", verdict.name());
