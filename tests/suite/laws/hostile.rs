@@ -223,20 +223,29 @@ fn the_time_of_an_answer_grows_with_the_text() {
             ("{", "\"z\":1}"),
             ("{\"plugins\":[", "{}]}"),
         ] {
-            let times: [Duration; 2] = [SMALL, 4 * SMALL].map(|length| {
+            let texts = [SMALL, 4 * SMALL].map(|length| {
                 let text = format!("{before}{}{after}", repeated(unit, length));
-                let bodies = bodies(&text).map(|body| body.to_string());
-                let once = || {
-                    let start = Instant::now();
-                    for body in &bodies {
-                        survive(body.as_bytes(), &Snapshot::default());
-                    }
-                    start.elapsed()
-                };
-                // The better of two: the machine may be busy.
-                once().min(once())
+                bodies(&text).map(|body| body.to_string())
             });
-            let ratio = times[1].as_secs_f64() / times[0].as_secs_f64();
+            let once = |bodies: &[String]| {
+                let start = Instant::now();
+                for body in bodies {
+                    survive(body.as_bytes(), &Snapshot::default());
+                }
+                start.elapsed()
+            };
+            // The best of a few: the machine may be busy, but not each time.
+            let mut times = [Duration::MAX; 2];
+            let mut ratio = f64::INFINITY;
+            for _ in 0..8 {
+                for (best, bodies) in times.iter_mut().zip(&texts) {
+                    *best = once(bodies).min(*best);
+                }
+                ratio = times[1].as_secs_f64() / times[0].as_secs_f64();
+                if times[1] <= NOTHING || ratio <= WORST_RATIO {
+                    break;
+                }
+            }
             if times[1] > NOTHING && ratio > WORST_RATIO {
                 slow.push(format!("{before}{unit}…{after}: {times:?}, {ratio:.1}"));
             }
