@@ -20,6 +20,10 @@ use multinic::rules::World;
 const ROUNDS: usize = 200;
 const PER_ROUND: u32 = 200;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let few = snapshot(0);
     let many = snapshot(10_000);
@@ -65,6 +69,19 @@ fn main() {
             "{name:34} {:>7} {decide:>10.1?} {ignore:>10.1?} {ratio:>7.2}",
             body.len()
         );
+    }
+    for (name, body) in [("scan of the Pod", &pod), ("scan of the NAD", &nad)] {
+        let (scan, ignore) = compare(
+            || {
+                black_box(review::read(black_box(body)).is_ok());
+            },
+            || {
+                let ignored: Result<serde::de::IgnoredAny, _> =
+                    serde_json::from_slice(black_box(body));
+                assert!(ignored.is_ok());
+            },
+        );
+        println!("{name:34} {:>7} {scan:>10.1?} {ignore:>10.1?}", body.len());
     }
     event();
 }
