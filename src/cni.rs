@@ -129,13 +129,10 @@ impl Plugin {
             at: place(part.kind_at),
             is_member,
             ipam: part.ipam_kind().map(|(kind, at)| Ipam {
-                kind: kind.as_ref().into(),
+                kind: kind.into(),
                 at: place(at),
             }),
-            capabilities: part
-                .capabilities()
-                .map(|name| name.as_ref().into())
-                .collect(),
+            capabilities: part.capabilities().map(Into::into).collect(),
         }
     }
 }

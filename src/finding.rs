@@ -74,7 +74,8 @@ pub struct Fault {
 impl Finding {
     /// The finding in one line, beginning with its rule's name; it stands alone.
     pub fn line(&self) -> String {
-        format!("{}: {}", self.rule.name, escape(&self.message))
+        let message = escape(&self.message);
+        [self.rule.name, ": ", &message].concat()
     }
 }
 
@@ -110,9 +111,11 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.field)?;
-        self.inside
-            .as_ref()
-            .map_or(Ok(()), |inside| write!(f, " {inside}"))
+        let Some(inside) = &self.inside else {
+            return Ok(());
+        };
+        f.write_str(" ")?;
+        inside.fmt(f)
     }
 }
 
@@ -148,9 +151,14 @@ impl Inside {
 impl fmt::Display for Inside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
-            write!(f, "{} ", self.path)?;
+            f.write_str(&self.path)?;
+            f.write_str(" ")?;
         }
-        write!(f, "(line {}, column {})", self.line, self.column)
+        f.write_str("(line ")?;
+        f.write_str(itoa::Buffer::new().format(self.line))?;
+        f.write_str(", column ")?;
+        f.write_str(itoa::Buffer::new().format(self.column))?;
+        f.write_str(")")
     }
 }
 
@@ -183,14 +191,24 @@ impl Fault {
 
 /// A value as a message shows it: cut at 80 characters, control and bidirectional characters
 /// escaped.
-pub fn shorten(value: &str) -> String {
+pub fn shorten(value: &str) -> Cow<'_, str> {
     const LONGEST: usize = 80;
+    if value.len() <= LONGEST {
+        return escape(value);
+    }
     let mut characters = value.chars();
     let mut out: String = characters.by_ref().take(LONGEST).collect();
     if characters.next().is_some() {
         out.push('…');
     }
-    escape(&out).into_owned()
+    Cow::Owned(escape(&out).into_owned())
+}
+
+/// Whether a text is of printable ASCII only, as nearly all are.
+fn is_plain(text: &str) -> bool {
+    // Without a way out in the middle the compiler takes many bytes at once.
+    text.bytes()
+        .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
 }
 
 /// Text in which nothing reaches a terminal or a log as a command: control and bidirectional
@@ -201,7 +219,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
             || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}'
                 | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{200b}')
     };
-    if !text.contains(acts) {
+    if is_plain(text) || !text.contains(acts) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);

@@ -14,6 +14,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use crate::finding::shorten;
 
@@ -24,6 +25,8 @@ mod scan;
 pub struct Document<'a> {
     text: &'a str,
     nodes: Vec<Node>,
+    /// Whether no two keys of one object may be one to Go; found out when it is first asked.
+    plain_keys: OnceLock<bool>,
 }
 
 /// One value of a [`Document`].
@@ -77,7 +80,24 @@ impl<'a> Document<'a> {
     /// # Errors
     /// The first thing that `encoding/json` would stumble over.
     pub fn parse(text: &'a str) -> Result<Self, SyntaxError> {
-        scan::nodes(text).map(|nodes| Self { text, nodes })
+        scan::nodes(text).map(|nodes| Self {
+            text,
+            nodes,
+            plain_keys: OnceLock::new(),
+        })
+    }
+
+    /// Whether every key of every object is plain ASCII and differs from the others of its object in
+    /// more than case: then their order is nobody's concern. Never a wrong `true`.
+    pub fn has_plain_keys(&self) -> bool {
+        *self.plain_keys.get_or_init(|| {
+            let mut keys = Vec::new();
+            self.root().objects().all(|object| {
+                keys.clear();
+                keys.extend(object.members().map(|member| member.key));
+                !may_have_twins(&keys)
+            })
+        })
     }
 
     /// The value that the text is.
@@ -99,7 +119,7 @@ impl<'d> Value<'d> {
             Tag::Null => Kind::Null,
             Tag::Number => Kind::Number,
             Tag::Object => Kind::Object,
-            Tag::String | Tag::EscapedString => Kind::String,
+            Tag::String | Tag::EscapedString | Tag::WideString => Kind::String,
         }
     }
 
@@ -112,6 +132,11 @@ impl<'d> Value<'d> {
     /// The text of this value as it is written.
     pub fn raw(self) -> &'d str {
         self.document.text.get(self.span()).unwrap_or_default()
+    }
+
+    /// The document that this value is in.
+    pub fn document(self) -> &'d Document<'d> {
+        self.document
     }
 
     /// The text of the whole document.
@@ -127,7 +152,7 @@ impl<'d> Value<'d> {
             .text
             .get(node.start as usize + 1..node.end as usize - 1);
         match node.tag {
-            Tag::String => inner.map(Cow::Borrowed),
+            Tag::String | Tag::WideString => inner.map(Cow::Borrowed),
             Tag::EscapedString => inner.map(|inner| Cow::Owned(scan::unescape(inner))),
             _ => None,
         }
@@ -163,15 +188,8 @@ impl<'d> Value<'d> {
     }
 
     /// The members of an object, in order; none for anything else.
-    pub fn members(self) -> impl Iterator<Item = Member<'d>> {
-        let mut children = self.children(Tag::Object);
-        std::iter::from_fn(move || {
-            let key = children.next()?;
-            Some(Member {
-                key,
-                value: children.next()?,
-            })
-        })
+    pub fn members(self) -> Members<'d> {
+        Members(self.children(Tag::Object))
     }
 
     /// The value of the last member that is spelled exactly `key`: how a map is read.
@@ -186,7 +204,7 @@ impl<'d> Value<'d> {
     /// which Go decodes them.
     pub fn fields(self, field: &'d str) -> impl Iterator<Item = Value<'d>> {
         self.members()
-            .filter(move |member| member.key.str().is_some_and(|key| folds(&key, field)))
+            .filter(move |member| member.key.folds(field))
             .map(|member| member.value)
     }
 
@@ -210,56 +228,79 @@ impl<'d> Value<'d> {
     /// path of a key is that of its value. A long one ends early, with `…`.
     pub fn path(self) -> String {
         const LONGEST: usize = 200;
-        let mut path = String::new();
+        let mut path = String::with_capacity(32);
         let mut container = self.document.root();
-        let holds = |value: Self| (value.index..value.node().next).contains(&self.index);
         while container.index != self.index {
             if path.len() > LONGEST {
                 path.push('…');
                 break;
             }
-            let member = container
-                .members()
-                .find(|member| member.key.index == self.index || holds(member.value));
-            if let Some(Member { key, value }) = member {
-                let name = key.str().unwrap_or_default();
-                let plain = |letter: char| letter.is_alphanumeric() || "_-".contains(letter);
-                if name.is_empty() || name.len() > LONGEST || !name.chars().all(plain) {
-                    path.extend(["[", &shorten(key.raw()), "]"]);
-                } else {
-                    if !path.is_empty() {
-                        path.push('.');
-                    }
-                    path.push_str(&name);
-                }
+            // Children are in order: the first that does not end before it holds it.
+            let holds = |child: &Self| self.index < child.node().next;
+            if container.node().tag == Tag::Object {
+                let mut members = container.members();
+                let Some(Member { key, value }) = members.find(|member| holds(&member.value))
+                else {
+                    break;
+                };
+                key.push_to(&mut path, LONGEST);
                 if key.index == self.index {
                     break;
                 }
                 container = value;
             } else {
-                let element = container.elements().enumerate().find(|(_, it)| holds(*it));
-                let Some((index, element)) = element else {
+                let mut elements = container.elements().enumerate();
+                let Some((index, element)) = elements.find(|(_, element)| holds(element)) else {
                     break;
                 };
-                path.extend(["[", &index.to_string(), "]"]);
+                path.push('[');
+                path.push_str(itoa::Buffer::new().format(index));
+                path.push(']');
                 container = element;
             }
         }
         path
     }
 
+    /// Adds a key to a path.
+    fn push_to(self, path: &mut String, longest: usize) {
+        let name = self.str().unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let wide = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-');
+        let is_plain = name.bytes().all(plain) || name.chars().all(wide);
+        if name.is_empty() || name.len() > longest || !is_plain {
+            path.extend(["[", &shorten(self.raw()), "]"]);
+        } else {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(&name);
+        }
+    }
+
     /// Whether this is the string `text`.
     pub fn is_str(self, text: &str) -> bool {
         let node = self.node();
         match node.tag {
-            Tag::String => {
-                self.document
-                    .text
-                    .as_bytes()
-                    .get(node.start as usize + 1..node.end as usize - 1)
-                    == Some(text.as_bytes())
+            Tag::String | Tag::WideString => {
+                node.length() == text.len() && self.inner() == text.as_bytes()
             }
             Tag::EscapedString => self.str().is_some_and(|own| own == text),
+            _ => false,
+        }
+    }
+
+    /// Whether this is a key that Go takes for the struct field `field`; see [`folds`].
+    pub fn folds(self, field: &str) -> bool {
+        let node = self.node();
+        match node.tag {
+            // The letters that fold into a shorter one are none of ASCII.
+            Tag::String => {
+                node.length() == field.len() && self.inner().eq_ignore_ascii_case(field.as_bytes())
+            }
+            Tag::EscapedString | Tag::WideString => {
+                self.str().is_some_and(|key| folds(&key, field))
+            }
             _ => false,
         }
     }
@@ -276,6 +317,15 @@ impl<'d> Value<'d> {
         }
     }
 
+    /// The bytes of a string between its quotes.
+    fn inner(self) -> &'d [u8] {
+        let node = self.node();
+        let bytes = self.document.text.as_bytes();
+        bytes
+            .get(node.start as usize + 1..node.end as usize - 1)
+            .unwrap_or_default()
+    }
+
     fn node(self) -> Node {
         // An index is only made from a node of the same document.
         self.document.nodes[self.index as usize]
@@ -290,19 +340,50 @@ impl<'d> Value<'d> {
             .filter(move |value| value.node().tag == tag)
     }
 
-    fn children(self, tag: Tag) -> impl Iterator<Item = Value<'d>> {
+    fn children(self, tag: Tag) -> Children<'d> {
         let node = self.node();
         let end = if node.tag == tag { node.next } else { 0 };
-        let mut index = self.index + 1;
-        std::iter::from_fn(move || {
-            (index < end).then(|| {
-                let child = Value {
-                    document: self.document,
-                    index,
-                };
-                index = child.node().next;
-                child
-            })
+        Children {
+            next: Self {
+                document: self.document,
+                index: self.index + 1,
+            },
+            end,
+        }
+    }
+}
+
+/// The members of an object, in the order in which they are written.
+#[derive(Clone, Debug)]
+pub struct Members<'d>(Children<'d>);
+
+/// The values in an array or an object, keys among them.
+#[derive(Clone, Debug)]
+struct Children<'d> {
+    next: Value<'d>,
+    end: u32,
+}
+
+impl<'d> Iterator for Members<'d> {
+    type Item = Member<'d>;
+
+    fn next(&mut self) -> Option<Member<'d>> {
+        let key = self.0.next()?;
+        Some(Member {
+            key,
+            value: self.0.next()?,
+        })
+    }
+}
+
+impl<'d> Iterator for Children<'d> {
+    type Item = Value<'d>;
+
+    fn next(&mut self) -> Option<Value<'d>> {
+        let child = self.next;
+        (child.index < self.end).then(|| {
+            self.next.index = child.node().next;
+            child
         })
     }
 }
@@ -328,14 +409,29 @@ impl PartialEq for Value<'_> {
     }
 }
 
+/// Whether two of the keys may fold to one: never a wrong "no".
+pub(crate) fn may_have_twins(keys: &[Value<'_>]) -> bool {
+    // More than any plugin has, and comparing each with each takes its time.
+    const FEW: usize = 32;
+    keys.len() > FEW
+        || keys.iter().enumerate().any(|(index, key)| {
+            let node = key.node();
+            let is_twin = |other: &Value<'_>| {
+                other.node().length() == node.length()
+                    && other.inner().eq_ignore_ascii_case(key.inner())
+            };
+            node.tag != Tag::String || keys.iter().take(index).any(is_twin)
+        })
+}
+
 /// Whether Go takes the key `key` for the struct field `field` (lower or upper case ASCII): simple
 /// Unicode folding as in `encoding/json/fold.go`.
 pub fn folds(key: &str, field: &str) -> bool {
     // The letters beyond ASCII that fold into it are longer than what they fold to.
-    if key.len() == field.len() {
-        return key.eq_ignore_ascii_case(field);
+    if key.len() <= field.len() {
+        return key.len() == field.len() && key.eq_ignore_ascii_case(field);
     }
-    if key.len() < field.len() || key.is_ascii() {
+    if key.is_ascii() {
         return false;
     }
     let mut field = field.chars();
@@ -358,11 +454,17 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
         end -= 1;
     }
     let before = &text[..end];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    )
+    let (line, line_start) = match before.rfind('\n') {
+        None => (1, 0),
+        Some(newline) => (before.matches('\n').count() + 1, newline + 1),
+    };
+    let before = &before[line_start..];
+    let column = if before.is_ascii() {
+        before.len()
+    } else {
+        before.chars().count()
+    };
+    (line, column + 1)
 }
 
 /// Lines and columns of offsets that come in order, or nearly so: a text is walked through once,
@@ -421,6 +523,13 @@ struct Node {
     tag: Tag,
 }
 
+impl Node {
+    /// The bytes of a string between its quotes.
+    fn length(self) -> usize {
+        (self.end - self.start) as usize - 2
+    }
+}
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Tag {
     Array,
@@ -429,8 +538,11 @@ enum Tag {
     Null,
     Number,
     Object,
+    /// Of ASCII, without escapes.
     String,
     True,
+    /// Beyond ASCII, without escapes.
+    WideString,
 }
 
 fn fold(letter: char) -> char {

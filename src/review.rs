@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use crate::finding::shorten;
 use crate::json::{Document, Kind, SyntaxError, Value, line_and_column};
 
 /// The one version of the AdmissionReview API that is spoken here.
@@ -122,7 +123,7 @@ impl<'d> Request<'d> {
             if found != wanted {
                 return Err(shape(
                     field,
-                    format!("is \"{}\", not \"{wanted}\"", cut(&found)),
+                    format!("is \"{}\", not \"{wanted}\"", shorten(&found)),
                 ));
             }
         }
@@ -188,7 +189,7 @@ impl<'d> Request<'d> {
             Some(other) => {
                 let problem = format!(
                     "is \"{}\", not CREATE, UPDATE, DELETE or CONNECT",
-                    cut(other)
+                    shorten(other)
                 );
                 return Err(shape("request.operation", problem));
             }
@@ -334,8 +335,23 @@ impl<'a> Response<'a> {
             kind: "AdmissionReview",
             response: self,
         };
-        // Only a map with keys that are no strings could fail, and there is none.
-        serde_json::to_vec(&review).unwrap_or_default()
+        // Mostly enough, so that it need not grow.
+        let texts = self
+            .status
+            .as_ref()
+            .map_or(0, |status| 3 * status.message.len())
+            + self.patch.as_ref().map_or(0, String::len)
+            + self
+                .warnings
+                .iter()
+                .map(|line| line.len() + 8)
+                .sum::<usize>();
+        let mut body = Vec::with_capacity(512 + texts);
+        match serde_json::to_writer(&mut body, &review) {
+            Ok(()) => body,
+            // Only a map with keys that are no strings could fail, and there is none.
+            Err(_) => Vec::new(),
+        }
     }
 }
 
@@ -367,8 +383,4 @@ fn object<'d>(field: &'static str, value: Value<'d>) -> Result<Option<Value<'d>>
 
 fn inner<'d>(value: Value<'d>, key: &str) -> Value<'d> {
     value.get(key).unwrap_or(value)
-}
-
-fn cut(text: &str) -> String {
-    crate::finding::shorten(text)
 }

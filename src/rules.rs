@@ -4,6 +4,8 @@
 //! of code and one page beside it, which is its documentation, the text of `multinic explain`, and
 //! through its examples a test.
 
+use std::fmt::Write as _;
+
 use crate::cluster::{Fetched, Network, Snapshot};
 use crate::config::Config;
 use crate::finding::{Fault, Finding, Fix, Level, Place};
@@ -283,7 +285,10 @@ fn config_faults<'f>(
     }
     let say = |fault: &Fault| {
         let place = Place::inside("spec.config", fault.at.clone());
-        let message = format!("{}: {place}: {}", define.object, fault.message);
+        let mut message = String::with_capacity(128 + fault.message.len());
+        // Writing to a String does not fail.
+        let _ = write!(message, "{}: {place}: ", define.object);
+        message.push_str(&fault.message);
         Said::new(place, message)
     };
     faults.into_iter().map(say).collect()

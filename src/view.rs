@@ -9,7 +9,7 @@ use std::fmt;
 use crate::cluster::{Network, Snapshot};
 use crate::config::Config;
 use crate::finding::shorten;
-use crate::json::Value;
+use crate::json::{Kind, Value};
 use crate::review::{Operation, Request};
 
 mod carrier;
@@ -242,17 +242,19 @@ impl<'a> Define<'a> {
         let selector = |object: Option<Value<'a>>| {
             object.and_then(|object| annotation(object, selector::NODE_SELECTOR)?.str())
         };
-        let text = config(new).and_then(Value::str).unwrap_or_default();
         let object = Object::of(request);
-        let old_text = config(old).and_then(Value::str).unwrap_or_default();
+        let (config_at, new_selector) = (config(new), selector(new));
+        let text = config_at.and_then(Value::str).unwrap_or_default();
+        let is_changed = |old: Option<Cow<'_, str>>, new: &str| old.unwrap_or_default() != new;
+        let is_new = old.is_none();
         Self {
-            config_changed: old.is_none() || text != old_text,
-            selector_changed: old.is_none()
-                || selector(new).unwrap_or_default() != selector(old).unwrap_or_default(),
-            created: old.is_none(),
-            network: Cow::Owned(Network::read(&object.name, &text, selector(new).as_deref())),
-            config_not_text: config(new)
-                .filter(|config| config.str().is_none())
+            config_changed: is_new || is_changed(config(old).and_then(Value::str), &text),
+            selector_changed: is_new
+                || is_changed(selector(old), new_selector.as_deref().unwrap_or_default()),
+            created: is_new,
+            network: Cow::Owned(Network::read(&object.name, &text, new_selector.as_deref())),
+            config_not_text: config_at
+                .filter(|config| config.kind() != Kind::String)
                 .map(Value::type_name),
             object,
         }
@@ -283,20 +285,19 @@ impl<T> Change<T> {
 
 impl<'a> Object<'a> {
     fn of(request: &'a Request<'a>) -> Self {
-        let metadata = request
-            .object
-            .or(request.old_object)
-            .and_then(|object| object.get("metadata"));
+        let object = request.object.or(request.old_object);
         let text = |key| {
-            metadata
-                .and_then(|metadata| metadata.get(key)?.str())
-                .filter(|text| !text.is_empty())
+            let text = object?.get("metadata")?.get(key)?.str();
+            text.filter(|text| !text.is_empty())
         };
-        let name = match (&request.name, text("name"), text("generateName")) {
-            (Some(name), _, _) => Cow::Borrowed(&**name),
-            (None, Some(name), _) => name,
-            (None, None, Some(prefix)) => Cow::Owned(format!("{prefix}*")),
-            (None, None, None) => Cow::Borrowed("*"),
+        let name = if let Some(name) = &request.name {
+            Cow::Borrowed(&**name)
+        } else if let Some(name) = text("name") {
+            name
+        } else if let Some(prefix) = text("generateName") {
+            Cow::Owned(format!("{prefix}*"))
+        } else {
+            Cow::Borrowed("*")
         };
         let kind = Cow::Borrowed(if request.kind.is_empty() {
             &*request.resource
@@ -313,13 +314,11 @@ impl<'a> Object<'a> {
 
 impl fmt::Display for Object<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}/{}",
-            self.kind,
-            shorten(&self.namespace),
-            shorten(&self.name)
-        )
+        f.write_str(&self.kind)?;
+        f.write_str(" ")?;
+        f.write_str(&shorten(&self.namespace))?;
+        f.write_str("/")?;
+        f.write_str(&shorten(&self.name))
     }
 }
 

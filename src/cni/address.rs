@@ -21,13 +21,15 @@ pub(super) fn prefix(text: &str) -> Option<IpNet> {
 
 /// `ParseIPSloppy` of `k8s.io/utils/net`: [`ip`] with leading zeros allowed.
 pub(super) fn sloppy_ip(text: &str) -> Option<IpAddr> {
-    ip(&without_leading_zeros(text))
+    ip(text).or_else(|| ip(&without_leading_zeros(text)))
 }
 
 /// `ParseCIDRSloppy` of `k8s.io/utils/net`: [`prefix`] with leading zeros allowed.
 pub(super) fn sloppy_prefix(text: &str) -> Option<IpNet> {
     let (address, length) = text.split_once('/')?;
-    with_length(without_leading_zeros(address).parse().ok()?, length)
+    let ip = address.parse().ok();
+    let ip = ip.or_else(|| without_leading_zeros(address).parse().ok())?;
+    with_length(ip, length)
 }
 
 /// Whether `text` is IPv4 in the clothes of IPv6, which some places take and others do not.

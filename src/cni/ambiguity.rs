@@ -1,21 +1,14 @@
 //! Where two readers of a configuration see two things.
 
-use super::keys::may_have_twins;
 use super::report::show;
 use crate::finding::Fault;
-use crate::json::{Document, Kind, Value, folded, folds};
+use crate::json::{Document, Kind, Value, folded, may_have_twins};
 
 /// All such places.
 pub(super) fn find(document: &Document<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
     let root = document.root();
-    let mut members = Vec::new();
-    let is_plain = root.objects().all(|object| {
-        members.clear();
-        members.extend(object.members());
-        !may_have_twins(&members)
-    });
-    if !is_plain {
+    if !document.has_plain_keys() {
         for object in root.objects() {
             repeated(object, &mut faults);
         }
@@ -30,13 +23,13 @@ const MOST: usize = 32;
 
 /// A key that stands in an object twice: some readers take the first, some the last, some none.
 fn repeated(object: Value<'_>, faults: &mut Vec<Fault>) {
-    let members: Vec<_> = object.members().collect();
-    if !may_have_twins(&members) || faults.len() >= MOST {
+    let keys: Vec<_> = object.members().map(|member| member.key).collect();
+    if !may_have_twins(&keys) || faults.len() >= MOST {
         return;
     }
-    let mut keys: Vec<_> = members
-        .iter()
-        .map(|member| (member.key.str().unwrap_or_default(), member.key))
+    let mut keys: Vec<_> = keys
+        .into_iter()
+        .map(|key| (key.str().unwrap_or_default(), key))
         .collect();
     keys.sort_by(|a, b| a.0.cmp(&b.0));
     for pair in keys.windows(2) {
@@ -78,7 +71,8 @@ fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
         return;
     }
     let members: Vec<_> = object.members().collect();
-    if may_have_twins(&members) {
+    let keys: Vec<_> = members.iter().map(|member| member.key).collect();
+    if may_have_twins(&keys) {
         let mut keys: Vec<_> = members
             .iter()
             .filter_map(|member| Some((member.key.str()?, member.key)))
@@ -115,11 +109,7 @@ fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
         }
     }
     for member in members {
-        let is_struct = member
-            .key
-            .str()
-            .is_some_and(|key| STRUCTS.iter().any(|known| folds(&key, known)));
-        if is_struct {
+        if STRUCTS.iter().any(|known| member.key.folds(known)) {
             structs(member.value, depth + 1, faults);
         }
     }
@@ -158,10 +148,7 @@ fn envelope(root: Value<'_>, faults: &mut Vec<Fault>) {
     }
     for name in ["plugins", "name", "cniVersion", "cniVersions"] {
         for member in root.members() {
-            let Some(key) = member.key.str() else {
-                continue;
-            };
-            if key != name && faults.len() < MOST && folds(&key, name) {
+            if member.key.folds(name) && !member.key.is_str(name) && faults.len() < MOST {
                 let shown = show(member.key);
                 faults.push(at(
                     member.key,

@@ -261,7 +261,8 @@ fn leases<'d>(
             let Some(free) = free else {
                 let first = set.first()?;
                 let shown: Vec<_> = set.iter().map(show_range).collect();
-                let shown = shorten(&shown.join(","));
+                let shown = shown.join(",");
+                let shown = shorten(&shown);
                 report.refuse(
                     first.at,
                     format!("the gateway is the only address there is, and host-local gives it to nobody: widen the range or name another gateway (host-local: failed to allocate for range {index}: no IP addresses available in range set: {shown})"),
@@ -280,7 +281,8 @@ fn leases<'d>(
     }
     if let Some((place, _)) = left.first() {
         let missing: Vec<_> = left.iter().map(|(_, ip)| ip.to_string()).collect();
-        let missing = shorten(&missing.join(" "));
+        let missing = missing.join(" ");
+        let missing = shorten(&missing);
         report.refuse(
             *place,
             format!("no range has {missing} to give, one address for each set: ask for addresses of the ranges (host-local: failed to allocate all requested IPs: {missing})"),

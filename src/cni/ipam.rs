@@ -52,7 +52,7 @@ pub(super) fn ask<'d>(part: &Part<'d>, chain: &Chain<'_>, report: &mut Report) -
         return Answer::Nobody;
     };
     let plugin = &part.kind;
-    let answer = match kind.as_ref() {
+    let answer = match kind {
         "host-local" => Answer::of(host_local::answer(part, chain, report)),
         "static" => Answer::of(static_::answer(part, chain, report)),
         "whereabouts" => Answer::of(whereabouts::answer(part, chain, report)),
@@ -74,7 +74,7 @@ pub(super) fn ask<'d>(part: &Part<'d>, chain: &Chain<'_>, report: &mut Report) -
             );
             Answer::Refusal
         }
-        _ if chain::refuse_type(&kind, place, report) => Answer::Refusal,
+        _ if chain::refuse_type(kind, place, report) => Answer::Refusal,
         _ => Answer::Network(Network::default()),
     };
     match answer {
@@ -86,7 +86,7 @@ pub(super) fn ask<'d>(part: &Part<'d>, chain: &Chain<'_>, report: &mut Report) -
                 part.ipam_or_kind(),
                 format!(
                     "{} gives no address ({plugin}: IPAM plugin returned missing IP config)",
-                    shorten(&kind)
+                    shorten(kind)
                 ),
             );
             Answer::Refusal

@@ -14,7 +14,7 @@ use crate::config::nearest;
 use crate::finding::shorten;
 use crate::json::{Kind, Member, Value, folds};
 use advice::{any_of, go_path, ip_advice, prefix_advice};
-pub(super) use decode::{integer, may_have_twins, through_a_map};
+pub(super) use decode::{Mapped, integer, through_a_map};
 use std::borrow::Cow;
 
 /// The keys of one object of a plugin's configuration.
@@ -192,11 +192,10 @@ impl<'d> Read<'d> {
 impl Table {
     /// The row that Go decodes `key` into.
     fn find(&'static self, key: Value<'_>) -> Option<&'static Key> {
-        let key = key.str()?;
         let rows = || self.keys.iter();
         rows()
-            .find(|row| row.name == key)
-            .or_else(|| rows().find(|row| folds(&key, row.name)))
+            .find(|row| key.is_str(row.name))
+            .or_else(|| rows().find(|row| key.folds(row.name)))
     }
 
     /// Says what there is to say about a key that has no row.

@@ -65,9 +65,10 @@ pub(super) fn show(value: Value<'_>) -> String {
     // Of a large value only what is shown is looked at.
     let raw: String = value.raw().chars().take(1000).collect();
     if !raw.contains(['\n', '\r', '\t']) {
-        return shorten(&raw);
+        return shorten(&raw).into_owned();
     }
-    shorten(&raw.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
+    let line = raw.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    shorten(&line).into_owned()
 }
 
 /// More than anybody reads, and a bound on what a NAD of a million wrong keys costs.

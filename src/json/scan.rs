@@ -13,51 +13,58 @@ pub(super) fn nodes(text: &str) -> Result<Vec<Node>, SyntaxError> {
         bytes: text.as_bytes(),
         at: 0,
         nodes: Vec::new(),
-        open: Vec::new(),
+        open: Vec::with_capacity(16),
     };
     if u32::try_from(text.len()).is_err() {
-        return Err(scan.error(0, "the text is larger than 4 GiB".to_owned()));
+        return Err(*scan.error(0, "the text is larger than 4 GiB".to_owned()));
     }
-    scan.run()
+    scan.run().map_err(|refusal| *refusal)
 }
 
 /// Decodes the escapes of a string that [`nodes`] accepted.
 pub(super) fn unescape(inner: &str) -> String {
-    let mut out = String::with_capacity(inner.len());
-    let mut rest = inner;
-    while let Some(position) = rest.find('\\') {
-        out.push_str(&rest[..position]);
-        let escape = rest
-            .as_bytes()
-            .get(position + 1)
-            .copied()
-            .unwrap_or_default();
-        rest = rest.get(position + 2..).unwrap_or_default();
-        match escape {
-            b'b' => out.push('\u{8}'),
-            b'f' => out.push('\u{c}'),
-            b'n' => out.push('\n'),
-            b'r' => out.push('\r'),
-            b't' => out.push('\t'),
-            b'u' => {
-                let first = hex4(rest);
-                rest = rest.get(4..).unwrap_or_default();
-                let second = rest.strip_prefix("\\u").map(hex4);
-                match (first, second) {
-                    (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) => {
-                        let code = 0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00);
-                        out.push(char::from_u32(code).unwrap_or('\u{fffd}'));
-                        rest = rest.get(6..).unwrap_or_default();
-                    }
-                    _ => out.push(char::from_u32(first).unwrap_or('\u{fffd}')),
-                }
-            }
-            other => out.push(char::from(other)),
+    let bytes = inner.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        at += 1;
+        if *byte != b'\\' {
+            out.push(*byte);
+            continue;
         }
+        let escape = bytes.get(at).copied().unwrap_or_default();
+        at += 1;
+        out.push(match escape {
+            b'b' => 0x8,
+            b'f' => 0xc,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => {
+                let first = hex4(inner, at);
+                at += 4;
+                let is_pair = bytes.get(at..at + 2) == Some(b"\\u");
+                let code = match (first, is_pair.then(|| hex4(inner, at + 2))) {
+                    (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) => {
+                        at += 6;
+                        0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00)
+                    }
+                    _ => first,
+                };
+                // A lone surrogate is no character.
+                let letter = char::from_u32(code).unwrap_or('\u{fffd}');
+                out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+                continue;
+            }
+            other => other,
+        });
     }
-    out.push_str(rest);
-    out
+    // Whole characters went in, so it is one text.
+    String::from_utf8(out).unwrap_or_default()
 }
+
+/// Boxed, so that what is nearly always returned fits into a register.
+type Refusal = Box<SyntaxError>;
 
 struct Scan<'a> {
     text: &'a str,
@@ -69,8 +76,8 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    fn run(mut self) -> Result<Vec<Node>, SyntaxError> {
-        self.nodes.reserve((self.text.len() / 12).min(MAX_NODES));
+    fn run(mut self) -> Result<Vec<Node>, Refusal> {
+        self.nodes.reserve((self.text.len() / 8).min(MAX_NODES));
         loop {
             // A value begins here. An opened container that is not empty begins with another.
             if self.value()? {
@@ -107,7 +114,7 @@ impl Scan<'_> {
     }
 
     /// Reads the beginning of a value; true where it opened a container with something in it.
-    fn value(&mut self) -> Result<bool, SyntaxError> {
+    fn value(&mut self) -> Result<bool, Refusal> {
         self.white_space();
         let start = self.at;
         match self.peek() {
@@ -143,7 +150,7 @@ impl Scan<'_> {
         Ok(false)
     }
 
-    fn key(&mut self) -> Result<(), SyntaxError> {
+    fn key(&mut self) -> Result<(), Refusal> {
         if self.peek() != Some(b'"') {
             return Err(self.unexpected("looking for beginning of object key string"));
         }
@@ -156,12 +163,21 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<(), SyntaxError> {
+    fn string(&mut self) -> Result<(), Refusal> {
         let start = self.at;
-        let mut tag = Tag::String;
-        self.at += 1;
+        let end = plain_characters(self.bytes, start + 1);
+        if self.bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return self.push(Tag::String, start);
+        }
+        self.at = end;
+        self.odd_string(start)
+    }
+
+    /// The rest of a string, from its first character that is not just itself.
+    fn odd_string(&mut self, start: usize) -> Result<(), Refusal> {
+        let mut tag = Tag::WideString;
         loop {
-            self.plain_characters();
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -169,56 +185,37 @@ impl Scan<'_> {
                 }
                 Some(b'\\') => {
                     tag = Tag::EscapedString;
-                    self.at += 1;
-                    match self.peek() {
-                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                            self.at += 1;
-                        }
-                        Some(b'u') => {
-                            self.at += 1;
-                            for _ in 0..4 {
-                                if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                                    return Err(
-                                        self.unexpected("in \\u hexadecimal character escape")
-                                    );
-                                }
-                                self.at += 1;
-                            }
-                        }
-                        _ => return Err(self.unexpected("in string escape code")),
-                    }
+                    self.escape()?;
+                }
+                Some(0x80..) => {
+                    let rest = self.bytes.get(self.at..).unwrap_or_default();
+                    self.at += rest.iter().take_while(|byte| !byte.is_ascii()).count();
                 }
                 _ => return Err(self.unexpected("in string literal")),
             }
+            self.at = plain_characters(self.bytes, self.at);
         }
     }
 
-    /// Moves to the next quote, backslash or control character, eight bytes at a time.
-    fn plain_characters(&mut self) {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const HIGH: u64 = 0x8080_8080_8080_8080;
-        let mut rest = &self.bytes[self.at..];
-        while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
-            let word = u64::from_le_bytes(*chunk);
-            let quote = word ^ (ONES * u64::from(b'"'));
-            let backslash = word ^ (ONES * u64::from(b'\\'));
-            let found = (quote.wrapping_sub(ONES) & !quote)
-                | (backslash.wrapping_sub(ONES) & !backslash)
-                | (word.wrapping_sub(ONES * 0x20) & !word);
-            let found = found & HIGH;
-            if found != 0 {
-                self.at = self.bytes.len() - rest.len() + (found.trailing_zeros() / 8) as usize;
-                return;
+    fn escape(&mut self) -> Result<(), Refusal> {
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                self.at += 1;
+                for _ in 0..4 {
+                    if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
+                        return Err(self.unexpected("in \\u hexadecimal character escape"));
+                    }
+                    self.at += 1;
+                }
             }
-            rest = after;
+            _ => return Err(self.unexpected("in string escape code")),
         }
-        let plain = rest
-            .iter()
-            .take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
-        self.at = self.bytes.len() - rest.len() + plain.count();
+        Ok(())
     }
 
-    fn number(&mut self) -> Result<(), SyntaxError> {
+    fn number(&mut self) -> Result<(), Refusal> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
@@ -253,7 +250,7 @@ impl Scan<'_> {
         }
     }
 
-    fn literal(&mut self, word: &str, tag: Tag) -> Result<(), SyntaxError> {
+    fn literal(&mut self, word: &str, tag: Tag) -> Result<(), Refusal> {
         let start = self.at;
         for expected in word.bytes() {
             if self.peek() != Some(expected) {
@@ -265,7 +262,7 @@ impl Scan<'_> {
         self.push(tag, start)
     }
 
-    fn open(&mut self, tag: Tag) -> Result<(), SyntaxError> {
+    fn open(&mut self, tag: Tag) -> Result<(), Refusal> {
         if self.open.len() == MAX_DEPTH {
             return Err(self.error(self.at, "exceeded max depth".to_owned()));
         }
@@ -287,7 +284,7 @@ impl Scan<'_> {
         }
     }
 
-    fn push(&mut self, tag: Tag, start: usize) -> Result<(), SyntaxError> {
+    fn push(&mut self, tag: Tag, start: usize) -> Result<(), Refusal> {
         if self.nodes.len() == MAX_NODES {
             return Err(self.error(start, format!("more than {MAX_NODES} values")));
         }
@@ -326,7 +323,9 @@ impl Scan<'_> {
     }
 
     /// The refusal of what stands at the current place.
-    fn unexpected(&self, context: &str) -> SyntaxError {
+    #[cold]
+    #[expect(clippy::unnecessary_box_returns, reason = "see Refusal")]
+    fn unexpected(&self, context: &str) -> Refusal {
         match self
             .text
             .get(self.at..)
@@ -345,12 +344,14 @@ impl Scan<'_> {
         }
     }
 
-    fn error(&self, offset: usize, problem: String) -> SyntaxError {
-        SyntaxError {
+    #[cold]
+    #[expect(clippy::unnecessary_box_returns, reason = "see Refusal")]
+    fn error(&self, offset: usize, problem: String) -> Refusal {
+        Box::new(SyntaxError {
             offset,
             problem,
             hint: self.hint(offset),
-        }
+        })
     }
 
     /// What people write where JSON allows nothing of the kind.
@@ -388,12 +389,38 @@ impl Scan<'_> {
     }
 }
 
+/// Where the next quote, backslash or control character stands, or the next beyond ASCII: looked for
+/// eight bytes at a time.
+#[inline]
+fn plain_characters(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = word ^ (ONES * u64::from(b'"'));
+        let backslash = word ^ (ONES * u64::from(b'\\'));
+        // A difference of zero wraps, and so does one below zero; the rest has the bit itself.
+        let found = quote.wrapping_sub(ONES)
+            | backslash.wrapping_sub(ONES)
+            | word.wrapping_sub(ONES * 0x20)
+            | word;
+        let found = found & HIGH;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let is_plain = |byte: &&u8| byte.is_ascii() && **byte >= 0x20 && !matches!(byte, b'"' | b'\\');
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(is_plain).count()
+}
+
 fn ends_with_digit(text: &str) -> bool {
     text.ends_with(|letter: char| letter.is_ascii_digit())
 }
 
-fn hex4(text: &str) -> u32 {
-    text.get(..4)
+fn hex4(text: &str, at: usize) -> u32 {
+    text.get(at..at + 4)
         .and_then(|digits| u32::from_str_radix(digits, 16).ok())
         .unwrap_or(0xfffd)
 }

@@ -135,5 +135,5 @@ fn wanted<'w>(attach: &Attach<'_>, world: &World<'w>) -> Vec<&'w Requirement> {
 
 fn list(requirements: &[&Requirement]) -> String {
     let written: Vec<_> = requirements.iter().map(ToString::to_string).collect();
-    shorten(&written.join(","))
+    shorten(&written.join(",")).into_owned()
 }

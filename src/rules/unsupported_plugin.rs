@@ -26,10 +26,10 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Said> {
     let mut interface = None;
     let mut said = Vec::new();
     for plugin in plugins {
-        let kind = shorten(&plugin.kind);
         let problem = if listed(&supported.interface, plugin) {
             let first = interface.replace(&plugin.kind);
             first.map(|first| {
+                let kind = shorten(&plugin.kind);
                 format!(
                     "plugin \"{kind}\" is the second interface plugin of the chain, after \
                      \"{}\", and the Pod's interface is made already: keep one, and put the other \
@@ -39,6 +39,7 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Said> {
             })
         } else if listed(&supported.meta, plugin) {
             interface.is_none().then(|| {
+                let kind = shorten(&plugin.kind);
                 format!(
                     "plugin \"{kind}\" changes an interface and stands where there is none yet: \
                      chain it in \"plugins\" after one of {}",
@@ -46,7 +47,7 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Said> {
                 )
             })
         } else {
-            Some(unsupported(&kind, world))
+            Some(unsupported(&shorten(&plugin.kind), world))
         };
         if let Some(problem) = problem {
             let place = Place::inside("spec.config", plugin.at.clone());

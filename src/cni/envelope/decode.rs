@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::super::keys::through_a_map;
+use super::super::keys::{Mapped, through_a_map};
 use super::super::report::show;
 use super::at;
 use crate::finding::Fault;
-use crate::json::{Kind, Member, Value, folds};
+use crate::json::{Kind, Member, Value};
 
 /// The order in which Go meets the members of an object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,8 +33,7 @@ pub(super) fn plugin_conf<'d>(
 ) -> Result<PluginConf<'d>, Fault> {
     let mut conf = PluginConf::default();
     for Member { key, value } in ordered(object, order) {
-        let Some(key) = key.str() else { continue };
-        let is = |field| folds(&key, field);
+        let is = |field| key.folds(field);
         let text = |field: &str| {
             expect(
                 value,
@@ -72,7 +71,7 @@ pub(super) fn plugin_conf<'d>(
         } else if is("ipam") {
             object_of(value, format_args!("{go}.ipam"), "types.IPAM", says)?;
             for member in ordered(value, order) {
-                if member.key.str().is_some_and(|key| folds(&key, "type")) {
+                if member.key.folds("type") {
                     expect(
                         member.value,
                         Kind::String,
@@ -108,7 +107,7 @@ pub(super) fn plugin_conf<'d>(
                     says,
                 )?;
                 for member in ordered(attachment, order) {
-                    let is = |field| member.key.str().is_some_and(|key| folds(&key, field));
+                    let is = |field| member.key.folds(field);
                     if is("containerID") || is("ifname") {
                         expect(
                             member.value,
@@ -129,10 +128,7 @@ pub(super) fn plugin_conf<'d>(
 /// Decodes `types.DNS`.
 fn dns(value: Value<'_>, order: Order, says: fmt::Arguments<'_>) -> Result<(), Fault> {
     for member in ordered(value, order) {
-        let Some(key) = member.key.str() else {
-            continue;
-        };
-        if folds(&key, "domain") {
+        if member.key.folds("domain") {
             expect(
                 member.value,
                 Kind::String,
@@ -142,7 +138,7 @@ fn dns(value: Value<'_>, order: Order, says: fmt::Arguments<'_>) -> Result<(), F
             )?;
         }
         for field in ["nameservers", "search", "options"] {
-            if folds(&key, field) {
+            if member.key.folds(field) {
                 expect(
                     member.value,
                     Kind::Array,
@@ -165,10 +161,10 @@ fn dns(value: Value<'_>, order: Order, says: fmt::Arguments<'_>) -> Result<(), F
     Ok(())
 }
 
-pub(super) fn ordered(object: Value<'_>, order: Order) -> Vec<Member<'_>> {
+pub(super) fn ordered(object: Value<'_>, order: Order) -> Mapped<'_> {
     match order {
         Order::Sorted => through_a_map(object),
-        Order::Written => object.members().collect(),
+        Order::Written => Mapped::Written(object.members()),
     }
 }
 

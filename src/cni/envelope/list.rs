@@ -7,7 +7,7 @@ use super::super::report::show;
 use super::decode::{Order, expect, object_of, ordered, plugin_conf};
 use super::{Envelope, at};
 use crate::finding::{Fault, shorten};
-use crate::json::{Kind, Member, Value, folds};
+use crate::json::{Kind, Member, Value};
 
 const LIST: &str = "LoadDelegateNetConfList: error unmarshalling delegate conflist";
 
@@ -15,6 +15,12 @@ const LIBCNI: &str = "error parsing configuration list";
 /// The one place where we are stricter than libcni, which has no limit: each plugin of a network is
 /// kept in memory.
 const MOST: usize = 64;
+
+/// An element of `plugins` as Multus has it after decoding one array or more into it.
+struct Slot<'d> {
+    last: Value<'d>,
+    kind: Option<(Cow<'d, str>, Value<'d>)>,
+}
 
 /// Decodes `types.NetConfList` as Multus does, then reads the list as libcni does.
 pub(super) fn list<'d>(
@@ -24,14 +30,14 @@ pub(super) fn list<'d>(
     is_injected: bool,
 ) -> Result<Envelope<'d>, Fault> {
     // Go decodes a second array into the elements of the first: pointers that are there are kept.
-    let mut slots: Vec<Option<Vec<Value<'d>>>> = Vec::new();
+    let mut slots: Vec<Option<Slot<'d>>> = Vec::new();
     let mut length = None;
     for Member { key, value } in ordered(root, order) {
-        let Some(key) = key.str() else { continue };
         if ["disableCheck", "disableGC"]
             .iter()
-            .any(|field| folds(&key, field))
+            .any(|field| key.folds(field))
         {
+            let key = key.str().unwrap_or_default();
             expect(
                 value,
                 Kind::Bool(true),
@@ -39,7 +45,7 @@ pub(super) fn list<'d>(
                 "bool",
                 format_args!("{LIST}"),
             )?;
-        } else if folds(&key, "plugins") {
+        } else if key.folds("plugins") {
             expect(
                 value,
                 Kind::Array,
@@ -60,18 +66,24 @@ pub(super) fn list<'d>(
                     "types.PluginConf",
                     format_args!("{LIST}"),
                 )?;
-                if !element.is_null() {
-                    plugin_conf(element, order, "PluginConf.plugins", format_args!("{LIST}"))?;
-                }
                 if slots.len() <= index {
                     slots.push(None);
                 }
-                if let Some(slot) = slots.get_mut(index) {
-                    if element.is_null() {
+                let slot = slots.get_mut(index);
+                if element.is_null() {
+                    if let Some(slot) = slot {
                         *slot = None;
-                    } else {
-                        slot.get_or_insert_default().push(element);
                     }
+                    continue;
+                }
+                let conf =
+                    plugin_conf(element, order, "PluginConf.plugins", format_args!("{LIST}"))?;
+                if let Some(slot) = slot {
+                    let kind = slot.take().and_then(|slot| slot.kind);
+                    *slot = Some(Slot {
+                        last: element,
+                        kind: conf.kind.or(kind),
+                    });
                 }
             }
         }
@@ -95,18 +107,15 @@ pub(super) fn list<'d>(
             "the first plugin is null, on which Multus panics (invalid memory address or nil pointer dereference): name a plugin",
         ));
     };
-    let mut first_kind = None;
-    for layer in first {
-        let conf = plugin_conf(*layer, order, "PluginConf.plugins", format_args!("{LIST}"))?;
-        first_kind = conf.kind.or(first_kind);
-    }
-    if first_kind.is_none() {
+    if first.kind.is_none() {
         return Err(at(
-            first.last().copied().unwrap_or(root),
+            first.last,
             "the first plugin has no \"type\" (LoadDelegateNetConfList: a plugin delegate must have the 'type' field)",
         ));
     }
-    libcni_list(root, nad, is_injected)
+    // Where no key is one with another, libcni finds in the elements what Multus found.
+    let known = root.document().has_plain_keys().then_some(slots);
+    libcni_list(root, nad, is_injected, known.unwrap_or_default())
 }
 
 /// `NetworkConfFromBytes` (`cni/libcni/conf.go:91-245`).
@@ -114,7 +123,9 @@ fn libcni_list<'d>(
     root: Value<'d>,
     nad: &'d str,
     is_injected: bool,
+    known: Vec<Option<Slot<'d>>>,
 ) -> Result<Envelope<'d>, Fault> {
+    let mut known = known.into_iter();
     let name = if is_injected {
         Cow::Borrowed(nad)
     } else {
@@ -185,6 +196,8 @@ fn libcni_list<'d>(
             for (index, object) in array.elements().enumerate() {
                 let kind = if object.is_null() {
                     None
+                } else if let Some(slot) = known.next().flatten() {
+                    slot.kind
                 } else {
                     plugin_conf(
                         object,

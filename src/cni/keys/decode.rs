@@ -2,46 +2,37 @@
 
 use std::collections::BTreeMap;
 
-use crate::json::{Member, Value};
+use crate::json::{Member, Members, Value};
 
 /// The members of an object after it went through a `map[string]interface {}`: of equal keys the
 /// last, in byte order. The order is made only where it matters, that is where two keys fold to one.
-pub(in crate::cni) fn through_a_map(object: Value<'_>) -> Vec<Member<'_>> {
-    let mut members = Vec::with_capacity(16);
-    members.extend(object.members());
-    if !may_have_twins(&members) {
-        return members;
+pub(in crate::cni) fn through_a_map(object: Value<'_>) -> Mapped<'_> {
+    if object.document().has_plain_keys() {
+        return Mapped::Written(object.members());
     }
-    members
-        .into_iter()
+    let members = object.members();
+    let by_key: BTreeMap<_, _> = members
         .map(|member| (member.key.str().unwrap_or_default(), member))
-        .collect::<BTreeMap<_, _>>()
-        .into_values()
-        .collect()
+        .collect();
+    Mapped::Sorted(by_key.into_values().collect::<Vec<_>>().into_iter())
 }
 
-/// Whether two of the keys may fold to one: never a wrong "no".
-pub(in crate::cni) fn may_have_twins(members: &[Member<'_>]) -> bool {
-    // More than any plugin has; the order is made then.
-    const FEW: usize = 32;
-    let mut keys = [""; FEW];
-    if members.len() > FEW {
-        return true;
-    }
-    for (index, member) in members.iter().enumerate() {
-        let key = member.key.raw();
-        let before = keys.get(..index).unwrap_or_default();
-        if !key.is_ascii()
-            || key.contains('\\')
-            || before.iter().any(|other| other.eq_ignore_ascii_case(key))
-        {
-            return true;
-        }
-        if let Some(place) = keys.get_mut(index) {
-            *place = key;
+/// The members of an object, in the order in which Go meets them.
+#[derive(Debug)]
+pub(in crate::cni) enum Mapped<'d> {
+    Sorted(std::vec::IntoIter<Member<'d>>),
+    Written(Members<'d>),
+}
+
+impl<'d> Iterator for Mapped<'d> {
+    type Item = Member<'d>;
+
+    fn next(&mut self) -> Option<Member<'d>> {
+        match self {
+            Self::Sorted(members) => members.next(),
+            Self::Written(members) => members.next(),
         }
     }
-    false
 }
 
 /// A number that, written again from `float64`, is an integer of 64 bits.
