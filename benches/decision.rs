@@ -29,7 +29,8 @@ fn main() {
     let many = snapshot(10_000);
     let config = Config::default();
     let pod = pod();
-    let nad = read("nad-conflist-sbr.create-network-attachment-definitions.validate.json");
+    let nad = read("nad-node-selector.create-network-attachment-definitions.validate.json");
+    let warned = read("nad-conflist-sbr.create-network-attachment-definitions.validate.json");
     println!(
         "{:34} {:>7} {:>10} {:>10} {:>7}",
         "review", "bytes", "decide", "ignore", "ratio"
@@ -43,17 +44,18 @@ fn main() {
             &many,
         ),
         ("Pod, two networks, judged", &pod, Webhook::Validate, &few),
-        (
-            "NAD, conflist of ipvlan and sbr",
-            &nad,
-            Webhook::Validate,
-            &few,
-        ),
+        ("NAD, ipvlan and whereabouts", &nad, Webhook::Validate, &few),
         (
             "the same, among 10,000 networks",
             &nad,
             Webhook::Validate,
             &many,
+        ),
+        (
+            "NAD, a list with a warning",
+            &warned,
+            Webhook::Validate,
+            &few,
         ),
     ] {
         let (decide, ignore) = compare(

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::finding::shorten;
-use crate::json::{Document, Kind, SyntaxError, Value, line_and_column};
+use crate::json::{Document, Kind, Member, SyntaxError, Value, line_and_column};
 
 /// The one version of the AdmissionReview API that is spoken here.
 pub const API_VERSION: &str = "admission.k8s.io/v1";
@@ -118,16 +118,29 @@ impl<'d> Request<'d> {
                 format!("is a JSON {}, not an object", root.type_name()),
             ));
         }
-        for (field, wanted) in [("apiVersion", API_VERSION), ("kind", "AdmissionReview")] {
-            let found = root.get(field).and_then(Value::str).unwrap_or_default();
-            if found != wanted {
+        let (mut api_version, mut kind, mut request) = (None, None, None);
+        for Member { key, value } in root.members() {
+            let field = match () {
+                () if key.is_str("apiVersion") => &mut api_version,
+                () if key.is_str("kind") => &mut kind,
+                () if key.is_str("request") => &mut request,
+                () => continue,
+            };
+            *field = Some(value);
+        }
+        for (field, found, wanted) in [
+            ("apiVersion", api_version, API_VERSION),
+            ("kind", kind, "AdmissionReview"),
+        ] {
+            if !found.is_some_and(|found| found.is_str(wanted)) {
+                let found = found.and_then(Value::str).unwrap_or_default();
                 return Err(shape(
                     field,
                     format!("is \"{}\", not \"{wanted}\"", shorten(&found)),
                 ));
             }
         }
-        let request = match root.get("request") {
+        let request = match request {
             Some(request) if request.kind() == Kind::Object => request,
             Some(other) if !other.is_null() => {
                 return Err(shape(

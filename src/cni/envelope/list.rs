@@ -194,9 +194,10 @@ fn libcni_list<'d>(
                 ));
             }
             for (index, object) in array.elements().enumerate() {
+                let slot = known.next().flatten();
                 let kind = if object.is_null() {
                     None
-                } else if let Some(slot) = known.next().flatten() {
+                } else if let Some(slot) = slot {
                     slot.kind
                 } else {
                     plugin_conf(
