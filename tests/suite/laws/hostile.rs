@@ -192,6 +192,7 @@ fn the_time_of_an_answer_grows_with_the_text() {
     const WORST_RATIO: f64 = 10.0;
     // Below this a ratio says nothing.
     const NOTHING: Duration = Duration::from_millis(20);
+    const TRIES: usize = 8;
     let repeated = |unit: &str, length: usize| unit.repeat(length / unit.len());
     let mut slow = Vec::new();
     for unit in [
@@ -223,22 +224,34 @@ fn the_time_of_an_answer_grows_with_the_text() {
             ("{", "\"z\":1}"),
             ("{\"plugins\":[", "{}]}"),
         ] {
-            let times: [Duration; 2] = [SMALL, 4 * SMALL].map(|length| {
+            let bodies = [SMALL, 4 * SMALL].map(|length| {
                 let text = format!("{before}{}{after}", repeated(unit, length));
-                let bodies = bodies(&text).map(|body| body.to_string());
-                let once = || {
-                    let start = Instant::now();
-                    for body in &bodies {
-                        survive(body.as_bytes(), &Snapshot::default());
-                    }
-                    start.elapsed()
-                };
-                // The better of two: the machine may be busy.
-                once().min(once())
+                bodies(&text).map(|body| body.to_string())
             });
-            let ratio = times[1].as_secs_f64() / times[0].as_secs_f64();
-            if times[1] > NOTHING && ratio > WORST_RATIO {
-                slow.push(format!("{before}{unit}…{after}: {times:?}, {ratio:.1}"));
+            let once = |bodies: &[String]| {
+                let start = Instant::now();
+                for body in bodies {
+                    survive(body.as_bytes(), &Snapshot::default());
+                }
+                start.elapsed()
+            };
+            let [small, large] = &bodies;
+            let (mut fast, mut longer) = (once(small), once(large));
+            let ratio = |fast: Duration, slow: Duration| slow.as_secs_f64() / fast.as_secs_f64();
+            let is_slow = |fast, slow| slow > NOTHING && ratio(fast, slow) > WORST_RATIO;
+            // The best of some: the machine may be busy.
+            for _ in 0..TRIES {
+                if !is_slow(fast, longer) {
+                    break;
+                }
+                fast = fast.min(once(small));
+                longer = longer.min(once(large));
+            }
+            if is_slow(fast, longer) {
+                let ratio = ratio(fast, longer);
+                slow.push(format!(
+                    "{before}{unit}…{after}: {fast:?}, {longer:?}, {ratio:.1}"
+                ));
             }
         }
     }
