@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::finding::{Level, shorten};
+use crate::finding::Level;
 use crate::rules;
-use crate::view::name::is_label;
 
 pub mod pattern;
 mod unvalidated;
@@ -206,16 +205,6 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn namespace(field: &str, name: &str) -> Result<(), Error> {
-    if is_label(name) {
-        return Ok(());
-    }
-    Err(Error::Value {
-        field: field.to_owned(),
-        problem: format!("\"{}\" is no name of a namespace", shorten(name)),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,6 +241,26 @@ mod tests {
             (
                 "exemptions: [{rules: [], objects: [], reason: \"\"}]",
                 "say why",
+            ),
+            (
+                "exemptions: [{rules: [], objects: [a/*], reason: x}]",
+                "exemptions[0].rules: is empty",
+            ),
+            (
+                "exemptions:\n- {rules: [missing-network], objects: [a/b, A/b], reason: x}",
+                "exemptions[0].objects (line 2, column 45): \"A/b\" is not namespace/name",
+            ),
+            (
+                "grants: [{networks: a/*, namespaces: []}]",
+                "grants[0].namespaces: is empty",
+            ),
+            (
+                "grants: [{networks: a/*, namespaces: [a/b]}]",
+                "grants[0].namespaces (line 1, column 39): \"a/b\" is neither",
+            ),
+            (
+                "supportedPlugins: {meta: [\"\"]}",
+                "\"\" is no name of a plugin",
             ),
         ] {
             let message = Config::parse(text).unwrap_err().to_string();

@@ -34,6 +34,8 @@ const MOST_CAUSES: usize = 100;
 /// What the API server passes on in full (`endpoints/filters/warning.go`): above this, in all, it
 /// cuts each warning to 256.
 const MOST_WARNING_CHARACTERS: usize = 4096;
+/// Less of a warning says nothing.
+const SHORTEST_WARNING: usize = 80;
 
 /// Weighs the findings, which come with the weightiest first.
 pub fn validate(findings: &[Finding]) -> Judgement {
@@ -84,11 +86,17 @@ fn warnings(findings: &[Finding]) -> Vec<String> {
     {
         let line = finding.line();
         let length = line.chars().count();
-        if length > left {
-            break;
+        if length <= left {
+            left -= length;
+            lines.push(line);
+            continue;
         }
-        left -= length;
-        lines.push(line);
+        // What begins to be said is better than nothing of it.
+        if left >= SHORTEST_WARNING {
+            let cut = line.chars().take(left - 1);
+            lines.push(cut.chain(['…']).collect());
+        }
+        break;
     }
     lines
 }

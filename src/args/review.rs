@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -36,12 +37,15 @@ pub struct Args {
     pretty: bool,
 }
 
+/// The exit code of an answer that would be an HTTP 5xx.
+const FAULT: u8 = 3;
+
 impl Args {
     pub(super) fn run(self) -> Result<ExitCode, Error> {
         let config = read_config(self.config.as_deref())?;
-        let snapshot = match &self.networks {
+        let (snapshot, passed_over) = match &self.networks {
             Some(folder) => networks(folder)?,
-            None => Snapshot::default(),
+            None => (Snapshot::default(), 0),
         };
         let body = read(&self.file)?;
         let (answer, findings) = {
@@ -53,12 +57,18 @@ impl Args {
                 fetched: &Fetched::default(),
                 config: &config,
             };
-            let case = Case::of(&request, &config);
-            (case.answer(self.webhook, &world), case.findings(&world))
+            let answered = caught(|| {
+                let case = Case::of(&request, &config);
+                (case.answer(self.webhook, &world), case.findings(&world))
+            });
+            match answered {
+                Some(answered) => answered,
+                None => return Ok(ExitCode::from(FAULT)),
+            }
         };
         if self.pretty {
             print(pretty(&answer.body).as_bytes())?;
-            explain(&findings, answer.verdict);
+            explain(&findings, answer.verdict, passed_over);
         } else {
             print(&answer.body)?;
             print(b"\n")?;
@@ -67,12 +77,18 @@ impl Args {
     }
 }
 
-fn networks(folder: &Path) -> Result<Snapshot, Error> {
+/// What `decide` returns, or `None` where it panicked: the server would answer 500.
+fn caught<T>(decide: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(decide)).ok()
+}
+
+/// The networks of a folder, and how many objects in it are none.
+fn networks(folder: &Path) -> Result<(Snapshot, usize), Error> {
     let folder = Folder::read(folder)?;
     if let Some(error) = folder.errors().next() {
         return Err(Error::Usage(error.to_string()));
     }
-    Ok(folder.snapshot())
+    Ok((folder.snapshot(), folder.passed_over()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
@@ -105,12 +121,29 @@ fn pretty(body: &[u8]) -> String {
     format!("{answer:#}\n")
 }
 
-fn explain(findings: &[Finding], verdict: Verdict) {
+fn explain(findings: &[Finding], verdict: Verdict, passed_over: usize) {
     let mut stderr = io::stderr().lock();
+    if passed_over > 0 {
+        let _ = writeln!(
+            stderr,
+            "passed over {passed_over} of --networks that are no NetworkAttachmentDefinition"
+        );
+    }
     // What the patch mends is no news any more.
     let mended = |finding: &&Finding| verdict == Verdict::Patch && finding.rule.fix.is_some();
     for finding in findings.iter().filter(|finding| !mended(finding)) {
         let _ = writeln!(stderr, "{}: {}", finding.level.name(), finding.line());
     }
     let _ = writeln!(stderr, "{}", verdict.name());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_fault_and_no_answer() {
+        assert_eq!(caught(|| 1), Some(1));
+        assert_eq!(caught(|| -> u8 { panic!("a rule") }), None);
+    }
 }

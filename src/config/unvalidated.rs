@@ -3,19 +3,24 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_saphyr::{Location, Spanned};
 
-use super::{Config, Error, Exemption, Grant, Pattern, SupportedPlugins, namespace, nearest};
+use super::{Config, Error, Exemption, Grant, Pattern, SupportedPlugins, nearest};
 use crate::finding::{Level, shorten};
 use crate::rules::{self, Rule};
+use crate::view::name::is_label;
+
+/// A text, and where it stands.
+type Text = Spanned<String>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(super) struct Unvalidated {
     enforcement: Level,
     multiple_network_interfaces: bool,
-    global_namespaces: Vec<String>,
-    multus_namespace: String,
-    default_network_namespaces: Vec<String>,
+    global_namespaces: Vec<Text>,
+    multus_namespace: Text,
+    default_network_namespaces: Vec<Text>,
     grants: Vec<UnvalidatedGrant>,
     supported_plugins: SupportedPlugins,
     templates: Level,
@@ -26,17 +31,17 @@ pub(super) struct Unvalidated {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UnvalidatedGrant {
-    networks: String,
-    namespaces: Vec<String>,
+    networks: Text,
+    namespaces: Vec<Text>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UnvalidatedExemption {
-    rules: Vec<String>,
-    objects: Vec<String>,
+    rules: Vec<Text>,
+    objects: Vec<Text>,
     /// For whoever reads the file: an exemption without one is an oversight.
-    reason: String,
+    reason: Text,
 }
 
 pub(super) fn parse(text: &str) -> Result<Unvalidated, Error> {
@@ -80,24 +85,24 @@ impl Unvalidated {
                 });
             }
         }
-        for name in &global_namespaces {
-            namespace("globalNamespaces", name)?;
-        }
-        for name in &default_network_namespaces {
-            namespace("defaultNetworkNamespaces", name)?;
-        }
-        namespace("multusNamespace", &multus_namespace)?;
+        let global_namespaces = namespaces("globalNamespaces", global_namespaces)?;
+        let default_network_namespaces =
+            namespaces("defaultNetworkNamespaces", default_network_namespaces)?;
+        let multus_namespace = namespace("multusNamespace", multus_namespace)?;
+        supported(&supported_plugins)?;
         let mut levels = BTreeMap::new();
         for (name, level) in rules {
-            levels.insert(rule("rules", &name)?.name, level);
+            levels.insert(rule("rules".to_owned(), &name)?.name, level);
         }
         let grants = grants
             .into_iter()
-            .map(UnvalidatedGrant::validate)
+            .enumerate()
+            .map(|(index, grant)| grant.validate(&format!("grants[{index}]")))
             .collect::<Result<_, _>>()?;
         let exemptions = exemptions
             .into_iter()
-            .map(UnvalidatedExemption::validate)
+            .enumerate()
+            .map(|(index, exemption)| exemption.validate(&format!("exemptions[{index}]")))
             .collect::<Result<_, _>>()?;
         Ok(Config {
             enforcement,
@@ -115,43 +120,54 @@ impl Unvalidated {
 }
 
 impl UnvalidatedGrant {
-    fn validate(self) -> Result<Grant, Error> {
+    fn validate(self, path: &str) -> Result<Grant, Error> {
+        let field = format!("{path}.namespaces");
+        some(&field, &self.namespaces)?;
+        let namespaces = self.namespaces.iter().map(|name| {
+            if is_pattern(&name.value, false) {
+                return Ok(Pattern::new(&name.value));
+            }
+            let problem = format!(
+                "\"{}\" is neither the name of a namespace nor one with \"*\" in it",
+                shorten(&name.value)
+            );
+            Err(wrong(at(&field, name), problem))
+        });
         Ok(Grant {
-            networks: pair("grants.networks", &self.networks)?,
-            namespaces: self
-                .namespaces
-                .iter()
-                .map(|name| Pattern::new(name))
-                .collect(),
+            networks: pair(&format!("{path}.networks"), &self.networks)?,
+            namespaces: namespaces.collect::<Result<_, _>>()?,
         })
     }
 }
 
 impl UnvalidatedExemption {
-    fn validate(self) -> Result<Exemption, Error> {
-        if self.reason.trim().is_empty() {
-            return Err(Error::Value {
-                field: "exemptions.reason".to_owned(),
-                problem: "is empty: say why, for whoever reads this next".to_owned(),
-            });
+    fn validate(self, path: &str) -> Result<Exemption, Error> {
+        if self.reason.value.trim().is_empty() {
+            let problem = "is empty: say why, for whoever reads this next".to_owned();
+            return Err(wrong(at(&format!("{path}.reason"), &self.reason), problem));
         }
-        let rules = self.rules.iter().map(|name| rule("exemptions.rules", name));
+        let field = format!("{path}.rules");
+        some(&field, &self.rules)?;
+        let rules = self
+            .rules
+            .iter()
+            .map(|name| rule(at(&field, name), &name.value));
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
+        let field = format!("{path}.objects");
+        some(&field, &self.objects)?;
         let mut objects = Vec::new();
         for object in &self.objects {
-            let pattern = pair("exemptions.objects", object)?;
+            let pattern = pair(&field, object)?;
             if let Some(rule) = rules.iter().find(|rule| rule.by_namespace_only)
-                && !object.ends_with("/*")
+                && !object.value.ends_with("/*")
             {
-                return Err(Error::Value {
-                    field: "exemptions.objects".to_owned(),
-                    problem: format!(
-                        "\"{}\" exempts from {} by name, and users choose the names of their Pods: \
-                         write namespace/*",
-                        shorten(object),
-                        rule.name
-                    ),
-                });
+                let problem = format!(
+                    "\"{}\" exempts from {} by name, and users choose the names of their Pods: \
+                     write namespace/*",
+                    shorten(&object.value),
+                    rule.name
+                );
+                return Err(wrong(at(&field, object), problem));
             }
             objects.push(pattern);
         }
@@ -176,12 +192,13 @@ impl Default for Unvalidated {
             levels: _,
             exemptions: _,
         } = Config::default();
+        let text = |text| Spanned::new(text, Location::UNKNOWN, Location::UNKNOWN);
         Self {
             enforcement,
             multiple_network_interfaces,
-            global_namespaces,
-            multus_namespace,
-            default_network_namespaces,
+            global_namespaces: global_namespaces.into_iter().map(text).collect(),
+            multus_namespace: text(multus_namespace),
+            default_network_namespaces: default_network_namespaces.into_iter().map(text).collect(),
             grants: Vec::new(),
             supported_plugins,
             templates,
@@ -191,30 +208,97 @@ impl Default for Unvalidated {
     }
 }
 
-fn rule(field: &str, name: &str) -> Result<&'static Rule, Error> {
+/// Path and place of a text.
+fn at(field: &str, text: &Text) -> String {
+    format!(
+        "{field} (line {}, column {})",
+        text.referenced.line(),
+        text.referenced.column()
+    )
+}
+
+fn wrong(field: String, problem: String) -> Error {
+    Error::Value { field, problem }
+}
+
+fn namespaces(field: &str, names: Vec<Text>) -> Result<Vec<String>, Error> {
+    let names = names.into_iter().map(|name| namespace(field, name));
+    names.collect()
+}
+
+fn namespace(field: &str, name: Text) -> Result<String, Error> {
+    if is_label(&name.value) {
+        return Ok(name.value);
+    }
+    let problem = format!("\"{}\" is no name of a namespace", shorten(&name.value));
+    Err(wrong(at(field, &name), problem))
+}
+
+/// A list without which an entry would do nothing.
+fn some(field: &str, list: &[Text]) -> Result<(), Error> {
+    if list.is_empty() {
+        return Err(wrong(
+            field.to_owned(),
+            "is empty, so that the entry does nothing: write what is meant, or remove the entry"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// The type of a plugin is the name of its file (libcni: `FindInPath`).
+fn supported(plugins: &SupportedPlugins) -> Result<(), Error> {
+    for (field, names) in [
+        ("supportedPlugins.interface", &plugins.interface),
+        ("supportedPlugins.meta", &plugins.meta),
+        ("supportedPlugins.ipam", &plugins.ipam),
+    ] {
+        let none = |name: &&String| name.is_empty() || name.contains(['/', ' ', '\t', '\n', '*']);
+        if let Some(name) = names.iter().find(none) {
+            let problem = format!("\"{}\" is no name of a plugin", shorten(name));
+            return Err(wrong(field.to_owned(), problem));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `text` can be the name of an object, or one in which `*` stands for a part of it.
+fn is_pattern(text: &str, dots: bool) -> bool {
+    let fits = |byte: u8| {
+        byte.is_ascii_lowercase()
+            || byte.is_ascii_digit()
+            || matches!(byte, b'-' | b'*')
+            || (dots && byte == b'.')
+    };
+    !text.is_empty() && text.bytes().all(fits)
+}
+
+fn rule(field: String, name: &str) -> Result<&'static Rule, Error> {
     rules::find(name).ok_or_else(|| {
         let near = nearest(name, rules::RULES.iter().map(|rule| rule.name));
         let advice = near.map_or_else(
             || "`multinic explain` lists them".to_owned(),
             |near| format!("did you mean \"{near}\"?"),
         );
-        Error::Value {
-            field: field.to_owned(),
-            problem: format!("there is no rule \"{}\": {advice}", shorten(name)),
-        }
+        wrong(
+            field,
+            format!("there is no rule \"{}\": {advice}", shorten(name)),
+        )
     })
 }
 
-fn pair(field: &str, text: &str) -> Result<Pattern, Error> {
-    let mut parts = text.split('/');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(namespace), Some(name), None) if !namespace.is_empty() && !name.is_empty() => {
-            Ok(Pattern::new(text))
+fn pair(field: &str, text: &Text) -> Result<Pattern, Error> {
+    match text.value.split_once('/') {
+        Some((namespace, name)) if is_pattern(namespace, false) && is_pattern(name, true) => {
+            Ok(Pattern::new(&text.value))
         }
-        _ => Err(Error::Value {
-            field: field.to_owned(),
-            problem: format!("\"{}\" is not namespace/name", shorten(text)),
-        }),
+        _ => Err(wrong(
+            at(field, text),
+            format!(
+                "\"{}\" is not namespace/name, each a name in lower case or one with \"*\" in it",
+                shorten(&text.value)
+            ),
+        )),
     }
 }
 

@@ -1,11 +1,11 @@
 #![doc = include_str!("duplicate_interface.md")]
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::{Check, Rule, Said, World};
 use crate::finding::{Level, Place, shorten};
 use crate::view::Attach;
-use crate::view::networks::NETWORKS;
+use crate::view::networks::{DEFAULT_NETWORK, NETWORKS};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -17,33 +17,51 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
+const DEFAULT_NETWORK_ASKS: &str = "the default network asks for it";
+
 fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
-    let Some(networks) = attach.networks.new() else {
-        return Vec::new();
-    };
-    let mut taken = HashSet::from(["eth0", "lo"]);
+    // A default network may ask for another name than its own (Multus: `getIfname`); what is left
+    // of the Pod then is not for this rule to say.
+    let default = attach.default_network.any().into_iter();
+    let default = default.flat_map(|asked| &asked.selections);
+    let default = default
+        .filter(|selection| selection.interface.as_deref() != Some("eth0"))
+        .map(|selection| (selection, DEFAULT_NETWORK, attach.default_network.new()));
+    let others = attach.networks.any().into_iter();
+    let others = others
+        .flat_map(|asked| &asked.selections)
+        .map(|selection| (selection, NETWORKS, attach.networks.new()));
+    let mut taken = HashMap::from([
+        ("eth0", "the default network has it"),
+        ("lo", "every Pod has it already"),
+    ]);
     let mut said = Vec::new();
-    for selection in &networks.selections {
+    for (selection, annotation, new) in default.chain(others) {
         let Some(interface) = selection.interface.as_deref() else {
             continue;
         };
-        if !taken.insert(interface) {
-            let by = match interface {
-                "eth0" => "the default network has it",
-                "lo" => "every Pod has it already",
+        let Some(by) = taken.get(interface).copied() else {
+            let by = match annotation {
+                DEFAULT_NETWORK => DEFAULT_NETWORK_ASKS,
                 _ => "another element of the annotation asks for it",
             };
-            let place = Place::inside(attach.path(NETWORKS), selection.at.clone());
-            let message = format!(
-                "{}: {place}: interface \"{}\" is asked for by network \"{}\", and {by} (Multus: \
-                 interface name {} already exists): choose another name, or none",
-                attach.object,
-                shorten(interface),
-                shorten(&selection.network()),
-                shorten(interface),
-            );
-            said.push(Said::new(place, message));
+            taken.insert(interface, by);
+            continue;
+        };
+        let taken_now = by == DEFAULT_NETWORK_ASKS && attach.default_network.new().is_some();
+        if new.is_none() && !taken_now {
+            continue;
         }
+        let place = Place::inside(attach.path(annotation), selection.at.clone());
+        let message = format!(
+            "{}: {place}: interface \"{}\" is asked for by network \"{}\", and {by} (Multus: \
+             interface name {} already exists): choose another name, or none",
+            attach.object,
+            shorten(interface),
+            shorten(&selection.network()),
+            shorten(interface),
+        );
+        said.push(Said::new(place, message));
     }
     said
 }

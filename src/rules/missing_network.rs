@@ -65,13 +65,15 @@ fn advice(
     let mut elsewhere =
         elsewhere.filter(|other| other != namespace && world.snapshot.get(other, name).is_some());
     if let Some(other) = elsewhere.next() {
+        let other = shorten(&format!("{other}/{name}"));
         return format!(
-            ": {other}/{name} exists and may be used: a name without a namespace is looked up in \
-             \"{namespace}\" only, so write {other}/{name}"
+            ": {other} exists and may be used: a name without a namespace is looked up in \
+             \"{namespace}\" only, so write {other}"
         );
     }
     if let Some(near) = nearest(name, world.snapshot.names(namespace)) {
-        return format!(": did you mean \"{namespace}/{near}\"?");
+        let near = shorten(&format!("{namespace}/{near}"));
+        return format!(": did you mean \"{near}\"?");
     }
     let searched = match annotation {
         NETWORKS if *namespace == *attach.object.namespace => "the Pod's own namespace",

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Check, Rule, Said, World};
 use crate::finding::{Level, Place, shorten};
 use crate::view::Attach;
-use crate::view::networks::{NETWORKS, Selection};
+use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Selection};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -21,11 +21,16 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
     let Some(networks) = attach.networks.new() else {
         return Vec::new();
     };
-    let asked: HashMap<&str, &Selection> = networks
-        .selections
-        .iter()
-        .rev()
-        .filter_map(|selection| Some((selection.interface.as_deref()?, selection)))
+    // The first to ask for a name is the one to be named: the default network comes before all.
+    let default = attach.default_network.any().into_iter();
+    let default = default
+        .flat_map(|asked| &asked.selections)
+        .map(|selection| (selection, DEFAULT_NETWORK));
+    let others = networks.selections.iter().rev();
+    let asked: HashMap<&str, (&Selection, &str)> = others
+        .map(|selection| (selection, NETWORKS))
+        .chain(default)
+        .filter_map(|asking| Some((asking.0.interface.as_deref()?, asking)))
         .collect();
     if asked.is_empty() {
         return Vec::new();
@@ -36,8 +41,8 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
     generated
         .filter_map(|(unnamed, number)| {
             let name = format!("net{number}");
-            let asking = asked.get(&*name)?;
-            let place = Place::inside(attach.path(NETWORKS), asking.at.clone());
+            let (asking, annotation) = asked.get(&*name)?;
+            let place = Place::inside(attach.path(annotation), asking.at.clone());
             let message = format!(
                 "{}: {place}: interface \"{name}\" is asked for by network \"{}\", and it is the \
                  name that Multus generates for \"{}\", element {number} of the annotation: choose \

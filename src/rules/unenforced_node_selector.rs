@@ -1,10 +1,12 @@
 #![doc = include_str!("unenforced_node_selector.md")]
 
+use std::collections::HashSet;
+
 use super::{Check, Rule, Said, World};
 use crate::cluster::Network;
 use crate::finding::{Fix, Level, Place, shorten};
 use crate::patch;
-use crate::view::placement::Placement;
+use crate::view::placement::{Patchable, Placement};
 use crate::view::selector::Requirement;
 use crate::view::{Attach, Carrier};
 
@@ -18,6 +20,9 @@ pub static RULE: Rule = Rule {
     fix: Some(fix),
 };
 
+/// As many networks are named in a message.
+const MOST_NETWORKS: usize = 10;
+
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
     if attach.carrier == (Carrier::Template { daemon_set: false }) {
         return Vec::new();
@@ -28,10 +33,12 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
     let Some(placement) = &attach.placement else {
         return Vec::new();
     };
+    let mut seen = HashSet::new();
     let asked: Vec<_> = super::asked_networks(attach, world)
+        .filter(|(selection, ..)| seen.insert((&*selection.namespace, &*selection.name)))
         .filter_map(|(selection, annotation, network)| {
             let own: Vec<_> = network?.requirements().iter().collect();
-            let lacking = lacking(attach, placement, &own);
+            let lacking = lacking(placement, &own);
             (!lacking.is_empty()).then_some((selection, annotation, lacking))
         })
         .collect();
@@ -39,12 +46,16 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
         return Vec::new();
     };
     let place = Place::inside(attach.path(annotation), first.at.clone());
-    let networks: Vec<_> = asked
+    let mut networks: Vec<_> = asked
         .iter()
+        .take(MOST_NETWORKS)
         .map(|(selection, _, lacking)| {
             format!("\"{}\" ({})", shorten(&selection.network()), list(lacking))
         })
         .collect();
+    if let more @ 1.. = asked.len() - networks.len() {
+        networks.push(format!("and {more} more"));
+    }
     let message = format!(
         "{}: the required node affinity does not imply the nodeSelector of network {}: {}",
         attach.object,
@@ -84,13 +95,9 @@ fn binding(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
 
 /// What is not implied. Where nothing can be added any more, `spec.nodeSelector` counts as well: it
 /// holds as much as the affinity does.
-fn lacking<'w>(
-    attach: &Attach<'_>,
-    placement: &Placement<'_>,
-    wanted: &[&'w Requirement],
-) -> Vec<&'w Requirement> {
+fn lacking<'w>(placement: &Placement<'_>, wanted: &[&'w Requirement]) -> Vec<&'w Requirement> {
     let mut lacking = placement.lacking(wanted);
-    if attach.carrier != Carrier::NewPod {
+    if !matches!(placement.patchable, Patchable::Additions) {
         lacking.retain(|wanted| !placement.selects(wanted));
     }
     lacking
@@ -114,6 +121,11 @@ fn advice(attach: &Attach<'_>, placement: &Placement<'_>, wanted: &[&Requirement
         Carrier::ExistingPod => "the affinity of a Pod that exists cannot be changed: delete it \
                                  and create it again with the annotation"
             .to_owned(),
+        Carrier::NewPod if matches!(placement.patchable, Patchable::Nothing) => {
+            "the affinity is not written with the status: write the annotation with an update of \
+             the Pod itself, while it is gated"
+                .to_owned()
+        }
         Carrier::NewPod | Carrier::Binding => "another webhook added the network after multinic, \
                                                or the mutating call of multinic failed: retry"
             .to_owned(),

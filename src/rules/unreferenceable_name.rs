@@ -1,7 +1,7 @@
 #![doc = include_str!("unreferenceable_name.md")]
 
 use super::{Check, Rule, Said, World};
-use crate::finding::{Level, Place};
+use crate::finding::{Level, Place, shorten};
 use crate::view::Define;
 
 /// The rule.
@@ -19,6 +19,7 @@ fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Said> {
     if !define.created || !name.contains('.') {
         return Vec::new();
     }
+    let name = shorten(name);
     let message = format!(
         "{}: the name has a dot, so Pods can ask for it in the JSON form only, \
          [{{\"name\": \"{name}\"}}]: choose a name without one",

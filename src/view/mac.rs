@@ -7,7 +7,9 @@ pub(crate) struct Mac {
     pub(crate) octets: usize,
 }
 
-/// `00:00:5e:00:53:01`, `00-00-5e-00-53-01` or `0000.5e00.5301`, of 6, 8 or 20 octets.
+/// `00:00:5e:00:53:01`, `00-00-5e-00-53-01` or `0000.5e00.5301`, of 6, 8 or 20 octets. Go 1.26 takes
+/// `00005e005301` besides, and earlier ones refuse it: two builds of Multus disagree on it, so it is
+/// none here.
 pub(crate) fn parse_mac(text: &str) -> Option<Mac> {
     let hexadecimal = |group: &str, digits: usize| {
         group.len() == digits && group.bytes().all(|byte| byte.is_ascii_hexdigit())

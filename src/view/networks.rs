@@ -231,9 +231,11 @@ fn short_item<'a>(
     }
     let namespace = if namespace.is_empty() { own } else { namespace };
     if name.contains('.') && is_subdomain(name) {
+        let name = shorten(name);
         return Err(format!(
             "\"{name}\" has a dot, which the short form does not allow: write \
-             [{{\"name\": \"{name}\", \"namespace\": \"{namespace}\"}}]"
+             [{{\"name\": \"{name}\", \"namespace\": \"{}\"}}]",
+            shorten(namespace)
         ));
     }
     match name_problem(namespace, name) {

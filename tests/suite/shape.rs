@@ -213,6 +213,39 @@ fn warnings_are_lines_and_few_enough_to_be_passed_on_whole() {
 }
 
 #[test]
+fn a_warning_that_is_too_long_is_cut_and_not_dropped() {
+    use multinic::finding::{Finding, Level, Place};
+    use multinic::rules::find;
+    use multinic::validate::{Judgement, validate};
+
+    let finding = |length| Finding {
+        rule: find("missing-network").unwrap(),
+        level: Level::Warn,
+        place: Place::default(),
+        message: "x".repeat(length),
+    };
+    for lengths in [vec![5000], vec![10, 5000], vec![4070, 500]] {
+        let findings: Vec<_> = lengths.iter().copied().map(finding).collect();
+        let Judgement::Allow { warnings } = validate(&findings) else {
+            panic!("warnings deny nothing");
+        };
+        let total: usize = warnings.iter().map(|line| line.chars().count()).sum();
+        assert!(total <= 4096, "{lengths:?}: {total}");
+        let begun = if lengths[0] == 4070 { 1 } else { lengths.len() };
+        assert_eq!(warnings.len(), begun, "{lengths:?}");
+        let is_cut = warnings.last().unwrap().ends_with('…');
+        assert_eq!(is_cut, lengths[0] != 4070, "{lengths:?}");
+    }
+}
+
+#[test]
+fn a_message_names_a_network_once() {
+    let once = ask(&pod(&["default/zoned"; 400].join(",")), Webhook::Validate);
+    let message = once["status"]["message"].as_str().unwrap();
+    assert_eq!(message.matches("default/zoned").count(), 1, "{message}");
+}
+
+#[test]
 fn a_dry_run_is_answered_like_any_other() {
     for text in ["default/zoned", "team-b/secret"] {
         for webhook in [Webhook::Mutate, Webhook::Validate] {
