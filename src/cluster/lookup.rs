@@ -10,7 +10,7 @@ use kube::api::Api;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::object::Object;
-use super::watch::chain;
+use super::watch::{is_absent, said};
 use super::{Fetched, Network};
 
 /// Where networks are looked up.
@@ -113,9 +113,10 @@ impl Cluster {
         let _permit = self.permits.acquire().await;
         let api: Api<Object> = Api::namespaced(self.client.clone(), namespace);
         // None on 404 only: the network is not there, or its very definition.
-        match api.get_opt(name).await {
-            Ok(found) => Ok(found.map(|object| object.network)),
-            Err(error) => Err(chain(&error)),
+        match api.get(name).await {
+            Ok(found) => Ok(Some(found.network)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(said(&error)),
         }
     }
 }
@@ -189,8 +190,8 @@ mod tests {
         ("team-a".to_owned(), "net".to_owned())
     }
 
-    fn there() -> Option<Arc<Network>> {
-        Some(Arc::new(Network::read("net", "", None)))
+    fn there() -> Arc<Network> {
+        Arc::new(Network::read("net", "", None))
     }
 
     #[tokio::test]
@@ -199,7 +200,7 @@ mod tests {
         let ask = || async {
             asked.set(asked.get() + 1);
             tokio::task::yield_now().await;
-            Ok(there())
+            Ok(Some(there()))
         };
         let answers = join_all((0..50).map(|_| under_way.answer(&name, ask))).await;
         assert!(answers.iter().all(|one| matches!(one, Ok(Some(_)))));
@@ -218,7 +219,7 @@ mod tests {
             if asked.get() == 1 {
                 std::future::pending::<()>().await;
             }
-            Ok(there())
+            Ok(Some(there()))
         };
         let first = timeout(Duration::from_millis(20), under_way.answer(&name, ask));
         let (first, second) = join(first, under_way.answer(&name, ask)).await;
@@ -250,7 +251,7 @@ mod tests {
                 go_on.notified().await;
                 return Ok(None);
             }
-            Ok(there())
+            Ok(Some(there()))
         };
         let later = async {
             // The first has asked. Now the network is made, and then this review comes.

@@ -145,10 +145,10 @@ impl Followed {
     /// Takes a failed attempt; whether another state of the networks is known now.
     fn fault(&mut self, error: &watcher::Error, metrics: &Metrics) -> bool {
         metrics.reload(What::Networks, false);
-        let undefined = no_definition(error);
+        let undefined = cause(error).is_some_and(is_absent);
         if self.said.is_none_or(|said| said.elapsed() >= REMIND) {
             self.said = Some(Instant::now());
-            let error = chain(error);
+            let error = cause(error).map_or_else(|| error.to_string(), said);
             let error = &*escape(&error);
             if undefined {
                 tracing::warn!(
@@ -168,18 +168,36 @@ impl Followed {
     }
 }
 
-/// Whether the API server has no such resource. One that is only starting says 503.
-fn no_definition(error: &watcher::Error) -> bool {
-    use watcher::Error::{InitialListFailed, WatchStartFailed};
-    matches!(
-        error,
-        InitialListFailed(kube::Error::Api(status)) | WatchStartFailed(kube::Error::Api(status))
-            if status.code == 404
-    )
+/// What the API server said, or what went wrong on the way to it.
+fn cause(error: &watcher::Error) -> Option<&kube::Error> {
+    use watcher::Error::{
+        InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed,
+    };
+    match error {
+        InitialListFailed(cause) | WatchStartFailed(cause) | WatchFailed(cause) => Some(cause),
+        WatchError(_) | NoResourceVersion => None,
+    }
 }
 
-/// An error with what it came from, in one line, nothing twice.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+/// Whether this is what the API server says of an object, or of a kind of objects, that is not there. One that is only
+/// starting says 503. Of a kind that is not defined it says no more than the code.
+pub(super) fn is_absent(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// An error with what it came from, in one line.
+pub(super) fn said(error: &kube::Error) -> String {
+    let text = match error {
+        kube::Error::Api(status) => {
+            format!("the API server says {}: {}", status.code, status.message)
+        }
+        _ => chain(error),
+    };
+    text.replace('\n', " ")
+}
+
+/// An error with its sources, nothing twice.
+fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -189,7 +207,7 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text.replace('\n', " ")
+    text
 }
 
 fn add(snapshot: &mut Snapshot, object: &Object) {

@@ -9,7 +9,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -148,7 +147,7 @@ fn register(c: &Cluster, recorder: &Arc<Recorder>) {
             [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]}]});
         c.create(&configuration).accepted();
     }
-    eventually("the recorder to be called", Duration::from_secs(10), || {
+    eventually("the recorder to be called", || {
         "probe".clone_into(&mut recorder.scenario());
         c.kubectl(
             &["create", "--dry-run=server", "-f", "-"],

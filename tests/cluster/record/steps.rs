@@ -1,7 +1,5 @@
 //! What is done for the recorded reviews.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::NS;
@@ -420,7 +418,7 @@ pub(super) fn workloads(c: &Cluster, on: On<'_>) {
     job["spec"] = job["spec"]["jobTemplate"]["spec"].take();
     c.create(&job).accepted();
     // Its Pod is let go of when it has ended.
-    eventually("the Job to end", Duration::from_secs(20), || {
+    eventually("the Job to end", || {
         let job = c.get(NS, "job", "once");
         if job["status"]["succeeded"] == 1 {
             Ok(())
