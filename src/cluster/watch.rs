@@ -1,8 +1,8 @@
 //! Networks from the API server, as it tells of them.
 //!
 //! The first list is published once it is complete; until then nothing is known and the server is
-//! not ready. A watch that breaks, an API server that restarts: all are tried again with growing
-//! pauses, and what is known stays meanwhile. Without a definition of networks there are none: that is
+//! not ready. A watch that breaks, an API server that restarts: all are tried again after a pause,
+//! and what is known stays meanwhile. Without a definition of networks there are none: that is
 //! known too.
 
 use std::path::Path;
@@ -120,8 +120,8 @@ struct Followed {
 impl Followed {
     /// Takes an event; whether another state of the networks is known now.
     fn take(&mut self, event: Event<Object>, metrics: &Metrics) -> bool {
-        self.said = None;
         match event {
+            // Said before every attempt: no news of the API server.
             Event::Init => {
                 self.listed = Snapshot::default();
                 return false;
@@ -139,6 +139,7 @@ impl Followed {
             Event::Apply(object) => add(&mut self.known, &object),
             Event::Delete(object) => self.known.remove(object.namespace(), object.name()),
         }
+        self.said = None;
         true
     }
 
@@ -153,8 +154,8 @@ impl Followed {
             if undefined {
                 tracing::warn!(
                     error,
-                    "the cluster has no definition of networks: install Multus, or the CustomResourceDefinition \
-                     network-attachment-definitions.k8s.cni.cncf.io; trying on"
+                    "the cluster has no definition of networks, so there are none: install Multus, or the \
+                     CustomResourceDefinition network-attachment-definitions.k8s.cni.cncf.io; trying on"
                 );
             } else {
                 tracing::warn!(
@@ -163,8 +164,14 @@ impl Followed {
                 );
             }
         }
-        // Nothing was ever listed, and nothing can be there: the server is as ready as with an empty list.
-        undefined && !std::mem::replace(&mut self.complete, true)
+        if !undefined {
+            return false;
+        }
+        // Where nothing can be there nothing is, and that is known: the server is as ready as with an empty list.
+        let news = !self.complete || !self.known.is_empty();
+        self.known = Snapshot::default();
+        self.complete = true;
+        news
     }
 }
 
