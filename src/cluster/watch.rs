@@ -234,3 +234,76 @@ fn add(snapshot: &mut Snapshot, object: &Object) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use kube::runtime::watcher::Error::{InitialListFailed, WatchStartFailed};
+
+    use super::*;
+
+    fn object(name: &str) -> Object {
+        let text = format!(r#"{{"metadata": {{"namespace": "team-a", "name": "{name}"}}}}"#);
+        serde_json::from_str(&text).expect("an object")
+    }
+
+    fn status(code: u16) -> kube::Error {
+        kube::Error::Api(
+            Status::failure("said\nso", "Reason")
+                .with_code(code)
+                .boxed(),
+        )
+    }
+
+    fn listed(names: &[&str]) -> (Followed, Metrics) {
+        let (mut followed, metrics) = (Followed::default(), Metrics::new());
+        assert!(!followed.take(Event::Init, &metrics));
+        for name in names {
+            // A list that is not complete is not known.
+            assert!(!followed.take(Event::InitApply(object(name)), &metrics));
+            assert_eq!(followed.known.len(), 0);
+        }
+        assert!(followed.take(Event::InitDone, &metrics));
+        (followed, metrics)
+    }
+
+    #[test]
+    fn events_come_to_a_snapshot() {
+        let (mut followed, metrics) = listed(&["one", "two"]);
+        assert!(followed.take(Event::Apply(object("three")), &metrics));
+        assert!(followed.take(Event::Delete(object("one")), &metrics));
+        let mut names: Vec<_> = followed.known.names("team-a").collect();
+        names.sort_unstable();
+        assert_eq!(names, ["three", "two"]);
+    }
+
+    #[test]
+    fn an_outage_keeps_what_is_known() {
+        let (mut followed, metrics) = listed(&["one"]);
+        for code in [401, 403, 410, 429, 500, 503] {
+            assert!(!followed.fault(&WatchStartFailed(status(code)), &metrics));
+            assert!(!followed.take(Event::Init, &metrics));
+            assert_eq!(followed.known.len(), 1, "{code}");
+        }
+        // Until there is a list nothing is known, and nothing is published.
+        let mut followed = Followed::default();
+        assert!(!followed.fault(&InitialListFailed(status(403)), &metrics));
+    }
+
+    #[test]
+    fn without_a_definition_there_are_no_networks() {
+        let (mut followed, metrics) = listed(&["one"]);
+        assert!(followed.fault(&WatchStartFailed(status(404)), &metrics));
+        assert_eq!(followed.known.len(), 0);
+        assert!(!followed.fault(&WatchStartFailed(status(404)), &metrics));
+        // Known from the first attempt on: published once.
+        let mut followed = Followed::default();
+        assert!(followed.fault(&InitialListFailed(status(404)), &metrics));
+        assert!(!followed.fault(&InitialListFailed(status(404)), &metrics));
+    }
+
+    #[test]
+    fn what_is_said_is_one_line() {
+        assert_eq!(said(&status(403)), "the API server says 403: said so");
+    }
+}
