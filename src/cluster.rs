@@ -15,6 +15,7 @@ use crate::view::selector::{self, Requirement, SelectorError};
 pub mod folder;
 pub mod follow;
 pub mod lookup;
+mod object;
 pub mod watch;
 
 /// A NetworkAttachmentDefinition as the rules know it: read once, at arrival, and without the

@@ -1,25 +1,26 @@
 //! Networks from the API server, as it tells of them.
 //!
 //! The first list is published once it is complete; until then nothing is known and the server is
-//! not ready. A watch that breaks, an API server that restarts, a definition that is not there yet:
-//! all are tried again with growing pauses, and what is known stays meanwhile.
+//! not ready. A watch that breaks, an API server that restarts: all are tried again after a pause,
+//! and what is known stays meanwhile. Without a definition of networks there are none: that is
+//! known too.
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use kube::api::{Api, ApiResource, DynamicObject};
+use kube::api::Api;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::GroupVersionKind;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_networks};
 use tokio::sync::watch;
 
-use super::{Network, Snapshot};
-use crate::cni;
-use crate::finding::{Fault, Inside, escape};
+use super::Snapshot;
+use super::object::Object;
+use crate::finding::escape;
 use crate::metrics::{Metrics, What};
-use crate::view::selector::NODE_SELECTOR;
 
 /// Why there is no way to the API server.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +41,22 @@ pub enum Error {
     },
 }
 
+/// An API server that says nothing for so long is taken for gone. Longer than the minute between the
+/// bookmarks of a watch.
+const SILENCE: Duration = Duration::from_secs(90);
+/// Events that are published together, if so many are there at once.
+const BURST: usize = 256;
+/// An API server that is away is said so often, not at every attempt.
+const REMIND: Duration = Duration::from_mins(1);
+
 /// A client of the API server that a kubeconfig names, or of the cluster that this Pod runs in.
+///
+/// Certificates, tokens, files of tokens (read again as they are renewed) and `exec` plugins are understood.
 ///
 /// # Errors
 /// Where the configuration cannot be read or makes no client. Nothing is asked yet.
 pub async fn client(kubeconfig: Option<&Path>) -> Result<kube::Client, Error> {
-    let config = match kubeconfig {
+    let mut config = match kubeconfig {
         None => kube::Config::incluster()?,
         Some(path) => {
             let fault = |source| Error::Kubeconfig {
@@ -59,13 +70,9 @@ pub async fn client(kubeconfig: Option<&Path>) -> Result<kube::Client, Error> {
                 .map_err(fault)?
         }
     };
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     Ok(kube::Client::try_from(config)?)
-}
-
-/// The definition of network attachment definitions, as Multus installs it.
-pub(super) fn resource() -> ApiResource {
-    let kind = GroupVersionKind::gvk("k8s.cni.cncf.io", "v1", "NetworkAttachmentDefinition");
-    ApiResource::from_gvk_with_plural(&kind, "network-attachment-definitions")
 }
 
 /// Publishes the networks of the cluster, for as long as anybody listens.
@@ -74,92 +81,229 @@ pub async fn follow(
     publish: watch::Sender<Option<Arc<Snapshot>>>,
     metrics: Arc<Metrics>,
 ) {
-    let api: Api<DynamicObject> = Api::all_with(client, &resource());
-    let events = watch_networks(api, watcher::Config::default()).default_backoff();
-    let mut events = std::pin::pin!(events);
-    let (mut known, mut listed) = (Snapshot::default(), Snapshot::default());
-    // An API server that is away is said once, not at every attempt.
-    let mut away = false;
-    while let Some(event) = events.next().await {
+    // Listed in pages: of 100,000 networks, 500 are in memory as they came. With bookmarks, so that a
+    // watch goes on after an hour without an event.
+    let events = watch_networks(Api::all(client), watcher::Config::default()).default_backoff();
+    // What is there at once is published at once: a burst costs one snapshot, a single event waits for none.
+    let mut bursts = pin!(events.ready_chunks(BURST));
+    let mut followed = Followed::default();
+    while let Some(burst) = bursts.next().await {
+        let mut changed = false;
+        for event in burst {
+            changed |= match event {
+                Ok(event) => followed.take(event, &metrics),
+                Err(error) => followed.fault(&error, &metrics),
+            };
+        }
+        if changed {
+            metrics.known(followed.known.len());
+            let snapshot = Arc::new(followed.known.clone());
+            if publish.send(Some(snapshot)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What the events come to.
+#[derive(Debug, Default)]
+struct Followed {
+    known: Snapshot,
+    /// A list that is not complete yet.
+    listed: Snapshot,
+    /// Whether there was a complete one.
+    complete: bool,
+    /// When it was last said that the API server is away.
+    said: Option<Instant>,
+}
+
+impl Followed {
+    /// Takes an event; whether another state of the networks is known now.
+    fn take(&mut self, event: Event<Object>, metrics: &Metrics) -> bool {
         match event {
-            Ok(Event::Init) => {
-                listed = Snapshot::default();
-                continue;
+            // Said before every attempt: no news of the API server.
+            Event::Init => {
+                self.listed = Snapshot::default();
+                return false;
             }
-            Ok(Event::InitApply(object)) => {
-                add(&mut listed, &object);
-                continue;
+            Event::InitApply(object) => {
+                add(&mut self.listed, &object);
+                return false;
             }
-            Ok(Event::InitDone) => {
-                known = std::mem::take(&mut listed);
+            Event::InitDone => {
+                self.known = std::mem::take(&mut self.listed);
+                self.complete = true;
                 metrics.reload(What::Networks, true);
-                tracing::info!(networks = known.len(), "networks listed");
+                tracing::info!(networks = self.known.len(), "networks listed");
             }
-            Ok(Event::Apply(object)) => add(&mut known, &object),
-            Ok(Event::Delete(object)) => {
-                known.remove(
-                    &namespace(&object),
-                    object.metadata.name.as_deref().unwrap_or(""),
+            Event::Apply(object) => add(&mut self.known, &object),
+            Event::Delete(object) => self.known.remove(object.namespace(), object.name()),
+        }
+        self.said = None;
+        true
+    }
+
+    /// Takes a failed attempt; whether another state of the networks is known now.
+    fn fault(&mut self, error: &watcher::Error, metrics: &Metrics) -> bool {
+        metrics.reload(What::Networks, false);
+        let undefined = cause(error).is_some_and(is_absent);
+        if self.said.is_none_or(|said| said.elapsed() >= REMIND) {
+            self.said = Some(Instant::now());
+            let error = cause(error).map_or_else(|| error.to_string(), said);
+            let error = &*escape(&error);
+            if undefined {
+                tracing::warn!(
+                    error,
+                    "the cluster has no definition of networks, so there are none: install Multus, or the \
+                     CustomResourceDefinition network-attachment-definitions.k8s.cni.cncf.io; trying on"
+                );
+            } else {
+                tracing::warn!(
+                    error,
+                    "cannot watch networks: what is known stays; trying on"
                 );
             }
-            Err(error) => {
-                metrics.reload(What::Networks, false);
-                if !away {
-                    let error = error.to_string();
-                    let error = &*escape(&error);
-                    tracing::warn!(
-                        error,
-                        "cannot watch networks: what is known stays; trying on"
-                    );
-                }
-                away = true;
-                continue;
-            }
         }
-        away = false;
-        metrics.known(known.len());
-        if publish.send(Some(Arc::new(known.clone()))).is_err() {
-            return;
+        if !undefined {
+            return false;
         }
+        // Where nothing can be there nothing is, and that is known: the server is as ready as with an empty list.
+        let news = !self.complete || !self.known.is_empty();
+        self.known = Snapshot::default();
+        self.complete = true;
+        news
     }
 }
 
-/// A network as the API server has it.
-pub(super) fn network(object: &DynamicObject) -> Network {
-    let name = object.metadata.name.as_deref().unwrap_or_default();
-    let annotations = object.metadata.annotations.as_ref();
-    let selector = annotations
-        .and_then(|all| all.get(NODE_SELECTOR))
-        .map(String::as_str);
-    match object.data.get("spec").and_then(|spec| spec.get("config")) {
-        None | Some(serde_json::Value::Null) => Network::read(name, "", selector),
-        Some(serde_json::Value::String(config)) => Network::read(name, config, selector),
-        Some(_) => {
-            let at = Inside {
-                path: "".into(),
-                line: 1,
-                column: 1,
-            };
-            let message = "the field is no string, and must be one with JSON in it".into();
-            let malformed = Some(Fault { at, message });
-            let config = cni::Config {
-                malformed,
-                ..cni::Config::default()
-            };
-            Network {
-                config,
-                ..Network::read(name, "", selector)
-            }
+/// What the API server said, or what went wrong on the way to it.
+fn cause(error: &watcher::Error) -> Option<&kube::Error> {
+    use watcher::Error::{
+        InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed,
+    };
+    match error {
+        InitialListFailed(cause) | WatchStartFailed(cause) | WatchFailed(cause) => Some(cause),
+        WatchError(_) | NoResourceVersion => None,
+    }
+}
+
+/// Whether this is what the API server says of an object, or of a kind of objects, that is not there. One that is only
+/// starting says 503. Of a kind that is not defined it says no more than the code.
+pub(super) fn is_absent(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// An error with what it came from, in one line.
+pub(super) fn said(error: &kube::Error) -> String {
+    let text = match error {
+        kube::Error::Api(status) => {
+            format!("the API server says {}: {}", status.code, status.message)
         }
+        _ => chain(error),
+    };
+    text.replace('\n', " ")
+}
+
+/// An error with its sources, nothing twice.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn add(snapshot: &mut Snapshot, object: &Object) {
+    if let Some(why) = &object.unreadable {
+        tracing::warn!(
+            namespace = &*escape(object.namespace()),
+            name = &*escape(object.name()),
+            error = &*escape(why),
+            "a network that nobody can read: Pods that ask for it are refused"
+        );
+    }
+    if !object.name().is_empty() {
+        snapshot.insert(
+            object.namespace(),
+            object.name(),
+            Arc::clone(&object.network),
+        );
     }
 }
 
-fn add(snapshot: &mut Snapshot, object: &DynamicObject) {
-    if let Some(name) = &object.metadata.name {
-        snapshot.insert(&namespace(object), name, Arc::new(network(object)));
-    }
-}
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use kube::runtime::watcher::Error::{InitialListFailed, WatchStartFailed};
 
-fn namespace(object: &DynamicObject) -> String {
-    object.metadata.namespace.clone().unwrap_or_default()
+    use super::*;
+
+    fn object(name: &str) -> Object {
+        let text = format!(r#"{{"metadata": {{"namespace": "team-a", "name": "{name}"}}}}"#);
+        serde_json::from_str(&text).expect("an object")
+    }
+
+    fn status(code: u16) -> kube::Error {
+        kube::Error::Api(
+            Status::failure("said\nso", "Reason")
+                .with_code(code)
+                .boxed(),
+        )
+    }
+
+    fn listed(names: &[&str]) -> (Followed, Metrics) {
+        let (mut followed, metrics) = (Followed::default(), Metrics::new());
+        assert!(!followed.take(Event::Init, &metrics));
+        for name in names {
+            // A list that is not complete is not known.
+            assert!(!followed.take(Event::InitApply(object(name)), &metrics));
+            assert_eq!(followed.known.len(), 0);
+        }
+        assert!(followed.take(Event::InitDone, &metrics));
+        (followed, metrics)
+    }
+
+    #[test]
+    fn events_come_to_a_snapshot() {
+        let (mut followed, metrics) = listed(&["one", "two"]);
+        assert!(followed.take(Event::Apply(object("three")), &metrics));
+        assert!(followed.take(Event::Delete(object("one")), &metrics));
+        let mut names: Vec<_> = followed.known.names("team-a").collect();
+        names.sort_unstable();
+        assert_eq!(names, ["three", "two"]);
+    }
+
+    #[test]
+    fn an_outage_keeps_what_is_known() {
+        let (mut followed, metrics) = listed(&["one"]);
+        for code in [401, 403, 410, 429, 500, 503] {
+            assert!(!followed.fault(&WatchStartFailed(status(code)), &metrics));
+            assert!(!followed.take(Event::Init, &metrics));
+            assert_eq!(followed.known.len(), 1, "{code}");
+        }
+        // Until there is a list nothing is known, and nothing is published.
+        let mut followed = Followed::default();
+        assert!(!followed.fault(&InitialListFailed(status(403)), &metrics));
+    }
+
+    #[test]
+    fn without_a_definition_there_are_no_networks() {
+        let (mut followed, metrics) = listed(&["one"]);
+        assert!(followed.fault(&WatchStartFailed(status(404)), &metrics));
+        assert_eq!(followed.known.len(), 0);
+        assert!(!followed.fault(&WatchStartFailed(status(404)), &metrics));
+        // Known from the first attempt on: published once.
+        let mut followed = Followed::default();
+        assert!(followed.fault(&InitialListFailed(status(404)), &metrics));
+        assert!(!followed.fault(&InitialListFailed(status(404)), &metrics));
+    }
+
+    #[test]
+    fn what_is_said_is_one_line() {
+        assert_eq!(said(&status(403)), "the API server says 403: said so");
+    }
 }

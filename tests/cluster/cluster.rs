@@ -25,8 +25,6 @@ use crate::{
 /// The namespace of the release.
 pub(crate) const SYSTEM: &str = "multinic-system";
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
 pub(crate) struct Cluster {
     folder: PathBuf,
     settings: Settings,
@@ -70,7 +68,6 @@ impl Cluster {
         cluster.install(&[]);
         cluster.server_identity();
         cluster.start_server("{}");
-        cluster.wait_until_registered();
         for namespace in ["team-a", "team-b"] {
             cluster.namespace(namespace);
         }
@@ -262,7 +259,7 @@ impl Cluster {
 
     /// The node of a Pod, as soon as it runs there.
     pub(crate) fn scheduled_on(&self, namespace: &str, pod: &str) -> String {
-        eventually(&format!("Pod {namespace}/{pod} to run"), PATIENCE, || {
+        eventually(&format!("Pod {namespace}/{pod} to run"), || {
             let pod = self.get(namespace, "pod", pod);
             match (
                 pod["status"]["phase"].as_str(),
@@ -276,45 +273,53 @@ impl Cluster {
 
     /// Waits until the scheduler has said that it finds no node.
     pub(crate) fn unschedulable(&self, namespace: &str, pod: &str) {
-        eventually(
-            &format!("Pod {namespace}/{pod} to find no node"),
-            PATIENCE,
-            || {
-                let pod = self.get(namespace, "pod", pod);
-                let conditions = pod["status"]["conditions"]
-                    .as_array()
-                    .cloned()
-                    .unwrap_or_default();
-                if conditions.iter().any(|c| c["reason"] == "Unschedulable") {
-                    Ok(())
-                } else {
-                    Err(pod["status"].to_string())
-                }
-            },
-        );
+        eventually(&format!("Pod {namespace}/{pod} to find no node"), || {
+            let pod = self.get(namespace, "pod", pod);
+            let conditions = pod["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            if conditions.iter().any(|c| c["reason"] == "Unschedulable") {
+                Ok(())
+            } else {
+                Err(pod["status"].to_string())
+            }
+        });
     }
 
     /// Waits until an object is gone.
     pub(crate) fn gone(&self, namespace: &str, kind: &str, name: &str) {
+        eventually(&format!("{kind} {namespace}/{name} to be gone"), || {
+            let args = [
+                "-n",
+                namespace,
+                "get",
+                kind,
+                name,
+                "-o",
+                "json",
+                "--ignore-not-found",
+            ];
+            let left = self.kubectl(&args, None).accepted().stdout;
+            if left.trim().is_empty() {
+                Ok(())
+            } else {
+                Err(left)
+            }
+        });
+    }
+
+    /// Waits until a network is known no more: only the watch can say that it is gone.
+    pub(crate) fn forgotten(&self, namespace: &str, network: &str) {
         eventually(
-            &format!("{kind} {namespace}/{name} to be gone"),
-            Duration::from_mins(1),
+            &format!("network {namespace}/{network} to be missed"),
             || {
-                let args = [
-                    "-n",
-                    namespace,
-                    "get",
-                    kind,
-                    name,
-                    "-o",
-                    "json",
-                    "--ignore-not-found",
-                ];
-                let left = self.kubectl(&args, None).accepted().stdout;
-                if left.trim().is_empty() {
+                let dry = ["create", "--dry-run=server", "-f", "-"];
+                let probe = self.kubectl(&dry, Some(&objects::pod(namespace, "probe", network)));
+                if probe.stderr.contains("missing-network: ") {
                     Ok(())
                 } else {
-                    Err(left)
+                    Err(probe.to_string())
                 }
             },
         );
@@ -324,7 +329,6 @@ impl Cluster {
     pub(crate) fn event(&self, namespace: &str, object: &str, reason: &str) -> String {
         eventually(
             &format!("an event {reason} about {namespace}/{object}"),
-            PATIENCE,
             || {
                 let events = self.list(namespace, "events");
                 let found = events.iter().find(|e| {
@@ -350,7 +354,7 @@ impl Cluster {
                 .accepted()
                 .stdout
         };
-        eventually("the cluster to come to rest", PATIENCE, || {
+        eventually("the cluster to come to rest", || {
             let before = version();
             std::thread::sleep(Duration::from_millis(300));
             if pods_of(&before) == pods_of(&version()) {

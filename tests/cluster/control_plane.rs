@@ -94,7 +94,7 @@ impl ControlPlane {
     pub(crate) fn wait_for_api_server(&mut self) {
         let (kubectl, admin) = (self.program("kubectl"), self.admin());
         let server = self.api_server.as_mut().expect("it was started");
-        eventually("the API server to be ready", Duration::from_mins(1), || {
+        eventually("the API server to be ready", || {
             assert!(
                 server.running(),
                 "the API server ended: {}",

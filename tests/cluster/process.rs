@@ -94,18 +94,17 @@ pub(crate) fn free_port() -> u16 {
         .port()
 }
 
-/// Asks until there is an answer; after `patience` the last refusal is the failure.
-pub(crate) fn eventually<T>(
-    what: &str,
-    patience: Duration,
-    mut ask: impl FnMut() -> Result<T, String>,
-) -> T {
-    let deadline = Instant::now() + patience;
+/// How long anything may take that the tests wait for. Far more than it takes: a busy machine is no failure.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Asks until there is an answer; at the end of all patience the last refusal is the failure.
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         match ask() {
             Ok(answer) => return answer,
             Err(why) if Instant::now() > deadline => {
-                panic!("expected within {patience:?}: {what}\nlast seen: {why}")
+                panic!("expected within {PATIENCE:?}: {what}\nlast seen: {why}")
             }
             Err(_) => thread::sleep(Duration::from_millis(50)),
         }

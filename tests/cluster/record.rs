@@ -6,15 +6,20 @@
 mod steps;
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use serde_json::{Value, json};
 
-use crate::{cluster::Cluster, http::Message, objects::plain_pod, process::eventually, webhook};
+use crate::{
+    cluster::Cluster,
+    http::Message,
+    objects::{NAD, plain_pod, shared_networks},
+    process::eventually,
+    webhook,
+};
 
 /// Where a review is written to, and what is being done.
 struct Recorder {
@@ -32,12 +37,17 @@ const OF_ITSELF: [&str; 4] = [
     "replicationcontroller",
 ];
 
-/// Records into `folder`.
-pub(crate) fn run(c: &Cluster, folder: &Path) {
-    fs::create_dir_all(folder).expect("the folder");
+/// Records into `target`, in place of what was recorded there before.
+pub(crate) fn run(c: &Cluster, target: &Path) {
+    let folder = c.settings().folder.join("recorded");
+    fs::create_dir_all(&folder).expect("the folder");
     c.uninstall();
+    for network in shared_networks() {
+        let word = |key: &str| network["metadata"][key].as_str().unwrap_or_default();
+        c.delete(word("namespace"), NAD, word("name")).accepted();
+    }
     let recorder = Arc::new(Recorder {
-        folder: folder.to_owned(),
+        folder: folder.clone(),
         scenario: Mutex::default(),
     });
     register(c, &recorder);
@@ -46,11 +56,53 @@ pub(crate) fn run(c: &Cluster, folder: &Path) {
         c.settle();
         scenario.clone_into(&mut recorder.scenario());
     };
+    let networks = fs::read_to_string(target.join("../networks.yaml")).expect("networks.yaml");
+    steps::world(c, &on, &networks);
     steps::pods(c, &on);
     steps::updates(c, &on);
     steps::bindings(c, &on);
     steps::networks(c, &on);
     steps::workloads(c, &on);
+    c.settle();
+    replace(&folder, target).expect("replace the recorded reviews");
+    unchanged(target).expect("copy them to the cases that change nothing");
+}
+
+/// A case that differs from its recording in its world only has the recording itself.
+fn unchanged(target: &Path) -> io::Result<()> {
+    for rule in fs::read_dir(target.join(".."))?.flatten() {
+        for case in fs::read_dir(rule.path()).into_iter().flatten().flatten() {
+            let Ok(text) = fs::read_to_string(case.path().join("case.yaml")) else {
+                continue;
+            };
+            let derived: Value = serde_saphyr::from_str(&text).map_err(io::Error::other)?;
+            let word = |key: &str| derived[key].as_str().unwrap_or_default();
+            if word("changed").starts_with("Nothing;") {
+                fs::copy(target.join(word("from")), case.path().join("review.json"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Only now: a run that fails leaves what was there.
+fn replace(folder: &Path, target: &Path) -> io::Result<()> {
+    fs::create_dir_all(target)?;
+    let reviews = |of: &Path| -> io::Result<Vec<PathBuf>> {
+        let files = fs::read_dir(of)?.map(|file| Ok(file?.path()));
+        let files = files.collect::<io::Result<Vec<_>>>()?.into_iter();
+        Ok(files
+            .filter(|file| file.extension().is_some_and(|e| e == "json"))
+            .collect())
+    };
+    for old in reviews(target)? {
+        fs::remove_file(old)?;
+    }
+    for new in reviews(folder)? {
+        let name = new.file_name().unwrap_or_default();
+        fs::copy(&new, target.join(name))?;
+    }
+    Ok(())
 }
 
 impl Recorder {
@@ -148,7 +200,7 @@ fn register(c: &Cluster, recorder: &Arc<Recorder>) {
             [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]}]});
         c.create(&configuration).accepted();
     }
-    eventually("the recorder to be called", Duration::from_secs(10), || {
+    eventually("the recorder to be called", || {
         "probe".clone_into(&mut recorder.scenario());
         c.kubectl(
             &["create", "--dry-run=server", "-f", "-"],

@@ -6,6 +6,7 @@ mod isolation;
 mod networks;
 mod others;
 mod placement;
+mod setup;
 mod upgrades;
 mod walk;
 mod workloads;
@@ -16,6 +17,7 @@ use crate::Scenario;
 
 pub(crate) fn all() -> Vec<Scenario> {
     [
+        setup::ALL,
         walk::ALL,
         isolation::ALL,
         placement::ALL,

@@ -60,7 +60,7 @@ impl Server {
 
     pub(crate) fn wait_until_ready(&mut self) {
         let log = self.process.log().to_owned();
-        eventually("multinic to be ready", Duration::from_secs(20), || {
+        eventually("multinic to be ready", || {
             if !self.process.running() {
                 return Err(format!("it ended: {}", crate::process::tail(&log, 0)));
             }
@@ -100,7 +100,7 @@ impl Server {
     fn get(&self, path: &str) -> Result<(u16, String), String> {
         let exchange = || {
             let mut stream = TcpStream::connect(("127.0.0.1", self.admin_port))?;
-            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            stream.set_read_timeout(Some(Duration::from_secs(20)))?;
             write!(
                 stream,
                 "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

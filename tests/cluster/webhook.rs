@@ -19,6 +19,9 @@ use crate::{
 /// What a webhook does to a request: operations of a JSON patch, or nothing.
 type Handler = Arc<dyn Fn(&Message) -> Option<Value> + Send + Sync>;
 
+/// What a webhook answers a request with, as bytes.
+type Answer = Arc<dyn Fn(&Message) -> io::Result<String> + Send + Sync>;
+
 /// Serves a mutating webhook on a port until the test run ends: it answers for an object.
 pub(crate) fn serve(identity: &Identity, answer: fn(&Value) -> Option<Value>) -> io::Result<u16> {
     handle(
@@ -32,30 +35,57 @@ pub(crate) fn serve(identity: &Identity, answer: fn(&Value) -> Option<Value>) ->
 
 /// Serves a webhook on a port until the test run ends.
 pub(crate) fn handle(identity: &Identity, handler: Handler) -> io::Result<u16> {
+    listen(
+        identity,
+        Arc::new(move |request| {
+            let review: Value = serde_json::from_slice(&request.body).map_err(io::Error::other)?;
+            let mut response = json!({"uid": review["request"]["uid"], "allowed": true});
+            if let Some(patch) = handler(request) {
+                response["patchType"] = json!("JSONPatch");
+                response["patch"] = json!(BASE64_STANDARD.encode(patch.to_string()));
+            }
+            Ok(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}).to_string())
+        }),
+    )
+}
+
+/// Serves a webhook that does as little as a webhook can: it finds the uid, reads nothing else, and lets everything in.
+pub(crate) fn constant(identity: &Identity) -> io::Result<u16> {
+    let uid = |body: &[u8]| {
+        let start = body.windows(7).position(|w| w == b"\"uid\":\"")? + 7;
+        let length = body[start..].iter().position(|b| *b == b'"')?;
+        String::from_utf8(body[start..start + length].to_vec()).ok()
+    };
+    listen(
+        identity,
+        Arc::new(move |request| {
+            let uid = uid(&request.body).ok_or(io::ErrorKind::InvalidData)?;
+            Ok(format!(
+                r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{{"uid":"{uid}","allowed":true}}}}"#
+            ))
+        }),
+    )
+}
+
+fn listen(identity: &Identity, answer: Answer) -> io::Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let port = listener.local_addr()?.port();
     let config = server_config(identity)?;
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let (config, handler) = (Arc::clone(&config), Arc::clone(&handler));
-            thread::spawn(move || connection(stream, config, &handler));
+            let (config, answer) = (Arc::clone(&config), Arc::clone(&answer));
+            thread::spawn(move || connection(stream, config, &answer));
         }
     });
     Ok(port)
 }
 
-fn connection(stream: TcpStream, config: Arc<ServerConfig>, handler: &Handler) -> io::Result<()> {
+fn connection(stream: TcpStream, config: Arc<ServerConfig>, answer: &Answer) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let tls = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut stream = BufReader::new(StreamOwned::new(tls, stream));
     while let Some(request) = Message::read(&mut stream)? {
-        let review: Value = serde_json::from_slice(&request.body).map_err(io::Error::other)?;
-        let mut response = json!({"uid": review["request"]["uid"], "allowed": true});
-        if let Some(patch) = handler(&request) {
-            response["patchType"] = json!("JSONPatch");
-            response["patch"] = json!(BASE64_STANDARD.encode(patch.to_string()));
-        }
-        let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}).to_string();
+        let body = answer(&request)?;
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()

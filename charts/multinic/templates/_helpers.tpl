@@ -62,6 +62,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.hostNetwork (eq (int .Values.listenPort) 10250) }}
 {{- fail "hostNetwork is set and listenPort is 10250, which is the kubelet's: choose another listenPort" }}
 {{- end }}
+{{- if eq .Release.Namespace "default" }}
+{{- fail "the release would be in namespace \"default\": the namespace of the release is not looked at, so every network could be used from there; give it one of its own: --namespace multinic-system --create-namespace" }}
+{{- end }}
 {{- end }}
 
 {{/* Helm reads a bare `off` as false; multinic does not. */}}

@@ -1,13 +1,13 @@
 //! Setting the stage: nodes, namespaces, the release, multinic itself.
 
-use std::{fs, path::PathBuf, sync::MutexGuard, time::Duration};
+use std::{fs, path::PathBuf, sync::MutexGuard};
 
 use serde_json::{Value, json};
 
-use super::{Cluster, PATIENCE, SYSTEM, lock};
+use super::{Cluster, SYSTEM, lock};
 use crate::{
     control_plane::ControlPlane,
-    kubectl::Outcome,
+    kubectl::{Calls, Outcome},
     objects,
     process::{eventually, tail},
     programs,
@@ -19,17 +19,13 @@ impl Cluster {
     pub(crate) fn namespace(&self, name: &str) {
         self.kubectl(&["create", "namespace", name], None)
             .accepted();
-        eventually(
-            &format!("the ServiceAccount of namespace {name}"),
-            PATIENCE,
-            || {
-                if self.exists(name, "serviceaccount", "default") {
-                    Ok(())
-                } else {
-                    Err("none".to_owned())
-                }
-            },
-        );
+        eventually(&format!("the ServiceAccount of namespace {name}"), || {
+            if self.exists(name, "serviceaccount", "default") {
+                Ok(())
+            } else {
+                Err("none".to_owned())
+            }
+        });
     }
 
     pub(crate) fn delete_namespace(&self, name: &str) -> Outcome {
@@ -70,9 +66,9 @@ impl Cluster {
     pub(crate) fn uninstall(&self) {
         self.helm(&["uninstall", "multinic", "--namespace", SYSTEM, "--wait"])
             .accepted();
-        eventually("the API server to call nobody", PATIENCE, || {
+        eventually("the API server to call nobody", || {
             let probe = self.probe();
-            if probe.accepted {
+            if probe.accepted && probe.calls.unwrap_or_default() == Calls::default() {
                 Ok(())
             } else {
                 Err(probe.to_string())
@@ -86,7 +82,6 @@ impl Cluster {
         self.install(values);
         self.server_identity();
         self.start_server("{}");
-        self.wait_until_registered();
     }
 
     /// Puts right what a scenario that failed left behind: a foreign release, a dead server, controllers that retry.
@@ -120,14 +115,15 @@ impl Cluster {
         self.reinstall(&[]);
     }
 
-    /// Waits until the API server calls multinic, or whatever is registered in its place.
+    /// Waits until the API server calls both webhooks. It reads their configurations one by one, and what it calls
+    /// may have been another multinic a moment ago.
     pub(crate) fn wait_until_registered(&self) {
-        eventually("the API server to call the webhooks", PATIENCE, || {
+        eventually("the API server to call the webhooks", || {
             let probe = self.probe();
-            let refused = ["isolated-network", "failed calling webhook"]
-                .iter()
-                .any(|w| probe.stderr.contains(w));
-            if refused {
+            let both = probe
+                .calls
+                .is_some_and(|calls| calls.mutate > 0 && calls.validate > 0);
+            if both && probe.stderr.contains("isolated-network") {
                 Ok(())
             } else {
                 Err(probe.to_string())
@@ -163,25 +159,13 @@ impl Cluster {
         lock(&self.server)
     }
 
-    /// Starts multinic, in place of one that runs, and waits until it is ready.
+    /// Starts multinic, in place of one that runs, and waits until it is ready and called.
     pub(crate) fn start_server(&self, config: &str) {
-        self.start_server_unready(config);
-        if let Some(server) = self.server().as_mut() {
-            server.wait_until_ready();
-        }
-    }
-
-    /// Starts multinic, in place of one that runs.
-    pub(crate) fn start_server_unready(&self, config: &str) {
         self.kill_server();
-        *self.server() = Some(Server::start(&self.settings, config));
-    }
-
-    pub(crate) fn wait_until_ready(&self) {
-        self.server()
-            .as_mut()
-            .expect("multinic was started")
-            .wait_until_ready();
+        let mut server = Server::start(&self.settings, config);
+        server.wait_until_ready();
+        *self.server() = Some(server);
+        self.wait_until_registered();
     }
 
     pub(crate) fn ready(&self) -> Result<(), String> {
@@ -243,7 +227,7 @@ impl Cluster {
         for node in objects::nodes() {
             self.create(&node).accepted();
         }
-        eventually("the nodes to be ready", Duration::from_mins(1), || {
+        eventually("the nodes to be ready", || {
             let nodes = self.list("default", "nodes");
             let ready = |n: &Value| {
                 let conditions = n["status"]["conditions"]

@@ -1,21 +1,22 @@
 //! What is done for the recorded reviews.
 
-use std::time::Duration;
-
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::NS;
 use crate::{
     cluster::Cluster,
     objects::{
-        DEFAULT_NETWORK, IPVLAN, NAD, NETWORKS, NODE_SELECTOR, SRIOV, annotated, binding, cron_job,
-        nad, one_of, plain_pod, pod, required, selecting, with, workload,
+        DEFAULT_NETWORK, IPVLAN, NAD, NETWORKS, NODE_SELECTOR, annotated, binding, cron_job, nad,
+        one_of, plain_pod, pod, required, with, workload,
     },
     process::eventually,
 };
 
-/// A default route of an additional network: let in, and said.
-const MACVLAN: &str = r#"{"cniVersion": "0.3.1", "type": "macvlan", "master": "ens224", "mode": "bridge", "ipam": {"type": "static", "addresses": [{"address": "10.1.1.5/24", "gateway": "10.1.1.1"}], "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.1.1"}]}}"#;
+/// Less than most, and let in.
+const MACVLAN: &str = r#"{"cniVersion": "0.3.1", "type": "macvlan", "master": "ens224"}"#;
+
+/// A plugin that is not supported.
+const DUMMY: &str = r#"{"cniVersion": "0.3.1", "name": "gke-network-1", "type": "dummy"}"#;
 
 /// Names what is recorded from here on.
 type On<'a> = &'a dyn Fn(&str);
@@ -57,19 +58,16 @@ pub(super) fn pods(c: &Cluster, on: On<'_>) {
             "json-folded-keys",
             pod(
                 NS,
-                "json-folded-keys",
+                "folded",
                 r#"[{"name":"gke-network-2","namespace":"default","NameSpace":"team-b"}]"#,
             ),
         ),
         ("malformed-networks", pod(NS, "malformed-networks", "a/b/c")),
         (
             "missing-network",
-            pod(NS, "missing-network", "default/gke-network-9"),
+            pod(NS, "missing", "default/gke-network-9"),
         ),
-        (
-            "foreign-network",
-            pod(NS, "foreign-network", "team-b/secret"),
-        ),
+        ("foreign-network", pod(NS, "foreign", "team-b/secret")),
         ("empty-networks", pod(NS, "empty-networks", "")),
         (
             "default-network",
@@ -276,20 +274,21 @@ pub(super) fn bindings(c: &Cluster, on: On<'_>) {
     c.scheduled_on(NS, "scheduled");
 }
 
+/// The networks of the world in which the reviews are judged: `networks.yaml`, of which each names its scenario.
+pub(super) fn world(c: &Cluster, on: On<'_>, yaml: &str) {
+    let scenarios = yaml.lines().filter_map(|line| line.strip_prefix("# nad-"));
+    let scenarios = scenarios.filter_map(|line| line.split('.').next());
+    let networks: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("YAML");
+    let scenarios: Vec<_> = scenarios.collect();
+    assert_eq!(scenarios.len(), networks.len(), "{scenarios:?}");
+    for (scenario, network) in scenarios.iter().zip(&networks) {
+        on(&format!("nad-{scenario}"));
+        c.create(network).accepted();
+    }
+}
+
 pub(super) fn networks(c: &Cluster, on: On<'_>) {
-    let list = r#"{"cniVersion":"0.3.1","name":"sbr-net","plugins":[{"type":"ipvlan","master":"ens224","ipam":{"type":"static"}},{"type":"sbr"}]}"#;
     for (name, object) in [
-        ("single-plugin", nad(NS, "single-plugin", IPVLAN)),
-        ("conflist-sbr", nad(NS, "conflist-sbr", list)),
-        (
-            "own-namespace",
-            selecting(nad("team-a", "own", MACVLAN), "zone=b"),
-        ),
-        ("other-namespace", nad("team-b", "other", IPVLAN)),
-        (
-            "node-selector",
-            selecting(nad(NS, "node-selector", IPVLAN), "nic=ens224"),
-        ),
         (
             "comment-in-config",
             nad(
@@ -312,10 +311,9 @@ pub(super) fn networks(c: &Cluster, on: On<'_>) {
         c.create(&object).accepted();
     }
     on("nad-client-side-apply");
-    c.apply(&nad(NS, "client-side", IPVLAN)).accepted();
+    c.apply(&nad(NS, "applied2", MACVLAN)).accepted();
     on("nad-server-side-apply");
-    c.server_side_apply(&nad(NS, "server-side", IPVLAN))
-        .accepted();
+    c.server_side_apply(&nad(NS, "applied", MACVLAN)).accepted();
     on("nad-dry-run");
     c.kubectl(
         &["create", "--dry-run=server", "-f", "-"],
@@ -328,52 +326,52 @@ pub(super) fn networks(c: &Cluster, on: On<'_>) {
     c.create(&unnamed).accepted();
     on("nad-labelled");
     c.patch(
-        NS,
+        "default",
         NAD,
-        "single-plugin",
+        "gke-network-1",
         &json!({"metadata": {"labels": {"a": "b"}}}),
         &[],
     )
     .accepted();
     on("nad-config-changed");
     c.patch(
-        NS,
+        "default",
         NAD,
-        "single-plugin",
-        &json!({"spec": {"config": SRIOV}}),
+        "gke-network-1",
+        &json!({"spec": {"config": DUMMY}}),
         &[],
     )
     .accepted();
     on("nad-selector-changed");
-    c.annotate(NS, NAD, "node-selector", NODE_SELECTOR, Some("zone=b"))
+    c.annotate("default", NAD, "zoned", NODE_SELECTOR, Some("zone=b"))
         .accepted();
     on("nad-selector-restored");
-    c.annotate(NS, NAD, "node-selector", NODE_SELECTOR, Some("nic=ens224"))
+    c.annotate("default", NAD, "zoned", NODE_SELECTOR, Some("nic=ens224"))
         .accepted();
     on("nad-finalizer");
     c.patch(
         NS,
         NAD,
-        "conflist-sbr",
+        "applied",
         &json!({"metadata": {"finalizers": ["test/held"]}}),
         &[],
     )
     .accepted();
     on("nad-deleted-with-finalizer");
-    c.delete(NS, NAD, "conflist-sbr").accepted();
+    c.delete(NS, NAD, "applied").accepted();
     on("nad-finalizer-removed");
     c.patch(
         NS,
         NAD,
-        "conflist-sbr",
+        "applied",
         &json!({"metadata": {"finalizers": null}}),
         &[],
     )
     .accepted();
     on("nad-deleted");
-    c.delete(NS, NAD, "client-side").accepted();
+    c.delete(NS, NAD, "applied2").accepted();
     on("nad-deleted-in-use");
-    c.delete("default", NAD, "gke-network-1").accepted();
+    c.delete(NS, NAD, "private").accepted();
     on("nads-deleted-collection");
     c.kubectl(&["-n", "team-b", "delete", NAD, "--all"], None)
         .accepted();
@@ -387,14 +385,14 @@ pub(super) fn networks(c: &Cluster, on: On<'_>) {
 
 pub(super) fn workloads(c: &Cluster, on: On<'_>) {
     let (zoned, own) = ("default/zoned", "private");
-    for (scenario, kind, net) in [
-        ("deployment", "Deployment", zoned),
-        ("statefulset", "StatefulSet", own),
-        ("replicaset", "ReplicaSet", own),
-        ("daemonset", "DaemonSet", zoned),
+    for (scenario, kind, name, net) in [
+        ("deployment", "Deployment", "web", zoned),
+        ("statefulset", "StatefulSet", "db", own),
+        ("replicaset", "ReplicaSet", "replicas", own),
+        ("daemonset", "DaemonSet", "agent", zoned),
     ] {
         on(scenario);
-        c.create(&workload("apps/v1", kind, NS, scenario, net))
+        c.create(&workload("apps/v1", kind, NS, name, net))
             .accepted();
     }
     on("deployment-foreign");
@@ -402,7 +400,7 @@ pub(super) fn workloads(c: &Cluster, on: On<'_>) {
         "apps/v1",
         "Deployment",
         NS,
-        "foreign",
+        "bad",
         "team-b/secret",
     ))
     .accepted();
@@ -420,7 +418,7 @@ pub(super) fn workloads(c: &Cluster, on: On<'_>) {
     job["spec"] = job["spec"]["jobTemplate"]["spec"].take();
     c.create(&job).accepted();
     // Its Pod is let go of when it has ended.
-    eventually("the Job to end", Duration::from_secs(20), || {
+    eventually("the Job to end", || {
         let job = c.get(NS, "job", "once");
         if job["status"]["succeeded"] == 1 {
             Ok(())
@@ -436,7 +434,7 @@ pub(super) fn workloads(c: &Cluster, on: On<'_>) {
             NS,
             "patch",
             "daemonset",
-            "daemonset",
+            "agent",
             "--type=json",
             "-p",
             &image,

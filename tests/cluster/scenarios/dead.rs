@@ -9,6 +9,7 @@ use crate::{
         DEFAULT_NETWORK, IPVLAN, NAD, NETWORKS, NODE_SELECTOR, annotated, binding, cron_job, nad,
         plain_pod, pod, with, workload,
     },
+    process::eventually,
 };
 
 pub(crate) const ALL: &[Scenario] = &[
@@ -28,8 +29,9 @@ fn blocks_nothing_else(c: &Cluster) {
     let net = "default/gke-network-1";
     let gated = |pod: Value| with(pod, "schedulingGates", json!([{"name": "test/gate"}]));
     for name in ["labelled", "removed", "evicted", "drained", "deleted"] {
-        c.create(&with(pod(ns, name, net), "nodeName", json!("node-1")))
-            .accepted();
+        let mut pod = with(pod(ns, name, net), "nodeName", json!("node-1"));
+        pod["metadata"]["labels"] = json!({"test": name});
+        c.create(&pod).accepted();
     }
     c.create(&annotated(
         plain_pod(ns, "default-network"),
@@ -39,7 +41,7 @@ fn blocks_nothing_else(c: &Cluster) {
     .accepted();
     c.create(&gated(pod(ns, "gated", net))).accepted();
     let mut owner = workload("apps/v1", "ReplicaSet", ns, "owner", net);
-    owner["spec"]["replicas"] = json!(1);
+    owner["spec"]["replicas"] = json!(2);
     c.create(&owner).accepted();
     let mut held = pod(ns, "held", net);
     held["metadata"]["finalizers"] = json!(["test/held"]);
@@ -47,6 +49,15 @@ fn blocks_nothing_else(c: &Cluster) {
     c.create(&with(held, "schedulerName", json!("nobody")))
         .accepted();
     c.create(&nad(ns, "labelled", IPVLAN)).accepted();
+    // As many are stored: without a spec, or without a configuration in it.
+    c.start_server("rules: {on-disk-config: off}");
+    let mut bare = nad(ns, "bare", "");
+    bare.as_object_mut().expect("an object").remove("spec");
+    let mut empty = nad(ns, "empty", "");
+    empty["spec"]["config"].take();
+    for network in [bare, empty] {
+        c.create(&network).accepted().called(0, 1);
+    }
     let mut held = nad(ns, "held", IPVLAN);
     held["metadata"]["finalizers"] = json!(["test/held"]);
     c.create(&held).accepted();
@@ -110,11 +121,13 @@ fn blocks_nothing_else(c: &Cluster) {
             "node-1",
             "--force",
             "--ignore-daemonsets",
-            "--pod-selector=drain=this",
+            "--pod-selector=test=drained",
         ],
         None,
     )
-    .accepted();
+    .accepted()
+    .saying("drained");
+    c.gone(ns, "pod", "drained");
     c.kubectl(&["uncordon", "node-1"], None).accepted();
     c.delete(ns, "pod", "deleted").accepted();
     c.gone(ns, "pod", "deleted");
@@ -153,18 +166,32 @@ fn blocks_nothing_else(c: &Cluster) {
         &[],
     )
     .accepted();
-    c.delete(ns, NAD, "labelled").accepted();
-    c.gone(ns, NAD, "labelled");
+    for name in ["bare", "empty"] {
+        c.patch(ns, NAD, name, &label, &[]).accepted();
+    }
+    for name in ["labelled", "bare", "empty"] {
+        c.delete(ns, NAD, name).accepted();
+        c.gone(ns, NAD, name);
+    }
 
     // workloads: scaled, labelled, collected with their Pods
     c.patch(ns, "replicaset", "owner", &label, &[]).accepted();
     c.kubectl(
-        &["-n", ns, "scale", "replicaset", "owner", "--replicas=0"],
+        &["-n", ns, "scale", "replicaset", "owner", "--replicas=1"],
         None,
     )
     .accepted();
+    // The Pod that is left goes with its owner.
     c.kubectl(&["-n", ns, "delete", "replicaset", "owner"], None)
         .accepted();
+    eventually("the Pods of an owner to be collected", || {
+        let pods = c.list(ns, "pods");
+        let has_owner = |pod: &&Value| !pod["metadata"]["ownerReferences"].is_null();
+        match pods.iter().filter(has_owner).count() {
+            0 => Ok(()),
+            left => Err(format!("{left} are left")),
+        }
+    });
     c.delete_namespace(ns).accepted();
     c.gone(ns, "namespace", ns);
     c.start_server("{}");

@@ -41,19 +41,15 @@ fn beside(
     c.create(&webhook::configuration(name, ns, &url, &ca))
         .accepted();
     // It marks what it sees: from then on the API server calls it.
-    crate::process::eventually(
-        &format!("{name} to be called"),
-        std::time::Duration::from_secs(10),
-        || {
-            let dry = ["create", "--dry-run=server", "-o", "json", "-f", "-"];
-            let shown = c.kubectl(&dry, Some(&plain_pod(ns, "probe")));
-            if shown.stdout.contains("example.test/seen") || !shown.accepted {
-                Ok(())
-            } else {
-                Err(shown.to_string())
-            }
-        },
-    );
+    crate::process::eventually(&format!("{name} to be called"), || {
+        let dry = ["create", "--dry-run=server", "-o", "json", "-f", "-"];
+        let shown = c.kubectl(&dry, Some(&plain_pod(ns, "probe")));
+        if shown.stdout.contains("example.test/seen") || !shown.accepted {
+            Ok(())
+        } else {
+            Err(shown.to_string())
+        }
+    });
     act();
     c.kubectl(&["delete", "mutatingwebhookconfiguration", name], None)
         .accepted();

@@ -294,33 +294,33 @@ fn daemon_set(c: &Cluster) {
     let affinity = pasted(&refused.stderr);
     let mut with_affinity = plain;
     with_affinity["spec"]["template"]["spec"]["affinity"] = affinity;
+    let of = |kind: &str| c.metrics().sum("multinic_reviews_total", &[("kind", kind)]);
+    let (sets, pods) = (of("DaemonSet"), of("Pod"));
     c.create(&with_affinity).accepted().unwarned();
-    let nodes = eventually(
-        "the DaemonSet to run",
-        std::time::Duration::from_secs(20),
-        || {
-            let pods = c.list(ns, "pods");
-            let mut nodes: Vec<_> = pods
-                .iter()
-                .filter_map(|p| p["spec"]["nodeName"].as_str().map(str::to_owned))
-                .collect();
-            nodes.sort();
-            let running = pods
-                .iter()
-                .filter(|p| p["status"]["phase"] == "Running")
-                .count();
-            let set = c.get(ns, "daemonset", "agent");
-            let ready =
-                set["status"]["numberReady"] == 2 && set["status"]["desiredNumberScheduled"] == 2;
-            // None waits: all that are there run.
-            if ready && running == 2 && pods.len() == 2 {
-                Ok(nodes)
-            } else {
-                Err(format!("{nodes:?}, {}", set["status"]))
-            }
-        },
-    );
+    let nodes = eventually("the DaemonSet to run", || {
+        let pods = c.list(ns, "pods");
+        let mut nodes: Vec<_> = pods
+            .iter()
+            .filter_map(|p| p["spec"]["nodeName"].as_str().map(str::to_owned))
+            .collect();
+        nodes.sort();
+        let running = pods
+            .iter()
+            .filter(|p| p["status"]["phase"] == "Running")
+            .count();
+        let set = c.get(ns, "daemonset", "agent");
+        let ready =
+            set["status"]["numberReady"] == 2 && set["status"]["desiredNumberScheduled"] == 2;
+        // None waits: all that are there run.
+        if ready && running == 2 && pods.len() == 2 {
+            Ok(nodes)
+        } else {
+            Err(format!("{nodes:?}, {}", set["status"]))
+        }
+    });
     assert_eq!(nodes, ["node-1", "node-2"]);
+    // The set was judged once, and each of its Pods placed and judged once: none was made for a third node.
+    assert_eq!((of("DaemonSet"), of("Pod")), (sets + 1, pods + 4));
     c.delete_namespace(ns).accepted();
 }
 
@@ -361,26 +361,22 @@ fn changed_selector(c: &Cluster) {
         .rejected("invalid-node-selector")
         .called(0, 1);
     // Seen by the watch a moment later.
-    eventually(
-        "the new selector to be used",
-        std::time::Duration::from_secs(5),
-        || {
-            let shown = c.kubectl(
-                &["create", "--dry-run=server", "-o", "json", "-f", "-"],
-                Some(&annotated(
-                    plain_pod(ns, "after"),
-                    NETWORKS,
-                    json!("moving"),
-                )),
-            );
-            let shown = shown.accepted().json();
-            if terms(&shown).to_string().contains("nic") {
-                Ok(())
-            } else {
-                Err(shown.to_string())
-            }
-        },
-    );
+    eventually("the new selector to be used", || {
+        let shown = c.kubectl(
+            &["create", "--dry-run=server", "-o", "json", "-f", "-"],
+            Some(&annotated(
+                plain_pod(ns, "after"),
+                NETWORKS,
+                json!("moving"),
+            )),
+        );
+        let shown = shown.accepted().json();
+        if terms(&shown).to_string().contains("nic") {
+            Ok(())
+        } else {
+            Err(shown.to_string())
+        }
+    });
     c.create(&pod(ns, "after", "moving")).accepted();
     assert_eq!(c.scheduled_on(ns, "after"), "node-2");
     // The Pod that runs stays, and its labels can be changed.

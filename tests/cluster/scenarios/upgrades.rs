@@ -1,10 +1,10 @@
 //! The life of a release: warnings first, upgrades, and its end.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Scenario,
-    cluster::Cluster,
+    cluster::{Cluster, SYSTEM},
     objects::{NAD, SRIOV, nad, pod, terms},
     process::eventually,
     programs,
@@ -71,7 +71,7 @@ fn enforcement_warn(c: &Cluster) {
 /// What is in the cluster that belongs to the release.
 fn belongings(c: &Cluster) -> Vec<String> {
     let kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations,clusterroles,clusterrolebindings,\
-        serviceaccounts,services,deployments,configmaps,poddisruptionbudgets";
+        serviceaccounts,services,deployments,configmaps,poddisruptionbudgets,networkpolicies";
     let selector = "app.kubernetes.io/name=multinic";
     let all = c
         .kubectl(
@@ -97,18 +97,14 @@ fn upgrade_and_uninstall(c: &Cluster) {
     // An upgrade to other values, under a running server.
     c.install(&["webhook.templates=false"]).accepted();
     let foreign = crate::objects::workload("apps/v1", "Deployment", ns, "web", "team-b/secret");
-    eventually(
-        "templates to be let in",
-        std::time::Duration::from_secs(10),
-        || {
-            let dry = c.kubectl(&["create", "--dry-run=server", "-f", "-"], Some(&foreign));
-            if dry.accepted {
-                Ok(())
-            } else {
-                Err(dry.to_string())
-            }
-        },
-    );
+    eventually("templates to be let in", || {
+        let dry = c.kubectl(&["create", "--dry-run=server", "-f", "-"], Some(&foreign));
+        if dry.accepted {
+            Ok(())
+        } else {
+            Err(dry.to_string())
+        }
+    });
     c.create(&pod(ns, "web", "team-b/secret"))
         .rejected("isolated-network")
         .called(1, 1);
@@ -192,6 +188,8 @@ fn inside(c: &Cluster) {
         "config.rules.missing-cni-version=off",
         "--set",
         "drainDelaySeconds=1",
+        "--set",
+        "networkPolicy.enabled=true",
     ]);
     c.helm(&args).accepted();
     let config = c.get(ns, "configmap", "multinic");
@@ -213,7 +211,47 @@ fn inside(c: &Cluster) {
     assert_eq!(belongings(c), Vec::<String>::new());
     c.delete_namespace(ns).accepted();
 
-    // A registration that could not work is not rendered.
+    renders(c);
+    c.reinstall(&[]);
+}
+
+/// What the values in `ci/` come to is what this API server takes to the letter; what could not work is not rendered.
+fn renders(c: &Cluster) {
+    let chart = programs::chart();
+    let files = std::fs::read_dir(chart.join("ci")).expect("the values to try");
+    let files: Vec<_> = files.flatten().map(|file| file.path()).collect();
+    assert!(files.len() > 3, "{files:?}");
+    let chart = chart.display().to_string();
+    for values in files {
+        let values = values.display().to_string();
+        c.helm(&["lint", "--strict", &chart, "-f", &values])
+            .accepted();
+        let namespace = ["-n", SYSTEM, "-f", &values];
+        let rendered = c
+            .helm(&[&["template", "multinic", &chart][..], &namespace].concat())
+            .accepted();
+        let objects: Vec<Option<Value>> =
+            serde_saphyr::from_multiple(&rendered.stdout).expect("YAML");
+        // Nobody runs cert-manager here.
+        let known = |object: &Value| {
+            let version = object["apiVersion"].as_str().unwrap_or_default();
+            !version.starts_with("cert-manager.io")
+        };
+        let objects: Vec<_> = objects.into_iter().flatten().filter(known).collect();
+        assert!(objects.len() > 4, "{values}: {objects:?}");
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let dry = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--dry-run=server",
+            "--validate=strict",
+            "-f",
+            "-",
+        ];
+        c.kubectl(&dry, Some(&list)).accepted();
+    }
+    let ca = "certificates.caBundle=-----BEGIN CERTIFICATE-----";
     for (values, said) in [
         (vec![], "certificates.mode \"builtIn\" is not available yet"),
         (
@@ -229,10 +267,22 @@ fn inside(c: &Cluster) {
             "image.repository is not set",
         ),
         (vec!["no.such.value=1"], "additional properties"),
+        (vec!["config.enforcement=deney"], "/config/enforcement"),
+        (vec!["webhook.url=http://127.0.0.1:1", ca], "/webhook/url"),
+        (
+            vec![
+                "webhook.url=https://127.0.0.1:1",
+                ca,
+                "webhook.timeoutSeconds.mutating=3",
+            ],
+            "webhook.timeoutSeconds.mutating must be below",
+        ),
     ] {
-        let mut args = vec!["template", "multinic", &chart];
+        let mut args = vec!["template", "multinic", &chart, "-n", SYSTEM];
         args.extend(values.iter().flat_map(|v| ["--set", v]));
         c.helm(&args).refused_saying(said);
     }
-    c.reinstall(&[]);
+    let url = "webhook.url=https://127.0.0.1:1";
+    c.helm(&["template", "multinic", &chart, "--set", url, "--set", ca])
+        .refused_saying("the release would be in namespace \"default\"");
 }

@@ -1,7 +1,5 @@
 //! Workloads are told at apply what their Pods would be told.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::{
@@ -140,28 +138,29 @@ fn never_called(c: &Cluster) {
 }
 
 fn running(c: &Cluster, ns: &str, expected: usize) {
-    eventually(
-        &format!("{expected} Pods to run, and no others"),
-        Duration::from_secs(20),
-        || {
-            let pods = c.list(ns, "pods");
-            let run = pods
-                .iter()
-                .filter(|p| p["status"]["phase"] == "Running")
-                .count();
-            if run == expected && pods.len() == expected {
-                Ok(())
-            } else {
-                Err(format!("{run} of {}", pods.len()))
-            }
-        },
-    );
+    eventually(&format!("{expected} Pods to run, and no others"), || {
+        let pods = c.list(ns, "pods");
+        let run = pods
+            .iter()
+            .filter(|p| p["status"]["phase"] == "Running")
+            .count();
+        if run == expected && pods.len() == expected {
+            Ok(())
+        } else {
+            Err(format!("{run} of {}", pods.len()))
+        }
+    });
 }
 
 fn templates_warn(c: &Cluster) {
     let ns = "workloads-warned";
     c.namespace(ns);
     c.start_server("templates: warn");
+    let of = |kind: &str, verdict: &str| {
+        let labels = [("kind", kind), ("verdict", verdict)];
+        c.metrics().sum("multinic_reviews_total", &labels)
+    };
+    let refused = of("Pod", "deny");
     c.create(&workload("apps/v1", "Deployment", ns, "web", FOREIGN))
         .accepted()
         .warned("isolated-network");
@@ -175,6 +174,8 @@ fn templates_warn(c: &Cluster) {
     c.create(&cron_job(ns, "nightly", FOREIGN))
         .accepted()
         .warned("isolated-network");
+    assert_eq!((of("Deployment", "allow"), of("CronJob", "allow")), (1, 1));
+    assert!(of("Pod", "deny") > refused, "{:?}", c.metrics());
     c.kubectl(
         &[
             "-n",

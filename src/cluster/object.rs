@@ -1,0 +1,253 @@
+//! A NetworkAttachmentDefinition on its way from the API server.
+//!
+//! Where its definition leaves fields open, a stored object can hold anything, at any depth, and one
+//! that cannot be decoded would end the list and the watch of all others. So an object is taken as
+//! text, and only what makes a [`Network`] is read from it. What is not asked for, `managedFields` and
+//! the rest, is never made.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::Resource;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::Network;
+use crate::cni;
+use crate::finding::{Fault, Inside};
+use crate::view::selector::NODE_SELECTOR;
+
+/// What is kept of a NetworkAttachmentDefinition.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    /// Namespace, name and resource version; nothing else.
+    metadata: ObjectMeta,
+    /// What it comes to. One that cannot be read is there, and nobody can use it.
+    pub(super) network: Arc<Network>,
+    /// Why it cannot be read.
+    pub(super) unreadable: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Whole<'a> {
+    metadata: Metadata<'a>,
+    #[serde(borrow, default)]
+    spec: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    namespace: Option<String>,
+    #[serde(default)]
+    resource_version: Option<String>,
+    #[serde(borrow, default)]
+    annotations: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Spec<'a> {
+    #[serde(borrow, default)]
+    config: Option<&'a RawValue>,
+}
+
+impl Object {
+    pub(super) fn namespace(&self) -> &str {
+        self.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    fn read(text: &str) -> Self {
+        let whole = serde_json::from_str(text);
+        let (Whole { metadata, spec }, mut unreadable) = match whole {
+            Ok(whole) => (whole, None),
+            Err(error) => {
+                let metadata = Metadata::default();
+                let nothing = Whole {
+                    metadata,
+                    spec: None,
+                };
+                (nothing, Some(error.to_string()))
+            }
+        };
+        let name = metadata.name.unwrap_or_default();
+        let selector = metadata.annotations.map(selector).unwrap_or_default();
+        let network = match spec.map_or(Ok(String::new()), config) {
+            Ok(config) => Network::read(&name, &config, selector.as_deref()),
+            Err(why) => {
+                let network = Network {
+                    config: malformed(&why),
+                    ..Network::read(&name, "", selector.as_deref())
+                };
+                unreadable = Some(why);
+                network
+            }
+        };
+        Self {
+            metadata: ObjectMeta {
+                name: Some(name),
+                namespace: metadata.namespace,
+                resource_version: metadata.resource_version,
+                ..ObjectMeta::default()
+            },
+            network: Arc::new(network),
+            unreadable,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self::read(text.get()))
+    }
+}
+
+/// The nodeSelector annotation. The API server lets in none that is no string.
+fn selector(annotations: &RawValue) -> Option<String> {
+    let all = serde_json::from_str::<Option<BTreeMap<String, String>>>(annotations.get());
+    all.ok().flatten()?.remove(NODE_SELECTOR)
+}
+
+/// The text in `spec.config`, empty where there is none; or why Multus could not decode it.
+fn config(spec: &RawValue) -> Result<String, String> {
+    // An array would be taken for the fields of a struct in their order.
+    if !spec.get().starts_with('{') {
+        return match spec.get() {
+            "null" => Ok(String::new()),
+            _ => Err("spec is no object, and must be one with a config in it".to_owned()),
+        };
+    }
+    let spec: Spec<'_> = serde_json::from_str(spec.get()).map_err(|error| error.to_string())?;
+    let text = spec.config.map_or("null", RawValue::get);
+    serde_json::from_str::<Option<String>>(text)
+        .map(Option::unwrap_or_default)
+        .map_err(|_| "the field is no string, and must be one with JSON in it".to_owned())
+}
+
+fn malformed(why: &str) -> cni::Config {
+    let at = Inside {
+        path: "".into(),
+        line: 1,
+        column: 1,
+    };
+    cni::Config {
+        malformed: Some(Fault {
+            at,
+            message: why.into(),
+        }),
+        ..cni::Config::default()
+    }
+}
+
+impl Resource for Object {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        "NetworkAttachmentDefinition".into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        "k8s.cni.cncf.io".into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        "v1".into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        "network-attachment-definitions".into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(object: &str) -> Object {
+        // As in a list: one that cannot be read must not take the others with it.
+        let mut list: Vec<Object> = serde_json::from_str(&format!("[{object}]")).expect("JSON");
+        list.pop().expect("one object")
+    }
+
+    fn with_spec(spec: &str) -> Object {
+        read(&format!(
+            r#"{{"metadata": {{"name": "net", "namespace": "team-a", "resourceVersion": "7",
+                "annotations": {{"{NODE_SELECTOR}": "zone=a"}}, "managedFields": [{}]}}, "spec": {spec}}}"#,
+            deep(300)
+        ))
+    }
+
+    fn deep(levels: usize) -> String {
+        format!("{}1{}", "[".repeat(levels), "]".repeat(levels))
+    }
+
+    #[test]
+    fn what_is_kept() {
+        let object = with_spec(r#"{"config": "{\"cniVersion\":\"1.0.0\",\"type\":\"ipvlan\"}"}"#);
+        assert_eq!((object.namespace(), object.name()), ("team-a", "net"));
+        assert_eq!(object.meta().resource_version.as_deref(), Some("7"));
+        assert_eq!(object.meta().managed_fields, None);
+        assert_eq!(object.unreadable, None);
+        assert_eq!(object.network.requirements().len(), 1);
+        assert_eq!(&*object.network.config.plugins[0].kind, "ipvlan");
+    }
+
+    #[test]
+    fn no_config_is_an_empty_one() {
+        for spec in ["null", "{}", r#"{"config": null}"#, r#"{"config": ""}"#] {
+            let object = with_spec(spec);
+            assert!(object.network.config.on_disk, "{spec}");
+            assert_eq!(object.unreadable, None, "{spec}");
+        }
+        let bare = read(r#"{"metadata": {"name": "net", "annotations": null}}"#);
+        assert!(bare.network.config.on_disk);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_there_and_unusable() {
+        for spec in [
+            r#""a string""#,
+            "7",
+            "[\"{}\"]",
+            &deep(300),
+            r#"{"config": 7}"#,
+            r#"{"config": {"type": "ipvlan"}}"#,
+            &format!(r#"{{"config": {}}}"#, deep(300)),
+            r#"{"config": "\ud800"}"#,
+        ] {
+            let object = with_spec(spec);
+            assert_eq!((object.namespace(), object.name()), ("team-a", "net"));
+            assert!(object.unreadable.is_some(), "{spec}");
+            assert!(object.network.config.malformed.is_some(), "{spec}");
+            // Its selector is read all the same.
+            assert_eq!(object.network.requirements().len(), 1, "{spec}");
+        }
+        for odd in [
+            "7",
+            "{}",
+            r#"{"metadata": 7}"#,
+            r#"{"metadata": {"name": 7}}"#,
+        ] {
+            assert!(read(odd).unreadable.is_some(), "{odd}");
+        }
+    }
+}
