@@ -65,14 +65,16 @@ fn advice(
     let mut elsewhere =
         elsewhere.filter(|other| other != namespace && world.snapshot.get(other, name).is_some());
     if let Some(other) = elsewhere.next() {
-        let other = shorten(&format!("{other}/{name}"));
+        let other = format!("{other}/{name}");
+        let other = shorten(&other);
         return format!(
             ": {other} exists and may be used: a name without a namespace is looked up in \
              \"{namespace}\" only, so write {other}"
         );
     }
     if let Some(near) = nearest(name, world.snapshot.names(namespace)) {
-        let near = shorten(&format!("{namespace}/{near}"));
+        let near = format!("{namespace}/{near}");
+        let near = shorten(&near);
         return format!(": did you mean \"{near}\"?");
     }
     let searched = match annotation {
