@@ -123,15 +123,12 @@ impl Args {
             _ => Files::development(&self.certs, certificate_sender, &metrics),
         }
         .map_err(usage)?;
-        let (client_ca, tls) = match &self.client_ca {
-            Some(path) => {
-                let (ca, tls) = ClientCa::open(path, certificate.clone()).map_err(usage)?;
-                (Some(ca), tls)
-            }
-            None => {
-                let tls = tls::server(certificate.clone(), None).map_err(usage)?;
-                (None, watch::channel(tls).1)
-            }
+        let (client_ca, tls) = if let Some(path) = &self.client_ca {
+            let (ca, tls) = ClientCa::open(path, certificate.clone()).map_err(usage)?;
+            (Some(ca), tls)
+        } else {
+            let tls = tls::server(certificate.clone(), None).map_err(usage)?;
+            (None, watch::channel(tls).1)
         };
         let signals = Signals::new()?;
         let webhooks = bind(self.listen).await?;

@@ -32,7 +32,7 @@ fn a_review_is_one_line_and_says_nothing_of_what_a_pod_holds() {
     };
     let broken = [
         secret.replacen(&quoted, SECRET, 1),
-        secret.replacen(&quoted, &quoted[..SECRET.len() + 1], 1),
+        secret.replacen(&quoted, &quoted[..=SECRET.len()], 1),
         secret[..at + SECRET.len()].to_owned(),
         in_place_of("request"),
         in_place_of("object"),
