@@ -325,3 +325,25 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
         source,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_to_try_works_wherever_the_server_listens() {
+        let line = |listen: &str, ca: &str| curl(Path::new(ca), listen.parse().unwrap());
+        let plain = line("127.0.0.1:8443", "certs/ca.crt");
+        assert!(plain.starts_with("curl --cacert certs/ca.crt -H "));
+        assert!(plain.ends_with(" https://127.0.0.1:8443/validate"));
+        assert!(line("[::1]:1", "ca").ends_with(" https://[::1]:1/validate"));
+        // No certificate is for 0.0.0.0, and the development one is for no other machine.
+        assert!(line("0.0.0.0:1", "ca").ends_with(" https://localhost:1/validate"));
+        let far = line("192.0.2.1:8443", "ca");
+        assert!(far.contains(" --connect-to localhost:8443:192.0.2.1:8443 "));
+        assert!(far.ends_with(" https://localhost:8443/validate"));
+        assert!(line("[::1]:1", "it's a/ca").contains(r"--cacert 'it'\''s a/ca' "));
+        // The review stands between single quotes.
+        assert!(!TRY.contains('\''));
+    }
+}

@@ -173,3 +173,25 @@ impl Drop for Share<'_> {
         self.give_back(self.taken);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_bodies_leave_room_for_the_others() {
+        let memory = AtomicUsize::new(KEPT + 2 * LARGE);
+        let share = || Share {
+            memory: &memory,
+            taken: 0,
+        };
+        let (mut large, mut other, mut small) = (share(), share(), share());
+        assert!(large.take(LARGE).is_ok());
+        assert!(large.take(LARGE).is_ok());
+        assert!(matches!(large.take(1), Err(Error::Busy)));
+        assert!(matches!(other.take(LARGE + 1), Err(Error::Busy)));
+        assert!(small.take(LARGE).is_ok());
+        drop((large, other, small));
+        assert_eq!(memory.into_inner(), KEPT + 2 * LARGE);
+    }
+}

@@ -32,6 +32,7 @@ url=https://127.0.0.1:28443 admin=127.0.0.1:28080
 
 # Starts the server, and waits until it says that it is ready.
 start() {
+  : >log
   began=$(date +%s%N)
   taskset -c 0 "$program" serve --networks "$1" --listen 127.0.0.1:28443 --admin-listen $admin >log &
   server=$!
@@ -43,7 +44,7 @@ stop() {
   kill $server
   wait $server || true
 }
-cpu() { cat /proc/"$1"/task/*/schedstat | awk '{sum += $1} END {printf "%d", sum}'; }
+cpu() { cat /proc/"$1"/task/*/schedstat | awk '{sum += $1} END {printf "%.0f", sum}'; }
 memory() { awk -v what="$1" '/VmRSS/ {all = $2} /RssAnon/ {own = $2} END {
   printf "%-48s %6.1f MiB, %.1f of it not of the program file\n", what, all / 1024, own / 1024}' "/proc/$server/status"; }
 # Nanoseconds of CPU of process $1 for a turn of requests to $2.
@@ -73,8 +74,9 @@ printf '%-48s %7s %9s %9s %6s\n' review bytes review constant ratio
 for line in \
   'Pod, two networks, nothing to patch|mutate|tests/reviews/recorded/pod-two-networks.create-pods.mutate.json|keep' \
   'Pod, one network, patched|mutate|examples/reviews/placed.json|patch' \
-  'Pod, two networks, judged|validate|tests/reviews/recorded/pod-two-networks.create-pods.validate.json|' \
-  'NAD, a chain, judged|validate|tests/reviews/recorded/nad-conflist-sbr.create-network-attachment-definitions.validate.json|allow'
+  'Pod, two networks, judged and allowed|validate|examples/reviews/two-networks.json|allow' \
+  'Pod, judged and refused|validate|examples/reviews/isolated-network.json|deny' \
+  'NAD, a chain, judged and allowed|validate|tests/reviews/recorded/nad-conflist-sbr.create-network-attachment-definitions.validate.json|allow'
 do
   IFS='|' read -r name path file verdict <<EOF
 $line

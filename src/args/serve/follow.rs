@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
-use std::{fs, thread};
 
 use tokio::sync::{oneshot, watch};
 
@@ -26,7 +26,7 @@ pub(super) struct Followed {
 /// The file of the configuration.
 pub(super) struct ConfigFile {
     path: PathBuf,
-    last: String,
+    last: Option<String>,
     publish: watch::Sender<Arc<Config>>,
 }
 
@@ -71,11 +71,11 @@ impl Followed {
 impl ConfigFile {
     /// Reads the file, and what it holds; later states are published.
     pub(super) fn open(path: PathBuf) -> Result<(Self, watch::Receiver<Arc<Config>>), Error> {
-        let last = read_text(&path)?;
-        let (publish, config) = watch::channel(Arc::new(parse_config(&path, &last)?));
+        let text = read_text(&path)?;
+        let (publish, config) = watch::channel(Arc::new(parse_config(&path, &text)?));
         let file = Self {
             path,
-            last,
+            last: Some(text),
             publish,
         };
         Ok((file, config))
@@ -83,26 +83,29 @@ impl ConfigFile {
 
     /// Publishes the configuration if it is new and good; else the old one stays.
     fn check(&mut self, metrics: &Metrics) {
-        // Gone for a moment while it is replaced: not worth a word.
-        let Ok(text) = fs::read_to_string(&self.path) else {
-            return;
+        let read = match read_text(&self.path) {
+            Ok(text) if self.last.as_ref() == Some(&text) => return,
+            Ok(text) => {
+                let read = parse_config(&self.path, &text);
+                self.last = Some(text);
+                read
+            }
+            // Missing in the middle of a swap, or for good: said once.
+            Err(_) if self.last.is_none() => return,
+            Err(error) => {
+                self.last = None;
+                Err(error)
+            }
         };
-        if text == self.last {
-            return;
-        }
-        let read = Config::parse(&text);
-        self.last = text;
         metrics.reload(What::Config, read.is_ok());
-        let file = self.path.display();
         match read {
             Ok(config) => {
                 self.publish.send_replace(Arc::new(config));
-                tracing::info!(%file, "the configuration was replaced");
+                tracing::info!(file = %self.path.display(), "the configuration was replaced");
             }
             Err(error) => {
                 let error = error.to_string();
-                let error = &*escape(&error);
-                tracing::error!(%file, error, "the old configuration stays");
+                tracing::error!(error = &*escape(&error), "the old configuration stays");
             }
         }
     }

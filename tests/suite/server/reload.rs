@@ -34,8 +34,11 @@ fn a_new_configuration_is_picked_up_and_a_bad_one_is_not() {
     assert!(says(&server.ask(REVIEW), ALLOWED));
     fs::write(&path, "enforcement: deny\n").unwrap();
     server.until("denial", || says(&server.ask(REVIEW), DENIED));
+    fs::remove_file(&path).unwrap();
+    server.hears("No such file");
+    assert!(says(&server.ask(REVIEW), DENIED));
     let metrics = server.metrics();
-    for (result, times) in [("ok", 2), ("error", 1)] {
+    for (result, times) in [("ok", 2), ("error", 2)] {
         let line = format!("multinic_reloads_total{{what=\"config\",result=\"{result}\"}} {times}");
         assert!(metrics.contains(&line), "{line}\n{metrics}");
     }
