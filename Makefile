@@ -1,6 +1,6 @@
 # What is done often. `make` alone lists it.
 
-.PHONY: help build test lint doc bench load deny test-plugins test-cluster record measure image
+.PHONY: help build test lint doc bench deny test-plugins test-cluster record measure image
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -19,11 +19,10 @@ lint: ## formatting, clippy and rustdoc, as .ci/run does it
 doc: ## the documentation of the crate, with a page for each rule: target/doc/multinic
 	cargo doc --no-deps
 
-bench: ## what one decision costs
-	cargo bench --bench decision
-
-load: ## load on the server, bounded and on loopback (needs h2load): memory and CPU of a review
-	tests/load/run.sh target/release/multinic 10000 10000
+bench: ## what a decision costs, and the whole server under load on loopback (needs h2load)
+	@command -v h2load >/dev/null || { echo "h2load is missing: on Debian it is in nghttp2-client" >&2; exit 1; }
+	cargo bench --locked --bench decision
+	tests/load/run.sh
 
 deny: ## licences, advisories and sources of the dependencies (needs cargo-deny)
 	cargo deny check

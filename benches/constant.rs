@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
 use http_body_util::BodyExt as _;
-use multinic::cert::{Files, development};
+use multinic::cert::Files;
 use multinic::listen::{self, Limits, Phase};
 use multinic::metrics::Metrics;
 use multinic::tls;
@@ -31,13 +31,8 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let folder = Path::new(&folder);
-        development::ensure(folder).expect("a development certificate");
         let (sender, certificate) = watch::channel(None);
-        let (cert, key) = (
-            folder.join(development::CERT),
-            folder.join(development::KEY),
-        );
-        let _files = Files::open(&cert, &key, sender, &Metrics::new()).expect("a certificate");
+        let _files = Files::development(folder, sender, &Metrics::new()).expect("a certificate");
         let tls = tls::server(certificate, None).expect("a TLS configuration");
         let answer = |body: Body| async move {
             body.collect()
@@ -45,9 +40,12 @@ fn main() {
                 .map(|_| ANSWER)
                 .map_err(|error| error.to_string())
         };
-        let routes = Router::new().route("/mutate", post(answer));
+        let routes = Router::new()
+            .route("/mutate", post(answer))
+            .route("/validate", post(answer));
         let listener = TcpListener::bind(address).await.expect("a port");
         let (_phase, phase) = watch::channel(Phase::Serve);
+        let tls = watch::channel(tls).1;
         listen::serve(listener, Some(tls), routes, Limits::default(), phase).await;
     });
 }

@@ -84,13 +84,20 @@ fn read_config(path: Option<&Path>) -> Result<Config, Error> {
     let Some(path) = path else {
         return Ok(Config::default());
     };
-    let display = || path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|source| Error::Io {
-        path: display(),
+    parse_config(path, &read_text(path)?)
+}
+
+fn read_text(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|source| Error::Io {
+        path: path.display().to_string(),
         source,
-    })?;
-    Config::parse(&text).map_err(|source| Error::Config {
-        path: display(),
+    })
+}
+
+/// The configuration in the text of a file.
+fn parse_config(path: &Path, text: &str) -> Result<Config, Error> {
+    Config::parse(text).map_err(|source| Error::Config {
+        path: path.display().to_string(),
         source,
     })
 }

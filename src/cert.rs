@@ -13,8 +13,11 @@ use tokio::sync::watch;
 use crate::metrics::{Metrics, What};
 use crate::tls;
 
+mod client_ca;
 pub mod development;
 mod validity;
+
+pub use client_ca::ClientCa;
 
 /// A certificate with its key, which belong together.
 #[derive(Debug)]
@@ -39,6 +42,13 @@ pub enum Error {
         /// Why.
         problem: String,
     },
+    /// A folder holds a certificate that this program did not make, or not whole.
+    #[error(
+        "{0} holds a certificate and not the key of the CA that signed it ({ca_key}), so it is not \
+         replaced: name it with --cert and --key, or delete it for a new one",
+        ca_key = development::CA_KEY
+    )]
+    Foreign(String),
     /// A certificate of our own cannot be made.
     #[error("cannot make a certificate: {0}")]
     Make(#[from] rcgen::Error),
@@ -54,6 +64,10 @@ pub struct Files {
     key: PathBuf,
     last: (Vec<u8>, Vec<u8>),
     publish: watch::Sender<Option<Arc<Certificate>>>,
+    /// The folder, where they are of our own making and are renewed here.
+    made_in: Option<PathBuf>,
+    /// That they cannot be renewed was said.
+    told: bool,
 }
 
 impl Certificate {
@@ -104,14 +118,38 @@ impl Files {
             key: key.to_owned(),
             last: Default::default(),
             publish,
+            made_in: None,
+            told: false,
         };
         let bytes = files.read()?;
         files.publish(bytes, metrics)?;
         Ok(files)
     }
 
+    /// Makes a development certificate in the folder unless there is one, and publishes it. It is
+    /// renewed before it ends.
+    ///
+    /// # Errors
+    /// Where it cannot be made, or would replace one that is not of this program's making.
+    pub fn development(
+        folder: &Path,
+        publish: watch::Sender<Option<Arc<Certificate>>>,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
+        if development::ensure(folder)? {
+            tracing::info!(folder = %folder.display(), "made a development certificate");
+        }
+        let file = |name| folder.join(name);
+        let (cert, key) = (file(development::CERT), file(development::KEY));
+        Ok(Self {
+            made_in: Some(folder.to_owned()),
+            ..Self::open(&cert, &key, publish, metrics)?
+        })
+    }
+
     /// Publishes what the files hold if it is new and good; else the old pair stays.
     pub fn check(&mut self, metrics: &Metrics) {
+        self.renew(metrics);
         let done = match self.read() {
             Ok(bytes) if bytes == self.last => return,
             Ok(bytes) => {
@@ -130,6 +168,23 @@ impl Files {
         match done {
             Ok(()) => tracing::info!("the certificate was replaced"),
             Err(error) => tracing::error!(%error, "the old certificate stays"),
+        }
+    }
+
+    fn renew(&mut self, metrics: &Metrics) {
+        let published = self.publish.borrow().clone();
+        let lasts = published.is_some_and(|one| development::lasts(&one));
+        let Some(folder) = self.made_in.as_ref().filter(|_| !lasts) else {
+            return;
+        };
+        match development::ensure(folder) {
+            Ok(_) => self.told = false, // `check` reads it now
+            Err(_) if self.told => {}
+            Err(error) => {
+                self.told = true;
+                metrics.reload(What::Certificate, false);
+                tracing::error!(%error, "the development certificate cannot be renewed");
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The routes: bytes of a review in, bytes of its answer out; health and metrics beside them.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::cluster::Snapshot;
 use crate::cluster::lookup::{Lookup, LookupError};
 use crate::config::Config;
 use crate::duration;
-use crate::finding::{Level, escape};
+use crate::finding::{Level, escape, shorten};
 use crate::listen::Phase;
 use crate::metrics::Metrics;
 use crate::review::{self, Request};
@@ -71,8 +72,6 @@ enum Fault {
 
 /// All bodies together, in bytes.
 pub const MEMORY: usize = 64 << 20;
-/// A review of more bytes is large.
-const LARGE: usize = 1 << 20;
 
 /// What the API server calls.
 pub fn webhooks(server: Arc<Server>) -> Router {
@@ -150,7 +149,7 @@ impl Server {
         }
         let deadline = start + limit(request.uri().query());
         let bytes = body::read(request, deadline.into(), &self.memory).await?;
-        let _large = if bytes.len() > LARGE {
+        let _large = if bytes.len() > body::LARGE {
             let turn = tokio::time::timeout_at(deadline.into(), self.large.acquire()).await;
             Some(turn.map_err(|_| Fault::TooLate)?)
         } else {
@@ -186,10 +185,10 @@ impl Server {
         self.metrics.findings(&answer.findings);
         tracing::info!(
             webhook = webhook.name(),
-            uid = &*escape(&request.uid),
-            kind = &*escape(&request.kind),
-            namespace = &*escape(&request.namespace),
-            name = &*escape(request.name.as_deref().unwrap_or_default()),
+            uid = &*brief(&request.uid),
+            kind = &*brief(&request.kind),
+            namespace = &*brief(&request.namespace),
+            name = &*brief(request.name.as_deref().unwrap_or_default()),
             verdict,
             rules = heard(answer),
             micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
@@ -236,6 +235,17 @@ struct InFlight<'a>(&'a Metrics);
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.in_flight.dec();
+    }
+}
+
+/// What a caller says of an object, in a log line: a name as it is, and a novel cut.
+fn brief(text: &str) -> Cow<'_, str> {
+    /// The longest name that Kubernetes takes.
+    const NAME: usize = 253;
+    if text.len() > NAME {
+        shorten(text).into()
+    } else {
+        escape(text)
     }
 }
 

@@ -19,17 +19,21 @@ use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
 mod activity;
+mod newcomers;
 
 use activity::{Activity, Counted};
+use newcomers::{Newcomer, Newcomers};
 
 /// How long a connection may take for what, and how many there may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time; further ones wait in the kernel until one ends.
+    /// Connections at a time. For a further one the oldest that never sent a request is closed;
+    /// if there is none, it waits in the kernel until one ends.
     pub connections: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
     /// For the head of a request from its first byte, and for the first byte of the first one.
+    /// Also for a client that takes nothing of an answer.
     pub head: Duration,
     /// Without a request. Longer than the 90 s after which Go's clients close, so that it is they
     /// who close: a request that crosses our closing would be lost.
@@ -69,17 +73,18 @@ impl Default for Limits {
 
 /// What the connections of a listener share.
 struct Shared {
-    tls: Option<TlsAcceptor>,
+    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     routes: Router,
     limits: Limits,
     phase: watch::Receiver<Phase>,
+    newcomers: Newcomers,
 }
 
 /// Serves until the phase is [`Phase::Close`] and every connection ended, or did not in time. How
-/// many were cut then. Without `tls`: plain HTTP.
+/// many were cut then. A connection is made with what `tls` holds at that moment; without: plain HTTP.
 pub async fn serve(
     listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     routes: Router,
     limits: Limits,
     phase: watch::Receiver<Phase>,
@@ -87,47 +92,68 @@ pub async fn serve(
     let room = Arc::new(Semaphore::new(limits.connections));
     let mut closing = phase.clone();
     let shared = Arc::new(Shared {
-        tls: tls.map(TlsAcceptor::from),
+        tls,
         routes,
         limits,
         phase,
+        newcomers: Newcomers::default(),
     });
     let start = |stream: TcpStream, permit| {
         let shared = Arc::clone(&shared);
+        let newcomer = shared.newcomers.add();
         tokio::spawn(async move {
-            shared.connection(stream).await;
+            tokio::select! {
+                () = shared.connection(stream, &newcomer) => {}
+                () = newcomer.turned_out() => tracing::debug!("closed for a newer connection"),
+            }
             drop(permit);
         });
     };
+    let mut waiting = None;
     {
         let mut closed = pin!(until_closed(&mut closing));
         loop {
-            let next = async {
-                // Before accepting: who waits in the kernel costs nothing here.
-                let permit = Arc::clone(&room).acquire_owned().await.ok()?;
-                Some((listener.accept().await, permit))
-            };
-            tokio::select! {
+            let accepted = tokio::select! {
                 biased;
                 () = &mut closed => break,
-                next = next => match next {
-                    None => break,
-                    Some((Ok((stream, _)), permit)) => start(stream, permit),
-                    Some((Err(error), _)) => {
-                        // No more file descriptors, mostly: waiting is all there is to do.
-                        tracing::warn!(%error, "cannot accept connections");
-                        sleep(Duration::from_millis(50)).await;
-                    }
+                accepted = listener.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // No more file descriptors, mostly: waiting is all there is to do.
+                    tracing::warn!(%error, "cannot accept connections");
+                    sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            if room.available_permits() == 0 {
+                shared.newcomers.turn_out_oldest();
+            }
+            tokio::select! {
+                biased;
+                () = &mut closed => {
+                    waiting = Some(stream);
+                    break;
+                }
+                permit = Arc::clone(&room).acquire_owned() => match permit {
+                    Ok(permit) => start(stream, permit),
+                    Err(_) => break, // nobody closes it
                 },
             }
         }
     }
     // Who is connected already as far as he can see is not turned away.
     while let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
-        match timeout(Duration::ZERO, listener.accept()).await {
-            Ok(Ok((stream, _))) => start(stream, permit),
-            _ => break,
-        }
+        let next = match waiting.take() {
+            Some(stream) => Some(stream),
+            None => match timeout(Duration::ZERO, listener.accept()).await {
+                Ok(Ok((stream, _))) => Some(stream),
+                _ => None,
+            },
+        };
+        let Some(stream) = next else { break };
+        start(stream, permit);
     }
     drop(listener);
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
@@ -138,20 +164,21 @@ pub async fn serve(
 }
 
 impl Shared {
-    async fn connection(&self, stream: TcpStream) {
+    async fn connection(&self, stream: TcpStream, newcomer: &Newcomer) {
         // Answers are small and single: nothing to collect.
         let _ = stream.set_nodelay(true);
-        match &self.tls {
-            None => self.http(stream).await,
-            Some(tls) => match timeout(self.limits.handshake, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.http(stream).await,
-                Ok(Err(error)) => tracing::debug!(%error, "handshake failed"),
-                Err(_) => tracing::debug!("handshake not done in time"),
-            },
+        let Some(tls) = &self.tls else {
+            return self.http(stream, newcomer).await;
+        };
+        let tls = TlsAcceptor::from(Arc::clone(&tls.borrow()));
+        match timeout(self.limits.handshake, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.http(stream, newcomer).await,
+            Ok(Err(error)) => tracing::debug!(%error, "handshake failed"),
+            Err(_) => tracing::debug!("handshake not done in time"),
         }
     }
 
-    async fn http<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) {
+    async fn http<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, newcomer: &Newcomer) {
         let activity = Arc::new(Activity::default());
         let born = Instant::now();
         // Not all at once after a restart: some later than others.
@@ -161,6 +188,7 @@ impl Shared {
             .mul_f64(1.0 + f64::from(born_jitter()) / 1024.0);
         let service = service_fn(|request| {
             activity.begin();
+            newcomer.settle();
             let answer = self.routes.clone().call(request);
             let activity = Arc::clone(&activity);
             async move {

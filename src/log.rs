@@ -5,7 +5,7 @@
 //! count is logged as soon as there is room. A crash loses what was logged in the last milliseconds.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -28,15 +28,31 @@ pub struct Log(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    buffer: Mutex<Vec<u8>>,
+    lines: Mutex<Lines>,
+    /// There is something to write.
     filled: Condvar,
+    /// All is written.
+    written: Condvar,
     lost: Counter,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    waiting: Vec<u8>,
+    /// What was taken out of `waiting` is being written.
+    writing: bool,
+    /// The program ends: nothing is collected any more.
+    ending: bool,
 }
 
 /// The most that waits to be written. Some 4,000 lines.
 const CAPACITY: usize = 1 << 20;
-/// How long lines are collected before they are written together.
+/// How long lines are collected before they are written together,
 const COLLECT: Duration = Duration::from_millis(20);
+/// and how many bytes of them.
+const ENOUGH: usize = 64 << 10;
+/// How long the end of the program waits for whoever reads the log.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Logs to stdout from here on, and counts the lines that are lost because nobody reads them.
 /// `RUST_LOG` overrides the level, which is `info`.
@@ -64,24 +80,30 @@ pub fn start(format: Format, lost: Counter) -> Log {
 }
 
 impl Log {
-    /// Writes what waits, at the end of the program.
+    /// Waits until what was logged is written, at the end of the program; not for ever, should
+    /// nobody read it.
     pub fn flush(&self) {
-        let bytes = std::mem::take(&mut *self.buffer());
-        let _ = io::stdout().lock().write_all(&bytes);
+        let mut lines = self.lines();
+        lines.ending = true;
+        self.0.filled.notify_one();
+        let unwritten = |lines: &mut Lines| lines.writing || !lines.waiting.is_empty();
+        drop(
+            self.0
+                .written
+                .wait_timeout_while(lines, LAST_WORDS, unwritten),
+        );
     }
 
     fn write_for_ever(&self) {
+        let mut bytes = Vec::new();
         let mut told = 0;
         loop {
-            let buffer = self.buffer();
-            let waited = self.0.filled.wait_while(buffer, |buffer| buffer.is_empty());
-            drop(waited);
-            thread::sleep(COLLECT);
-            // Under the lock of stdout, so that `flush` does not overtake.
+            self.collect(&mut bytes);
             let mut stdout = io::stdout().lock();
-            let bytes = std::mem::take(&mut *self.buffer());
             let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
             drop(stdout);
+            self.lines().writing = false;
+            self.0.written.notify_all();
             let lost = self.0.lost.get();
             if lost > told {
                 tracing::warn!(lines = lost - told, "log lines were lost: nobody read them");
@@ -90,21 +112,41 @@ impl Log {
         }
     }
 
-    fn buffer(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
-        self.0.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Swaps `bytes` for what waits, once that is enough or old enough. Two buffers take turns, and
+    /// give back what a burst made of them.
+    fn collect(&self, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        bytes.shrink_to(2 * ENOUGH);
+        let filled = &self.0.filled;
+        let lines = filled
+            .wait_while(self.lines(), |lines| lines.waiting.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        let few = |lines: &mut Lines| lines.waiting.len() < ENOUGH && !lines.ending;
+        let (mut lines, _) = filled
+            .wait_timeout_while(lines, COLLECT, few)
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut lines.waiting, bytes);
+        lines.writing = true;
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.0.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Write for &Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut buffer = self.buffer();
-        if buffer.len() + line.len() > CAPACITY {
+        let mut lines = self.lines();
+        let before = lines.waiting.len();
+        let after = before + line.len();
+        if after > CAPACITY {
             self.0.lost.inc();
-        } else {
-            if buffer.is_empty() {
-                self.0.filled.notify_one();
-            }
-            buffer.extend_from_slice(line);
+            return Ok(line.len());
+        }
+        lines.waiting.extend_from_slice(line);
+        drop(lines);
+        if before == 0 || (before < ENOUGH && after >= ENOUGH) {
+            self.0.filled.notify_one();
         }
         Ok(line.len())
     }

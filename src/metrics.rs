@@ -57,6 +57,8 @@ struct Reload {
 pub enum What {
     /// Certificate and key.
     Certificate,
+    /// The CA of the callers.
+    ClientCa,
     /// The configuration.
     Config,
     /// The networks.
@@ -185,6 +187,7 @@ impl Metrics {
         let labels = Reload {
             what: match what {
                 What::Certificate => "certificate",
+                What::ClientCa => "client-ca",
                 What::Config => "config",
                 What::Networks => "networks",
             },

@@ -1,13 +1,14 @@
 //! TLS: the one file that names the provider of cryptography.
 
-use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{
-    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+    ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert,
+    WebPkiClientVerifier,
 };
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig, version};
@@ -21,33 +22,25 @@ pub fn provider() -> Arc<CryptoProvider> {
 }
 
 /// TLS 1.3 and HTTP/1.1 with the certificate that is current when a connection is made, and with a
-/// client CA only for callers whose certificate it signed.
+/// client CA, in PEM, only for callers whose certificate it signed.
 ///
 /// # Errors
-/// Where the file of the client CA cannot be read, or holds no certificate.
+/// Where the client CA is none.
 pub fn server(
     certificate: watch::Receiver<Option<Arc<Certificate>>>,
-    client_ca: Option<&Path>,
+    client_ca: Option<&[u8]>,
 ) -> Result<Arc<ServerConfig>, Error> {
-    let unusable = |error: rustls::Error| Error::Unusable(error.to_string());
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13])
-        .map_err(unusable)?;
+        .map_err(|error| unusable(&error))?;
     let builder = match client_ca {
         None => builder.with_no_client_auth(),
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            let problem = |problem: String| Error::File {
-                path: path.display().to_string(),
-                problem,
-            };
-            for ca in CertificateDer::pem_file_iter(path).map_err(|e| problem(e.to_string()))? {
-                let ca = ca.map_err(|error| problem(error.to_string()))?;
-                roots.add(ca).map_err(|error| problem(error.to_string()))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        Some(pem) => {
+            // An empty file is refused by the verifier: it would let nobody in.
+            let roots = Arc::new(roots(pem)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
                 .build()
-                .map_err(|error| problem(error.to_string()))?;
+                .map_err(|error| unusable(&error))?;
             builder.with_client_cert_verifier(verifier)
         }
     };
@@ -58,6 +51,36 @@ pub fn server(
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(Arc::new(config))
+}
+
+/// Whether the certificate was signed by the CA, both as they are now.
+///
+/// # Errors
+/// Where it was not, or one of them is not valid now.
+pub fn signed(ca: &[u8], certificate: &CertificateDer<'_>) -> Result<(), Error> {
+    let algorithms = provider().signature_verification_algorithms.all;
+    let leaf = ParsedCertificate::try_from(certificate).map_err(|error| unusable(&error))?;
+    verify_server_cert_signed_by_trust_anchor(&leaf, &roots(ca)?, &[], UnixTime::now(), algorithms)
+        .map_err(|error| unusable(&error))
+}
+
+/// Starts the source of randomness: the first number takes some 30 ms, and the first handshake
+/// should not wait for it.
+pub fn warm_up() {
+    std::thread::spawn(|| provider().secure_random.fill(&mut [0]));
+}
+
+fn roots(pem: &[u8]) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    for ca in CertificateDer::pem_slice_iter(pem) {
+        let ca = ca.map_err(|error| unusable(&error))?;
+        roots.add(ca).map_err(|error| unusable(&error))?;
+    }
+    Ok(roots)
+}
+
+fn unusable(error: &dyn std::fmt::Display) -> Error {
+    Error::Unusable(error.to_string())
 }
 
 /// The certificate of the moment.

@@ -1,29 +1,31 @@
 //! `multinic serve`: the server that the API server calls.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
-use super::{Error, read_config};
-use crate::cert::{self, Certificate, development};
+mod follow;
+
+use super::Error;
+use crate::cert::{self, Certificate, ClientCa, Files, development};
 use crate::cluster::follow::Follow;
 use crate::cluster::lookup::Lookup;
 use crate::cluster::{self, Snapshot};
-use crate::config::Config;
 use crate::http::{self, Server};
 use crate::listen::{self, Limits, Phase};
 use crate::log::{self, Format};
-use crate::metrics::{Metrics, What};
+use crate::metrics::Metrics;
 use crate::{duration, tls};
+use follow::{ConfigFile, Followed};
 
 /// Serve the webhooks over TLS.
 #[derive(Debug, clap::Args)]
@@ -44,7 +46,7 @@ pub struct Args {
     /// Where health, readiness and metrics are served, over plain HTTP.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     admin_listen: SocketAddr,
-    /// A folder with a development certificate, made if it is missing.
+    /// A folder with a development certificate, made if it is missing, and renewed.
     #[arg(
         long,
         value_name = "DIR",
@@ -58,7 +60,7 @@ pub struct Args {
     /// Its key, in PEM.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
-    /// Only callers whose certificate this CA signed get in. In PEM.
+    /// Only callers whose certificate this CA signed get in. In PEM; a new one is picked up.
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
     /// How long to serve on after SIGTERM, while others learn that this server ends.
@@ -81,23 +83,13 @@ enum Source {
     Folder(PathBuf),
 }
 
-/// What fills the server's channels while it runs.
-struct Followed {
-    config: Option<(PathBuf, String, watch::Sender<Arc<Config>>)>,
-    files: cert::Files,
-    folder: Option<Follow>,
-    metrics: Arc<Metrics>,
-}
-
-/// Files are looked at this often. A look at what did not change costs a few system calls.
-const INTERVAL: Duration = Duration::from_secs(1);
-
 impl Args {
     pub(super) fn run(self) -> Result<ExitCode, Error> {
         let source = match &self.networks {
             Some(folder) => Source::Folder(folder.clone()),
             None => Source::Cluster(self.kubeconfig.clone()),
         };
+        tls::warm_up();
         let metrics = Arc::new(Metrics::new());
         let log = log::start(self.log_format, metrics.log_lines_lost.clone());
         // A panic's message may quote what a user wrote: the place is enough to find the fault.
@@ -115,23 +107,30 @@ impl Args {
 
     async fn serve(self, source: Source, metrics: Arc<Metrics>) -> Result<ExitCode, Error> {
         let usage = |error: cert::Error| Error::Usage(error.to_string());
-        let config = read_config(self.config.as_deref())?;
-        let (config_sender, config) = watch::channel(Arc::new(config));
+        let (config_file, config) = match self.config.clone() {
+            Some(path) => {
+                let (file, config) = ConfigFile::open(path)?;
+                (Some(file), config)
+            }
+            None => (None, watch::channel(Arc::default()).1),
+        };
         let (networks_sender, networks) = watch::channel(None::<Arc<Snapshot>>);
         let (certificate_sender, certificate) = watch::channel(None::<Arc<Certificate>>);
         let (phase_sender, phase) = watch::channel(Phase::Serve);
 
-        let (cert, key) = if let (Some(cert), Some(key)) = (&self.cert, &self.key) {
-            (cert.clone(), key.clone())
+        let files = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Files::open(cert, key, certificate_sender, &metrics),
+            _ => Files::development(&self.certs, certificate_sender, &metrics),
+        }
+        .map_err(usage)?;
+        let (client_ca, tls) = if let Some(path) = &self.client_ca {
+            let (ca, tls) = ClientCa::open(path, certificate.clone()).map_err(usage)?;
+            (Some(ca), tls)
         } else {
-            if development::ensure(&self.certs).map_err(usage)? {
-                tracing::info!(folder = %self.certs.display(), "made a development certificate");
-            }
-            let file = |name| self.certs.join(name);
-            (file(development::CERT), file(development::KEY))
+            let tls = tls::server(certificate.clone(), None).map_err(usage)?;
+            (None, watch::channel(tls).1)
         };
-        let files = cert::Files::open(&cert, &key, certificate_sender, &metrics).map_err(usage)?;
-        let tls = tls::server(certificate.clone(), self.client_ca.as_deref()).map_err(usage)?;
+        let signals = Signals::new()?;
         let webhooks = bind(self.listen).await?;
         let admin = bind(self.admin_listen).await?;
 
@@ -153,19 +152,14 @@ impl Args {
             Source::Folder(folder) => {
                 // A folder that is none is a mistake on the command line; later it is an event.
                 cluster::folder::paths(&folder)?;
-                (Some(Follow::new(&folder, networks_sender)), Lookup::Nowhere)
+                let follow = Follow::new(&folder, networks_sender, config.clone());
+                (Some(follow), Lookup::Nowhere)
             }
         };
-        let text = self.config.as_deref().map(fs::read_to_string);
-        Followed {
-            config: self.config.clone().map(|path| {
-                (
-                    path,
-                    text.and_then(Result::ok).unwrap_or_default(),
-                    config_sender,
-                )
-            }),
-            files,
+        let looked = Followed {
+            config: config_file,
+            certificate: files,
+            client_ca,
             folder,
             metrics: Arc::clone(&metrics),
         }
@@ -181,7 +175,13 @@ impl Args {
             memory: AtomicUsize::new(http::MEMORY),
             large: Semaphore::new(1),
         });
-        self.greet(&webhooks, &admin);
+        let greeting = self.greeting(&webhooks, &admin);
+        let mut loaded = server.networks.clone();
+        tokio::spawn(async move {
+            let _ = looked.await;
+            let _ = loaded.wait_for(Option::is_some).await;
+            greeting();
+        });
         let limits = Limits {
             connections: self.max_connections.clamp(1, Semaphore::MAX_PERMITS),
             ..Limits::default()
@@ -206,101 +206,85 @@ impl Args {
             limits,
             phase,
         ));
-        Ok(until_signals(serving, &phase_sender, self.drain_delay).await)
+        Ok(until_signals(signals, serving, &phase_sender, self.drain_delay).await)
     }
 
-    /// What to try, as it can be pasted.
-    fn greet(&self, webhooks: &TcpListener, admin: &TcpListener) {
-        let address = |listener: &TcpListener, else_: SocketAddr| {
-            listener.local_addr().unwrap_or(else_).to_string()
-        };
+    /// Says that all is loaded, and what to try.
+    fn greeting(&self, webhooks: &TcpListener, admin: &TcpListener) -> impl Fn() + use<> {
+        let address = |listener: &TcpListener, else_| listener.local_addr().unwrap_or(else_);
         let listen = address(webhooks, self.listen);
         let admin = address(admin, self.admin_listen);
-        tracing::info!(listen, admin, "serving /mutate and /validate");
-        if self.cert.is_none() && self.log_format == Format::Human {
-            let ca = self.certs.join(development::CA);
-            tracing::info!(
-                "try: curl --cacert {} -H 'Content-Type: application/json' -d '{TRY}' https://{listen}/validate",
-                ca.display()
-            );
+        tracing::info!(%listen, %admin, "listening");
+        // Who has to show a certificate has more to say than one line.
+        let own = self.cert.is_none() && self.client_ca.is_none();
+        let shown = own && self.log_format == Format::Human;
+        let curl = shown.then(|| curl(&self.certs.join(development::CA), listen));
+        move || {
+            tracing::info!("ready: serving /mutate and /validate");
+            if let Some(curl) = &curl {
+                tracing::info!("try: {curl}");
+            }
         }
     }
+}
+
+/// A command to try, as it can be pasted into a shell.
+fn curl(ca: &Path, listen: SocketAddr) -> String {
+    let port = listen.port();
+    let local: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    // The development certificate is for this machine by its local names only.
+    let (to, host) = match listen.ip() {
+        ip if ip.is_unspecified() => (String::new(), format!("localhost:{port}")),
+        ip if local.contains(&ip) => (String::new(), listen.to_string()),
+        _ => (
+            format!("--connect-to localhost:{port}:{listen} "),
+            format!("localhost:{port}"),
+        ),
+    };
+    let mut ca = ca.display().to_string();
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-+".contains(letter);
+    if !ca.chars().all(plain) {
+        ca = format!("'{}'", ca.replace('\'', r"'\''"));
+    }
+    format!(
+        "curl --cacert {ca} {to}-H 'Content-Type: application/json' -d '{TRY}' https://{host}/validate"
+    )
 }
 
 /// A Pod that asks for a network of another namespace.
 const TRY: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","kind":{"group":"","version":"v1","kind":"Pod"},"resource":{"group":"","version":"v1","resource":"pods"},"operation":"CREATE","namespace":"team-a","name":"web","object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web","annotations":{"k8s.v1.cni.cncf.io/networks":"privileged/sriov"}}}}}"#;
 
-impl Followed {
-    /// A thread of its own: a file system that hangs stops no review.
-    fn start(mut self) -> Result<(), Error> {
-        let run = move || {
-            loop {
-                if let Some(folder) = &mut self.folder {
-                    folder.check(&self.metrics);
-                }
-                self.files.check(&self.metrics);
-                if let Some((path, last, publish)) = &mut self.config {
-                    follow_config(path, last, publish, &self.metrics);
-                }
-                thread::sleep(INTERVAL);
-            }
-        };
-        let thread = thread::Builder::new().name("follow".to_owned());
-        thread.spawn(run).map_err(|source| Error::Io {
-            path: "thread".to_owned(),
-            source,
-        })?;
-        Ok(())
-    }
+/// The signals that end the program.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
 }
 
-/// Publishes the configuration if it is new and good; else the old one stays.
-fn follow_config(
-    path: &Path,
-    last: &mut String,
-    publish: &watch::Sender<Arc<Config>>,
-    metrics: &Metrics,
-) {
-    // Gone for a moment while it is replaced: not worth a word.
-    let Ok(text) = fs::read_to_string(path) else {
-        return;
-    };
-    if text == *last {
-        return;
-    }
-    let read = Config::parse(&text);
-    *last = text;
-    metrics.reload(What::Config, read.is_ok());
-    match read {
-        Ok(config) => {
-            publish.send_replace(Arc::new(config));
-            tracing::info!(file = %path.display(), "the configuration was replaced");
-        }
-        Err(error) => {
-            let error = error.to_string();
-            let error = &*crate::finding::escape(&error);
-            tracing::error!(file = %path.display(), error, "the old configuration stays");
-        }
+impl Signals {
+    fn new() -> Result<Self, Error> {
+        let listen = |kind| {
+            signal(kind).map_err(|source| Error::Io {
+                path: "signals".to_owned(),
+                source,
+            })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
 }
 
 /// Waits for SIGTERM and drains; SIGINT or a second SIGTERM ends at once.
 async fn until_signals(
+    mut signals: Signals,
     serving: tokio::task::JoinHandle<usize>,
     phase: &watch::Sender<Phase>,
     delay: Duration,
 ) -> ExitCode {
-    let signals = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    );
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-        tracing::error!("cannot listen to signals");
-        return ExitCode::FAILURE;
-    };
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => return ExitCode::SUCCESS,
+        _ = signals.terminate.recv() => {}
+        _ = signals.interrupt.recv() => return ExitCode::SUCCESS,
     }
     let start = Instant::now();
     tracing::info!(?delay, "draining");
@@ -315,8 +299,8 @@ async fn until_signals(
             tracing::info!(cut, took = ?start.elapsed(), "ended");
             ExitCode::SUCCESS
         }
-        _ = terminate.recv() => ExitCode::FAILURE,
-        _ = interrupt.recv() => ExitCode::FAILURE,
+        _ = signals.terminate.recv() => ExitCode::FAILURE,
+        _ = signals.interrupt.recv() => ExitCode::FAILURE,
     }
 }
 
@@ -340,4 +324,26 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
         path: address.to_string(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_to_try_works_wherever_the_server_listens() {
+        let line = |listen: &str, ca: &str| curl(Path::new(ca), listen.parse().unwrap());
+        let plain = line("127.0.0.1:8443", "certs/ca.crt");
+        assert!(plain.starts_with("curl --cacert certs/ca.crt -H "));
+        assert!(plain.ends_with(" https://127.0.0.1:8443/validate"));
+        assert!(line("[::1]:1", "ca").ends_with(" https://[::1]:1/validate"));
+        // No certificate is for 0.0.0.0, and the development one is for no other machine.
+        assert!(line("0.0.0.0:1", "ca").ends_with(" https://localhost:1/validate"));
+        let far = line("192.0.2.1:8443", "ca");
+        assert!(far.contains(" --connect-to localhost:8443:192.0.2.1:8443 "));
+        assert!(far.ends_with(" https://localhost:8443/validate"));
+        assert!(line("[::1]:1", "it's a/ca").contains(r"--cacert 'it'\''s a/ca' "));
+        // The review stands between single quotes.
+        assert!(!TRY.contains('\''));
+    }
 }

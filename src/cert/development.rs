@@ -12,6 +12,7 @@ use rcgen::{
 };
 
 use super::{Certificate, Error, fault, now, read};
+use crate::tls;
 
 /// File of the CA's certificate in the folder.
 pub const CA: &str = "ca.crt";
@@ -20,50 +21,63 @@ pub const CERT: &str = "tls.crt";
 /// File of the server's key in the folder.
 pub const KEY: &str = "tls.key";
 
-const CA_KEY: &str = "ca.key";
+/// File of the CA's key in the folder.
+pub const CA_KEY: &str = "ca.key";
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
-const DAY: u64 = 24 * 3600;
+const DAY: i64 = 24 * 3600;
 /// A certificate with less than this left, in seconds, is made anew.
-const LEFT: i64 = 7 * 24 * 3600;
+const LEFT: i64 = 7 * DAY;
 
 /// Makes what the folder lacks: a CA, and a certificate for this machine that the CA signed. What
-/// is there and still valid is kept. Whether something was made.
+/// is there and lasts is kept. Whether something was made.
 ///
 /// # Errors
-/// Where the folder cannot be written.
+/// Where the folder cannot be written, or holds a certificate and not the CA's key: then somebody
+/// else made it, and it is not overwritten.
 pub fn ensure(folder: &Path) -> Result<bool, Error> {
-    let lasts = |cert: &str, key: &str| {
-        let pair = (
-            read(&folder.join(cert)).ok()?,
-            read(&folder.join(key)).ok()?,
-        );
-        let certificate = Certificate::read(&pair.0, &pair.1).ok()?;
-        (certificate.not_after - now() > LEFT).then_some(pair)
+    let load = |cert: &str, key: &str| {
+        let (cert, key) = (read(&folder.join(cert)), read(&folder.join(key)));
+        let (cert, key) = (cert.ok()?, key.ok()?);
+        let certificate = Certificate::read(&cert, &key).ok()?;
+        lasts(&certificate).then_some((cert, key, certificate))
     };
-    let ca = lasts(CA, CA_KEY);
-    if ca.is_some() && lasts(CERT, KEY).is_some() {
+    let ca = load(CA, CA_KEY);
+    if let Some((ca, ..)) = &ca
+        && let Some((.., leaf)) = load(CERT, KEY)
+        && tls::signed(ca, &leaf.key.cert[0]).is_ok()
+    {
         return Ok(false);
     }
+    let there = |name: &&str| folder.join(name).exists();
+    if !there(&CA_KEY) && [CA, CERT, KEY].iter().any(there) {
+        return Err(Error::Foreign(folder.display().to_string()));
+    }
     fs::create_dir_all(folder).map_err(|error| fault(folder, &error))?;
-    let issuer = match ca {
+    let leaf_ends = now() + 90 * DAY;
+    let (issuer, ends) = match ca {
         // The same name and key make the same issuer: its certificate need not be parsed.
-        Some((_, key)) => {
+        Some((_, key, ca)) => {
             let key = KeyPair::from_pem(&String::from_utf8_lossy(&key))?;
-            Issuer::new(ca_params()?, key)
+            (Issuer::new(ca_params()?, key), ca.not_after.min(leaf_ends))
         }
-        None => make_ca(folder)?,
+        None => (make_ca(folder)?, leaf_ends),
     };
     let mut params = CertificateParams::new(NAMES.map(str::to_owned))?;
     params
         .distinguished_name
         .push(DnType::CommonName, "multinic");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    valid_for(&mut params, 90);
+    valid_until(&mut params, ends);
     let key = KeyPair::generate()?;
     let cert = params.signed_by(&key, &issuer)?;
     write(&folder.join(KEY), &key.serialize_pem(), 0o600)?;
     write(&folder.join(CERT), &cert.pem(), 0o644)?;
     Ok(true)
+}
+
+/// Whether a certificate is far enough from its end to be kept.
+pub(super) fn lasts(certificate: &Certificate) -> bool {
+    certificate.not_after - now() > LEFT
 }
 
 fn ca_params() -> Result<CertificateParams, Error> {
@@ -73,7 +87,7 @@ fn ca_params() -> Result<CertificateParams, Error> {
         .push(DnType::CommonName, "multinic development CA");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    valid_for(&mut params, 365);
+    valid_until(&mut params, now() + 365 * DAY);
     Ok(params)
 }
 
@@ -86,11 +100,11 @@ fn make_ca(folder: &Path) -> Result<Issuer<'static, KeyPair>, Error> {
     Ok(Issuer::new(params, key))
 }
 
-/// From an hour ago: clocks differ.
-fn valid_for(params: &mut CertificateParams, days: u64) {
-    let now = SystemTime::now();
-    params.not_before = (now - Duration::from_hours(1)).into();
-    params.not_after = (now + Duration::from_secs(days * DAY)).into();
+/// From an hour ago, for clocks differ, until then, in seconds since 1970.
+fn valid_until(params: &mut CertificateParams, ends: i64) {
+    params.not_before = (SystemTime::now() - Duration::from_hours(1)).into();
+    let ends = Duration::from_secs(ends.unsigned_abs());
+    params.not_after = (SystemTime::UNIX_EPOCH + ends).into();
 }
 
 /// Writes beside and renames, so that nobody reads half a file, and the mode is right from the first

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_saphyr::{Location, Spanned};
 
 use super::{Network, Snapshot};
 use crate::view::selector::NODE_SELECTOR;
@@ -64,7 +65,7 @@ struct Manifest {
     #[serde(default)]
     spec: Option<serde_json::Value>,
     #[serde(default)]
-    items: Option<Vec<Self>>,
+    items: Option<Vec<Spanned<Self>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -161,15 +162,33 @@ impl File {
     /// What is wrong with the text, with line and column.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut file = Self::default();
-        let manifests = serde_saphyr::from_multiple::<Option<Manifest>>(text)
-            .map_err(|error| error.to_string())?;
-        for manifest in manifests.into_iter().flatten() {
-            file.add(manifest)?;
+        // The library's bounds are for texts of strangers. What grows with the text alone may be as
+        // much as the text is: ten thousand networks are a file that people have.
+        let most = 2 * text.len() + 1024;
+        let options = serde_saphyr::options! {
+            budget: serde_saphyr::budget! {
+                max_documents: most,
+                max_events: most,
+                max_nodes: most,
+                max_total_scalar_bytes: most,
+            },
+            with_snippet: false,
+        };
+        let manifests: Vec<Spanned<Option<Manifest>>> =
+            serde_saphyr::from_multiple_with_options(text, options)
+                .map_err(|error| error.to_string())?;
+        for Spanned {
+            value, referenced, ..
+        } in manifests
+        {
+            if let Some(manifest) = value {
+                file.add(manifest, referenced)?;
+            }
         }
         Ok(file)
     }
 
-    fn add(&mut self, manifest: Manifest) -> Result<(), String> {
+    fn add(&mut self, manifest: Manifest, at: Location) -> Result<(), String> {
         let Manifest {
             api_version,
             kind,
@@ -179,7 +198,9 @@ impl File {
         } = manifest;
         let kind = kind.unwrap_or_default();
         if let Some(items) = items.filter(|_| kind.ends_with("List")) {
-            return items.into_iter().try_for_each(|item| self.add(item));
+            return items
+                .into_iter()
+                .try_for_each(|item| self.add(item.value, item.referenced));
         }
         let group = api_version
             .as_deref()
@@ -195,7 +216,10 @@ impl File {
             annotations,
         } = metadata.unwrap_or_default();
         let Some(name) = name.filter(|name| !name.is_empty()) else {
-            return Err("a NetworkAttachmentDefinition has no metadata.name".to_owned());
+            return Err(format!(
+                "line {}: a NetworkAttachmentDefinition has no metadata.name",
+                at.line()
+            ));
         };
         let namespace = namespace.filter(|namespace| !namespace.is_empty());
         let namespace = namespace.unwrap_or_else(|| "default".to_owned());
@@ -205,8 +229,9 @@ impl File {
             Some(serde_json::Value::String(text)) => text,
             Some(_) => {
                 return Err(format!(
-                    "{namespace}/{name}: spec.config must be a string with JSON in it: write it as \
-                     a block scalar (config: |)"
+                    "line {}: {namespace}/{name}: spec.config must be a string with JSON in it: write it as \
+                     a block scalar (config: |)",
+                    at.line()
                 ));
             }
         };

@@ -1,7 +1,7 @@
 //! A folder of networks that is followed: what changed is read again, and of a file that broke the
-//! last good state stays.
+//! last good state stays. What the rules refuse of it is said, for no Pod may use that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::Snapshot;
 use super::folder::{self, Error, File};
+use super::{Fetched, Snapshot};
+use crate::config::Config;
+use crate::finding::{Level, escape};
 use crate::metrics::{Metrics, What};
+use crate::rules::{World, decide};
+use crate::view::{Define, Subject};
 
 /// A folder, and what of it is published.
 #[derive(Debug)]
@@ -19,9 +23,15 @@ pub struct Follow {
     folder: PathBuf,
     files: BTreeMap<PathBuf, Followed>,
     publish: watch::Sender<Option<Arc<Snapshot>>>,
+    config: watch::Receiver<Arc<Config>>,
     /// Said once, not at every look.
     unlistable: bool,
+    /// What is wrong with single networks, said once each.
+    said: BTreeSet<String>,
 }
+
+/// So many networks are named that are refused or defined twice; the others are counted.
+const NAMED: usize = 10;
 
 #[derive(Debug)]
 struct Followed {
@@ -35,12 +45,18 @@ type Stamp = Option<(u64, u64, i64, i64, i64, i64)>;
 
 impl Follow {
     /// Follows a folder; nothing is read before the first [`Self::check`].
-    pub fn new(folder: &Path, publish: watch::Sender<Option<Arc<Snapshot>>>) -> Self {
+    pub fn new(
+        folder: &Path,
+        publish: watch::Sender<Option<Arc<Snapshot>>>,
+        config: watch::Receiver<Arc<Config>>,
+    ) -> Self {
         Self {
             folder: folder.to_owned(),
             files: BTreeMap::new(),
             publish,
+            config,
             unlistable: false,
+            said: BTreeSet::new(),
         }
     }
 
@@ -80,6 +96,10 @@ impl Follow {
         if changed {
             self.publish(metrics);
         }
+        // Another configuration may refuse other networks.
+        if changed || self.config.has_changed().unwrap_or_default() {
+            self.say_what_is_wrong();
+        }
     }
 
     fn take(&mut self, path: PathBuf, stamp: Stamp, read: Result<File, Error>) {
@@ -93,7 +113,7 @@ impl Follow {
                     "its networks are not known"
                 };
                 let error = error.to_string();
-                tracing::error!(error = %crate::finding::escape(&error), "{advice}");
+                tracing::error!(error = %escape(&error), "{advice}");
                 known.unwrap_or_default()
             }
         };
@@ -118,6 +138,48 @@ impl Follow {
             "networks loaded"
         );
         self.publish.send_replace(Some(Arc::new(snapshot)));
+    }
+
+    /// Says what is newly wrong: networks that no Pod may use, and such as are defined twice.
+    fn say_what_is_wrong(&mut self) {
+        let Some(snapshot) = self.publish.borrow().clone() else {
+            return;
+        };
+        let config = Arc::clone(&self.config.borrow_and_update());
+        let world = World {
+            snapshot: &snapshot,
+            fetched: &Fetched::default(),
+            config: &config,
+        };
+        let mut networks = BTreeMap::new();
+        let mut wrong = BTreeSet::new();
+        for (path, file) in &self.files {
+            for (namespace, name, network) in &file.good.networks {
+                if let Some((first, _)) = networks.insert((namespace, name), (path, network)) {
+                    wrong.insert(format!(
+                        "{namespace}/{name} is defined twice: the one in {} counts, not that in {}",
+                        path.display(),
+                        first.display()
+                    ));
+                }
+            }
+        }
+        for ((namespace, name), (_, network)) in networks {
+            let define = Subject::Define(Define::stored(namespace, name, network));
+            let mut findings = decide(&define, &world).into_iter();
+            if let Some(finding) = findings.find(|one| one.level == Level::Deny) {
+                wrong.insert(format!("refused: {}", finding.line()));
+            }
+        }
+        let mut new = wrong.difference(&self.said);
+        for line in new.by_ref().take(NAMED) {
+            tracing::warn!("{}", escape(line));
+        }
+        let more = new.count();
+        if more > 0 {
+            tracing::warn!(more, "further networks are refused or defined twice");
+        }
+        self.said = wrong;
     }
 }
 

@@ -1,4 +1,7 @@
 //! Bodies: bounded in size, in time, and all of them together in memory.
+//!
+//! Memory is taken as bytes come, not as they are announced: who announces much and sends nothing
+//! holds nothing.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,6 +13,12 @@ use tokio::time::{Instant, timeout_at};
 
 /// The largest body. An object is at most 3 MiB for the API server, and a review holds two.
 pub(super) const LARGEST: usize = 8 << 20;
+
+/// A body of more bytes is large, and takes nothing of the last [`KEPT`].
+pub(super) const LARGE: usize = 1 << 20;
+/// Bytes that are kept for bodies that are not large: most are some kilobytes, and a few large ones
+/// that come slowly must not keep them out.
+const KEPT: usize = 16 << 20;
 
 /// Why there is no body.
 #[derive(Debug, thiserror::Error)]
@@ -60,11 +69,15 @@ pub(super) async fn read(
     memory: &AtomicUsize,
 ) -> Result<Held<'_>, Error> {
     let mut body = request.into_body();
-    let mut share = Share { memory, taken: 0 };
+    let most = body.size_hint().exact().unwrap_or(LARGEST as u64);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let mut held = Held {
+        bytes: Bytes::new(),
+        share: Share { memory, taken: 0 },
+    };
     let mut read = 0;
-    let mut first = Bytes::new();
     let mut more = Vec::new();
-    let mut fault = (body.size_hint().lower() > LARGEST as u64).then_some(Error::Large);
+    let mut fault = (most > LARGEST).then_some(Error::Large);
     loop {
         let frame = timeout_at(deadline, body.frame()).await;
         let Some(frame) = frame.map_err(|_| Error::Late)? else {
@@ -77,29 +90,53 @@ pub(super) async fn read(
         read += data.len();
         if read > LARGEST {
             fault = Some(Error::Large);
-        } else if fault.is_none() && !share.take(data.len()) {
-            fault = Some(Error::Busy);
+        }
+        if fault.is_none() {
+            fault = held.add(data, &mut more, most).err();
         }
         if fault.is_some() {
-            (first, more) = (Bytes::new(), Vec::new());
+            more = Vec::new();
+            held.give_back();
             if read > 2 * LARGEST {
                 break;
             }
-        } else if first.is_empty() {
-            first = data; // mostly all of it, and then never copied
-        } else {
-            if more.is_empty() {
-                more.extend_from_slice(&first);
-            }
-            more.extend_from_slice(&data);
         }
     }
-    match fault {
-        Some(fault) => Err(fault),
-        None => Ok(Held {
-            bytes: if more.is_empty() { first } else { more.into() },
-            share,
-        }),
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    if !more.is_empty() {
+        held.bytes = more.into();
+    }
+    Ok(held)
+}
+
+impl Held<'_> {
+    /// Keeps what came: the first bytes as they are, for mostly they are all; with further ones in
+    /// `more`, which grows by doubling, to `most` at most.
+    fn add(&mut self, data: Bytes, more: &mut Vec<u8>, most: usize) -> Result<(), Error> {
+        if self.bytes.is_empty() && more.is_empty() {
+            self.share.take(data.len())?;
+            self.bytes = data;
+            return Ok(());
+        }
+        let first = std::mem::take(&mut self.bytes);
+        let length = first.len() + more.len() + data.len();
+        if length > more.capacity() {
+            let grown = (2 * length).min(most);
+            // What is copied out of stays until the copy is done.
+            self.share.take(grown)?;
+            more.reserve_exact(grown - more.len());
+            self.share.give_back(self.share.taken - grown);
+        }
+        more.extend_from_slice(&first);
+        more.extend_from_slice(&data);
+        Ok(())
+    }
+
+    fn give_back(&mut self) {
+        self.bytes = Bytes::new();
+        self.share.give_back(self.share.taken);
     }
 }
 
@@ -107,25 +144,54 @@ impl std::ops::Deref for Held<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        debug_assert_eq!(self.share.taken, self.bytes.len());
+        debug_assert!(self.share.taken >= self.bytes.len());
         &self.bytes
     }
 }
 
 impl Share<'_> {
-    fn take(&mut self, bytes: usize) -> bool {
-        let left = self
-            .memory
+    fn take(&mut self, bytes: usize) -> Result<(), Error> {
+        let kept = if self.taken + bytes > LARGE { KEPT } else { 0 };
+        self.memory
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(bytes)
-            });
-        self.taken += if left.is_ok() { bytes } else { 0 };
-        left.is_ok()
+                let after = left.checked_sub(bytes)?;
+                (after >= kept).then_some(after)
+            })
+            .map_err(|_| Error::Busy)?;
+        self.taken += bytes;
+        Ok(())
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        self.taken -= bytes;
+        self.memory.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for Share<'_> {
     fn drop(&mut self) {
-        self.memory.fetch_add(self.taken, Ordering::Relaxed);
+        self.give_back(self.taken);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_bodies_leave_room_for_the_others() {
+        let memory = AtomicUsize::new(KEPT + 2 * LARGE);
+        let share = || Share {
+            memory: &memory,
+            taken: 0,
+        };
+        let (mut large, mut other, mut small) = (share(), share(), share());
+        assert!(large.take(LARGE).is_ok());
+        assert!(large.take(LARGE).is_ok());
+        assert!(matches!(large.take(1), Err(Error::Busy)));
+        assert!(matches!(other.take(LARGE + 1), Err(Error::Busy)));
+        assert!(small.take(LARGE).is_ok());
+        drop((large, other, small));
+        assert_eq!(memory.into_inner(), KEPT + 2 * LARGE);
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,6 +18,10 @@ pub(super) struct Activity {
     read: AtomicU64,
     /// Bytes that had come when the last answer was ready.
     read_before: AtomicU64,
+    /// Bytes that went.
+    written: AtomicU64,
+    /// Something is to be written, and the client does not take it.
+    stuck: AtomicBool,
     answered: AtomicU64,
     in_flight: AtomicUsize,
 }
@@ -37,9 +41,11 @@ enum State {
     Head,
     /// Between requests, after so many answers.
     Idle(u64),
+    /// The client takes nothing after so many bytes.
+    Stuck(u64),
 }
 
-/// A stream whose incoming bytes are counted.
+/// A stream whose bytes are counted.
 #[derive(Debug)]
 pub(super) struct Counted<S> {
     stream: S,
@@ -63,6 +69,8 @@ impl Activity {
         let read = self.read.load(Ordering::Relaxed);
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             State::Busy
+        } else if self.stuck.load(Ordering::Relaxed) {
+            State::Stuck(self.written.load(Ordering::Relaxed))
         } else if answered == 0 || read > self.read_before.load(Ordering::Relaxed) {
             State::Head
         } else {
@@ -87,7 +95,7 @@ impl Watched {
         }
         let most = match state {
             State::Busy => return false,
-            State::Head => limits.head,
+            State::Head | State::Stuck(_) => limits.head,
             State::Idle(_) => limits.idle,
         };
         now.duration_since(self.since) > most
@@ -114,21 +122,41 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     }
 }
 
+impl<S> Counted<S> {
+    fn wrote(&self, done: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = done {
+            let written = &self.activity.written;
+            written.fetch_add(*bytes as u64, Ordering::Relaxed);
+        }
+        self.stuck(done.is_pending());
+    }
+
+    fn stuck(&self, stuck: bool) {
+        self.activity.stuck.store(stuck, Ordering::Relaxed);
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let done = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(&done);
+        done
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let done = Pin::new(&mut self.stream).poll_flush(cx);
+        self.stuck(done.is_pending());
+        done
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let done = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.stuck(done.is_pending());
+        done
     }
 
     fn poll_write_vectored(
@@ -136,7 +164,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        let done = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.wrote(&done);
+        done
     }
 
     fn is_write_vectored(&self) -> bool {

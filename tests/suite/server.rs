@@ -23,9 +23,13 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
 mod abuse;
+mod callers;
 mod drain;
 mod follow;
+mod logs;
+mod process;
 mod protocol;
+mod reload;
 
 /// A review that is refused: an isolated network.
 const REVIEW: &[u8] =
@@ -38,10 +42,11 @@ struct Running {
     client: Arc<ClientConfig>,
     phase: watch::Sender<Phase>,
     networks: watch::Sender<Option<Arc<Snapshot>>>,
+    server: Arc<Server>,
     _config: watch::Sender<Arc<Config>>,
-    _certificate: watch::Sender<Option<Arc<Certificate>>>,
-    _folder: Folder,
-    _runtime: Runtime,
+    certificate: watch::Sender<Option<Arc<Certificate>>>,
+    folder: Folder,
+    runtime: Runtime,
 }
 
 /// A folder that goes with its value.
@@ -85,13 +90,18 @@ impl Drop for Folder {
 
 impl Running {
     fn start(limits: Limits) -> Self {
+        Self::with(limits, http::MEMORY)
+    }
+
+    /// With so many bytes for bodies.
+    fn with(limits: Limits, memory: usize) -> Self {
         let folder = Folder::new();
         development::ensure(&folder.0).unwrap();
         let read = |name| std::fs::read(folder.0.join(name)).unwrap();
         let pair = Certificate::read(&read(development::CERT), &read(development::KEY)).unwrap();
         let (_config, config) = watch::channel(Arc::new(Config::default()));
         let (networks, networks_seen) = watch::channel(Some(Arc::new(Snapshot::default())));
-        let (_certificate, certificate) = watch::channel(Some(Arc::new(pair)));
+        let (certificate_sender, certificate) = watch::channel(Some(Arc::new(pair)));
         let (phase, phase_seen) = watch::channel(Phase::Serve);
         let tls = tls::server(certificate.clone(), None).unwrap();
         let server = Arc::new(Server {
@@ -101,7 +111,7 @@ impl Running {
             lookup: Lookup::Nowhere,
             phase: phase_seen.clone(),
             metrics: Arc::new(Metrics::new()),
-            memory: AtomicUsize::new(http::MEMORY),
+            memory: AtomicUsize::new(memory),
             large: Semaphore::new(1),
         });
         let runtime = Runtime::new().unwrap();
@@ -116,10 +126,10 @@ impl Running {
             limits,
             phase_seen.clone(),
         ));
-        let routes = http::webhooks(server);
+        let routes = http::webhooks(Arc::clone(&server));
         runtime.spawn(listen::serve(
             webhooks,
-            Some(tls),
+            Some(watch::channel(tls).1),
             routes,
             limits,
             phase_seen,
@@ -131,9 +141,10 @@ impl Running {
             phase,
             networks,
             _config,
-            _certificate,
-            _folder: folder,
-            _runtime: runtime,
+            certificate: certificate_sender,
+            folder,
+            runtime,
+            server,
         }
     }
 
@@ -188,8 +199,12 @@ fn trusting(ca: &std::path::Path) -> Arc<ClientConfig> {
 }
 
 fn connect(address: SocketAddr, client: &Arc<ClientConfig>) -> std::io::Result<Tls> {
-    let tcp = TcpStream::connect(address)?;
+    secure(TcpStream::connect(address)?, client)
+}
+
+fn secure(tcp: TcpStream, client: &Arc<ClientConfig>) -> std::io::Result<Tls> {
     bounded(&tcp);
+    tcp.set_nodelay(true)?; // as Go's clients do
     let name = ServerName::try_from("localhost").unwrap();
     let tls = ClientConnection::new(Arc::clone(client), name).unwrap();
     let mut stream = StreamOwned::new(tls, tcp);

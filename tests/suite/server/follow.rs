@@ -1,9 +1,11 @@
 //! Files that change while the server runs.
 
 use std::fs;
+use std::sync::Arc;
 
 use multinic::cert::{self, Certificate, development};
 use multinic::cluster::follow::Follow;
+use multinic::config::Config;
 use multinic::metrics::Metrics;
 use tokio::sync::watch;
 
@@ -16,12 +18,16 @@ fn network(name: &str) -> String {
     )
 }
 
+fn default_config() -> watch::Receiver<Arc<Config>> {
+    watch::channel(Arc::default()).1
+}
+
 #[test]
 fn a_broken_file_keeps_its_last_good_state() {
     let folder = Folder::new();
     let metrics = Metrics::new();
     let (sender, snapshot) = watch::channel(None);
-    let mut follow = Follow::new(&folder.0, sender);
+    let mut follow = Follow::new(&folder.0, sender, default_config());
     let mut names = || {
         follow.check(&metrics);
         let snapshot = snapshot.borrow();
@@ -82,6 +88,51 @@ fn a_bad_pair_never_replaces_a_good_one() {
     };
     certificate("ok", 1);
     certificate("error", 2);
+}
+
+#[test]
+fn ten_thousand_networks_fit_into_one_file() {
+    let folder = Folder::new();
+    let documents: Vec<String> = (0..10_000).map(|n| network(&format!("n{n}"))).collect();
+    fs::write(folder.0.join("many.yaml"), documents.join("---\n")).unwrap();
+    let items: Vec<String> = (0..10_000)
+        .map(|n| {
+            format!(
+                r#"{{"apiVersion":"k8s.cni.cncf.io/v1","kind":"NetworkAttachmentDefinition","metadata":{{"name":"n{n}","namespace":"listed"}},"spec":{{"config":"{{}}"}}}}"#
+            )
+        })
+        .collect();
+    let list = format!(
+        r#"{{"apiVersion":"v1","kind":"List","items":[{}]}}"#,
+        items.join(",")
+    );
+    fs::write(folder.0.join("list.json"), list).unwrap();
+    let (sender, snapshot) = watch::channel(None);
+    Follow::new(&folder.0, sender, default_config()).check(&Metrics::new());
+    assert_eq!(snapshot.borrow().as_ref().unwrap().len(), 20_000);
+}
+
+#[test]
+fn a_certificate_of_somebody_else_is_not_overwritten() {
+    let folder = Folder::new();
+    fs::write(folder.0.join(development::CERT), "mine").unwrap();
+    fs::write(folder.0.join(development::KEY), "mine too").unwrap();
+    let error = development::ensure(&folder.0).unwrap_err().to_string();
+    assert!(error.contains("--cert and --key"), "{error}");
+    let kept = fs::read_to_string(folder.0.join(development::KEY)).unwrap();
+    assert_eq!(kept, "mine too");
+}
+
+#[test]
+fn a_leaf_of_another_ca_is_made_anew() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    development::ensure(&folder.0).unwrap();
+    development::ensure(&other.0).unwrap();
+    for file in [development::CA, development::CA_KEY] {
+        fs::copy(other.0.join(file), folder.0.join(file)).unwrap();
+    }
+    assert!(development::ensure(&folder.0).unwrap(), "kept");
+    assert!(!development::ensure(&folder.0).unwrap(), "made again");
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! What fills the server's channels while it runs: files, looked at again and again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::super::{Error, parse_config, read_text};
+use crate::cert::{ClientCa, Files};
+use crate::cluster::follow::Follow;
+use crate::config::Config;
+use crate::finding::escape;
+use crate::metrics::{Metrics, What};
+
+/// Everything that is followed.
+pub(super) struct Followed {
+    pub(super) config: Option<ConfigFile>,
+    pub(super) certificate: Files,
+    pub(super) client_ca: Option<ClientCa>,
+    pub(super) folder: Option<Follow>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// The file of the configuration.
+pub(super) struct ConfigFile {
+    path: PathBuf,
+    last: Option<String>,
+    publish: watch::Sender<Arc<Config>>,
+}
+
+/// Files are looked at this often. A look at what did not change costs a few system calls.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+impl Followed {
+    /// On a thread of its own: a file system that hangs stops no review. The receiver hears of the
+    /// end of the first look.
+    pub(super) fn start(mut self) -> Result<oneshot::Receiver<()>, Error> {
+        let (looked, first) = oneshot::channel();
+        let run = move || {
+            self.look();
+            let _ = looked.send(());
+            loop {
+                thread::sleep(INTERVAL);
+                self.look();
+            }
+        };
+        let thread = thread::Builder::new().name("follow".to_owned());
+        thread.spawn(run).map_err(|source| Error::Io {
+            path: "thread".to_owned(),
+            source,
+        })?;
+        Ok(first)
+    }
+
+    fn look(&mut self) {
+        if let Some(config) = &mut self.config {
+            config.check(&self.metrics);
+        }
+        if let Some(folder) = &mut self.folder {
+            folder.check(&self.metrics);
+        }
+        self.certificate.check(&self.metrics);
+        if let Some(client_ca) = &mut self.client_ca {
+            client_ca.check(&self.metrics);
+        }
+    }
+}
+
+impl ConfigFile {
+    /// Reads the file, and what it holds; later states are published.
+    pub(super) fn open(path: PathBuf) -> Result<(Self, watch::Receiver<Arc<Config>>), Error> {
+        let text = read_text(&path)?;
+        let (publish, config) = watch::channel(Arc::new(parse_config(&path, &text)?));
+        let file = Self {
+            path,
+            last: Some(text),
+            publish,
+        };
+        Ok((file, config))
+    }
+
+    /// Publishes the configuration if it is new and good; else the old one stays.
+    fn check(&mut self, metrics: &Metrics) {
+        let read = match read_text(&self.path) {
+            Ok(text) if self.last.as_ref() == Some(&text) => return,
+            Ok(text) => {
+                let read = parse_config(&self.path, &text);
+                self.last = Some(text);
+                read
+            }
+            // Missing in the middle of a swap, or for good: said once.
+            Err(_) if self.last.is_none() => return,
+            Err(error) => {
+                self.last = None;
+                Err(error)
+            }
+        };
+        metrics.reload(What::Config, read.is_ok());
+        match read {
+            Ok(config) => {
+                self.publish.send_replace(Arc::new(config));
+                tracing::info!(file = %self.path.display(), "the configuration was replaced");
+            }
+            Err(error) => {
+                let error = error.to_string();
+                tracing::error!(error = &*escape(&error), "the old configuration stays");
+            }
+        }
+    }
+}
