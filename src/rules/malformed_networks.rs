@@ -3,7 +3,7 @@
 use super::{Check, Rule, Said, World};
 use crate::finding::{Inside, Level, Place};
 use crate::view::Attach;
-use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Networks};
+use crate::view::networks::{DEFAULT_NETWORK, ECMP, NETWORKS, Networks};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -47,6 +47,17 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
             let message = format!("{}: {place}: {problem}", attach.object);
             said.push(Said::new(place, message));
         }
+    }
+    if let (Some(one), Some(other)) = (attach.default_network.any(), attach.networks.any())
+        && attach.is_new()
+        && (one.default_routes.iter().zip(&other.default_routes))
+            .any(|counts| matches!(counts, (1, 1)))
+    {
+        let place = Place::field(attach.path(DEFAULT_NETWORK));
+        said.push(Said::new(
+            place.clone(),
+            format!("{}: {place}: {ECMP}", attach.object),
+        ));
     }
     said
 }

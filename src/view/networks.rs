@@ -17,6 +17,11 @@ pub const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
 /// The annotation that replaces the Pod's default network.
 pub const DEFAULT_NETWORK: &str = "v1.multus-cni.io/default-network";
 
+/// What is said of a second default route (Multus: `CheckGatewayConfig`).
+pub(crate) const ECMP: &str = "a default-route of the same address family stands on more than one \
+                               element: keep one (Multus: multus does not support ECMP for the \
+                               default-route)";
+
 /// What an annotation asks for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Networks {
@@ -26,6 +31,8 @@ pub struct Networks {
     pub malformed: Vec<Fault>,
     /// Keys that Go folds together (rule `ambiguous-networks`).
     pub ambiguous: Vec<Fault>,
+    /// How many default routes of IPv4 and of IPv6 it asks for, as Multus counts them.
+    pub default_routes: [usize; 2],
 }
 
 /// One network selection element.
@@ -244,5 +251,30 @@ fn short_item<'a>(
         }
         Some(problem) => Err(problem),
         None => Ok((namespace, name, interface)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `CheckGatewayConfig` in Multus' `pkg/types/conf.go`: more than one that is `To4`, or more
+    /// than one that is not.
+    #[test]
+    fn default_routes_are_counted_as_multus_counts_them() {
+        for (routes, wanted) in [
+            (r#""10.0.0.1","::1""#, true),
+            (r#""10.0.0.1","10.0.0.2""#, false),
+            (r#""10.0.0.1","::ffff:10.0.0.2""#, false),
+            (r#""::1","::ffff:10.0.0.2""#, true),
+            (r#""10.0.0.1","""#, true),
+            (r#""::1","""#, false),
+            (r#""::1",null"#, false),
+            (r#"null,"""#, false),
+        ] {
+            let annotation = format!(r#"[{{"name":"a","default-route":[{routes}]}}]"#);
+            let malformed = Networks::parse(&annotation, "own").malformed;
+            assert_eq!(malformed.is_empty(), wanted, "{annotation}: {malformed:?}");
+        }
     }
 }

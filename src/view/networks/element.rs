@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::{Networks, Requests, Selection, interface_problem, name_problem};
+use super::{ECMP, Networks, Requests, Selection, interface_problem, name_problem};
 use crate::finding::{Fault, Inside, shorten};
 use crate::json::{Document, Kind, Places, Value, folds};
 use crate::view::mac::{Mac, parse_mac};
@@ -37,6 +37,13 @@ const KEYS: [(&str, Type); 12] = [
     ("namespace", Type::String),
     ("portMappings", Type::PortMappings),
 ];
+/// An address family, as Multus counts default routes.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Family {
+    V4,
+    V6,
+}
+
 const PORT_MAPPING: [&str; 4] = ["containerPort", "hostIP", "hostPort", "protocol"];
 const BANDWIDTH: [&str; 4] = ["egressBurst", "egressRate", "ingressBurst", "ingressRate"];
 
@@ -104,15 +111,16 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
         gateways.extend(element.gateways());
         element.finish(own);
     }
-    for version in [IpAddr::is_ipv4 as fn(&IpAddr) -> bool, IpAddr::is_ipv6] {
-        let mut asking = gateways.iter().filter(|(ip, _)| version(ip));
-        if let (Some(_), Some((_, at))) = (asking.next(), asking.next()) {
-            let message = "a default-route of the same address family stands on more than one \
-                           element: keep one (Multus: multus does not support ECMP for the \
-                           default-route)";
+    for (family, count) in [Family::V4, Family::V6]
+        .into_iter()
+        .zip(&mut networks.default_routes)
+    {
+        let mut asking = gateways.iter().filter(|(own, _)| *own == family);
+        *count = asking.clone().count();
+        if let Some((_, at)) = asking.nth(1) {
             networks.malformed.push(Fault {
                 at: at.clone(),
-                message: message.into(),
+                message: ECMP.into(),
             });
         }
     }
@@ -343,17 +351,30 @@ impl<'d> Element<'_, 'd> {
         true
     }
 
-    /// The addresses of `default-route`, with their place.
-    fn gateways(&mut self) -> Vec<(IpAddr, Inside)> {
+    /// What `default-route` counts for in Multus' `CheckGatewayConfig`, with its place: an IPv4
+    /// address written as IPv6 is one of IPv4, and what is empty or null is none and counts as IPv6.
+    fn gateways(&mut self) -> Vec<(Family, Inside)> {
         let Some(list) = self.value.field("default-route") else {
             return Vec::new();
         };
         let path = format!("{}.default-route", self.path);
         let at = Inside::among(self.places, list.span().start, path);
-        let addresses = list
-            .elements()
-            .filter_map(|item| item.str()?.parse::<IpAddr>().ok());
-        addresses.map(|address| (address, at.clone())).collect()
+        let families = list.elements().filter_map(|item| {
+            if item.is_null() {
+                return Some(Family::V6);
+            }
+            let text = item.str()?;
+            if text.is_empty() {
+                return Some(Family::V6);
+            }
+            let address = text.parse::<IpAddr>().ok()?.to_canonical();
+            Some(if address.is_ipv4() {
+                Family::V4
+            } else {
+                Family::V6
+            })
+        });
+        families.map(|family| (family, at.clone())).collect()
     }
 
     /// What is accepted and almost surely not meant.
