@@ -100,8 +100,10 @@ pub(super) fn judge<'d>(part: &Part<'d>, chain: &mut Chain<'d>, report: &mut Rep
     if sound && let Some(network) = answer.network_mut() {
         link::mtu_for_ipv6(&conf, network, report);
         let gateways = Gateways::of(&conf);
-        gateways.complete(network);
-        if network.configure(report) {
+        let is_complete = report.refuse_if(!network.is_replaceable, |report| {
+            gateways.complete(network, report)
+        });
+        if is_complete && network.configure(report) {
             report.refuse_if(!network.is_replaceable, |report| {
                 gateways.put_on_the_bridge(&conf, network, report);
             });
@@ -280,15 +282,25 @@ impl<'d> Gateways<'d> {
         }
     }
 
-    /// Gives every address a gateway, and each family a default route through the first.
-    fn complete(&self, network: &mut Network<'d>) {
+    /// Gives every address a gateway, and each family a default route through the first. False where
+    /// there is no such gateway.
+    fn complete(&self, network: &mut Network<'d>, report: &mut Report) -> bool {
         let Some(leases) = &mut network.leases else {
-            return;
+            return true;
         };
         let (mut found_v4, mut found_v6) = (false, false);
         for lease in leases {
             let ip = lease.address.addr();
             if lease.gateway.is_none() && self.is_gateway {
+                let subnet = lease.address.network();
+                // pkg/ip/cidr.go:75
+                if address::first(lease.address) == subnet {
+                    report.refuse(
+                        lease.at,
+                        format!("no address follows {subnet} to be the gateway: use another subnet, or write \"gateway\" (bridge: panic: runtime error: makeslice: len out of range)"),
+                    );
+                    return false;
+                }
                 lease.gateway = Some(address::first(lease.address));
             }
             let found = if ip.is_ipv4() {
@@ -318,6 +330,7 @@ impl<'d> Gateways<'d> {
                 });
             }
         }
+        true
     }
 
     /// Puts the gateways' addresses on the bridge (`ensureAddr`, :282-322).

@@ -276,7 +276,6 @@ fn leases<'d>(
             gateway: Some(range.gateway),
             at: asked.map_or(range.at, |(place, _)| place),
             gateway_at: range.gateway_at,
-            is_fixed: asked.is_some(),
         });
     }
     if let Some((place, _)) = left.first() {

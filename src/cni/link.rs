@@ -117,20 +117,25 @@ pub(super) fn mtu_for_ipv6(conf: &Read<'_>, network: &Network<'_>, report: &mut 
     let (Some(place), Some(mtu @ 68..=1279)) = (conf.value("mtu"), conf.integer("mtu")) else {
         return;
     };
-    let has_ipv6 = network
-        .leases
-        .iter()
-        .flatten()
-        .any(|lease| lease.address.addr().is_ipv6());
-    if has_ipv6 {
-        report.refuse_unless(
-            network.is_replaceable,
-            place,
-            format!(
-                "an MTU of {mtu} leaves no room for IPv6, which needs 1280, and the network has IPv6 addresses (failed to enable keep_addr_on_down for interface: no such file or directory)"
-            ),
-        );
-    }
+    let mut addresses = network.leases.iter().flatten();
+    let mut routes = network.routes.iter();
+    let (what, says) = if addresses.any(|lease| lease.address.addr().is_ipv6()) {
+        (
+            "addresses",
+            "failed to enable keep_addr_on_down for interface: no such file or directory",
+        )
+    } else if routes.any(|route| route.dst.addr().is_ipv6()) {
+        ("routes", "failed to add route '…': no such device")
+    } else {
+        return;
+    };
+    report.refuse_unless(
+        network.is_replaceable,
+        place,
+        format!(
+            "an MTU of {mtu} leaves no room for IPv6, which needs 1280, and the network has IPv6 {what} ({says})"
+        ),
+    );
 }
 
 /// What a plugin does with a hardware address.

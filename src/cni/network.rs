@@ -33,17 +33,17 @@ pub(super) struct Lease<'d> {
     pub(super) at: Value<'d>,
     /// Where the gateway is written, if it is.
     pub(super) gateway_at: Option<Value<'d>>,
-    /// Whether every Pod gets this very address.
-    pub(super) is_fixed: bool,
 }
 
 /// What a gateway may be reached through.
 #[derive(Debug)]
 pub(super) struct Links {
-    /// The addresses of the interface, and whether each is every Pod's.
-    addresses: Vec<(IpNet, bool)>,
+    /// The addresses of the interface.
+    addresses: Vec<IpNet>,
     /// Where routes without a gateway lead.
     on_link: Vec<IpNet>,
+    /// Where IPv6 routes with a gateway lead: nothing behind one is a gateway itself.
+    behind: Vec<IpNet>,
 }
 
 /// Why the kernel takes an address for no next hop.
@@ -97,6 +97,17 @@ impl Network<'_> {
             links.add(&self.effective(route));
         }
         Some(links)
+    }
+
+    /// A default route in `table` with the kernel's own metric, of the family of `like`.
+    pub(super) fn default_route(&self, table: i64, like: IpAddr) -> Option<&Route<'_>> {
+        let priority = if like.is_ipv4() { 0 } else { 1024 };
+        self.routes.iter().find(|route| {
+            let added = self.effective(route);
+            added.dst.prefix_len() == 0
+                && same_family(added.dst.addr(), like)
+                && (added.table, added.priority) == (table, priority)
+        })
     }
 
     fn add(&self, report: &mut Report) -> bool {
@@ -257,7 +268,7 @@ impl Network<'_> {
         let what = match obstacle {
             Obstacle::Broadcast => "the broadcast address of its subnet",
             Obstacle::Multicast => "a multicast address",
-            Obstacle::OwnAddress => "the Pod's own address",
+            Obstacle::OwnAddress => "the address that the Pod itself gets",
             Obstacle::Unspecified => "no address",
             Obstacle::Unreachable => {
                 let subnets = self.subnets(gw);
@@ -290,11 +301,9 @@ impl Network<'_> {
     fn addresses(&self) -> Option<Links> {
         let leases = self.leases.as_ref()?.iter();
         Some(Links {
-            addresses: leases
-                .map(|lease| (lease.address, lease.is_fixed))
-                .take(MOST)
-                .collect(),
+            addresses: leases.map(|lease| lease.address).take(MOST).collect(),
             on_link: Vec::new(),
+            behind: Vec::new(),
         })
     }
 
@@ -338,11 +347,13 @@ impl Links {
             }
             IpAddr::V4(_) => {}
         }
-        let mut is_covered = self.on_link.iter().any(|dst| dst.contains(&gateway));
-        for (address, _) in &self.addresses {
-            // The kernel makes no connected route of a network 0.x.x.x.
+        // The longest prefix on the link that the gateway is in.
+        let covering = self.on_link.iter().filter(|dst| dst.contains(&gateway));
+        let mut covered = covering.map(IpNet::prefix_len).max();
+        for address in &self.addresses {
+            // The kernel makes no connected route of a network 0.x.x.x or of multicast.
             let is_connected = match address.network() {
-                IpAddr::V4(network) => network.octets()[0] != 0,
+                IpAddr::V4(network) => network.octets()[0] != 0 && !network.is_multicast(),
                 IpAddr::V6(_) => true,
             };
             if is_connected && address.contains(&gateway) {
@@ -350,24 +361,28 @@ impl Links {
                 if has_broadcast && gateway == address.broadcast() {
                     return Some(Obstacle::Broadcast);
                 }
-                is_covered = true;
+                covered = covered.max(Some(address.prefix_len()));
             }
         }
+        let behind = self.behind.iter().filter(|dst| dst.contains(&gateway));
+        let is_covered = covered.is_some() && covered >= behind.map(IpNet::prefix_len).max();
         (!is_covered && self.addresses.len() < MOST && self.on_link.len() < MOST)
             .then_some(Obstacle::Unreachable)
     }
 
-    /// Whether every Pod has this very address.
+    /// Whether it is the interface's own address.
     fn is_own(&self, ip: IpAddr) -> bool {
-        self.addresses
-            .iter()
-            .any(|(address, is_fixed)| *is_fixed && address.addr() == ip)
+        self.addresses.iter().any(|address| address.addr() == ip)
     }
 
     fn add(&mut self, route: &Added) {
         let is_on_link = route.gw.is_none() && (route.dst.addr().is_ipv6() || route.scope >= LINK);
         if is_on_link && self.on_link.len() < MOST {
             self.on_link.push(route.dst);
+        }
+        let is_behind = route.gw.is_some() && route.dst.addr().is_ipv6() && route.table == MAIN;
+        if is_behind && self.behind.len() < MOST {
+            self.behind.push(route.dst);
         }
     }
 }

@@ -40,7 +40,9 @@ pub(super) fn judge(part: &Part<'_>, chain: &mut Chain<'_>, report: &mut Report)
     match chain.given() {
         Given::Network(network) => {
             match table {
-                Some(0) => no_table(&conf, network, report),
+                Some(table) if table <= 0 || table.trailing_zeros() >= u32::BITS => {
+                    no_table(&conf, network, report);
+                }
                 Some(_) => {}
                 None => default_routes(part, network, report),
             }
@@ -60,7 +62,8 @@ pub(super) fn moves_routes(part: &Part<'_>) -> bool {
     part.kind == "sbr" && Read::new(&CONF, [part.object]).value("table").is_none()
 }
 
-/// The kernel picks a table for 0, but only for IPv4.
+/// The kernel picks a table for 0, but only for IPv4. Of a number it gets 32 bits, and of a negative
+/// one none.
 fn no_table(conf: &Read<'_>, network: &Network<'_>, report: &mut Report) {
     let mut addresses = network.leases.iter().flatten().map(|lease| lease.address);
     if let (Some(place), Some(ip)) = (
@@ -75,12 +78,15 @@ fn no_table(conf: &Read<'_>, network: &Network<'_>, report: &mut Report) {
     }
 }
 
+/// The table of the first address, where no other Pod of the node's namespace has one; :33
+const FIRST_TABLE: i64 = 100;
+
 /// Each address gets a table with a default route through its gateway (:286).
 fn default_routes(part: &Part<'_>, network: &Network<'_>, report: &mut Report) {
     let Some(links) = network.links() else {
         return;
     };
-    for lease in network.leases.iter().flatten() {
+    for (table, lease) in (FIRST_TABLE..).zip(network.leases.iter().flatten()) {
         let Some(gateway) = lease.gateway else {
             continue;
         };
@@ -93,6 +99,13 @@ fn default_routes(part: &Part<'_>, network: &Network<'_>, report: &mut Report) {
                 format!(
                     "the gateway {gateway} is {of} and the address {address} {to}, and sbr routes one through the other: use an {to} gateway (sbr: Failed to add default route to {gateway}: gateway, source, and destination ip are not the same IP family)"
                 ),
+            );
+            return;
+        }
+        if let Some(route) = network.default_route(table, address) {
+            report.refuse(
+                route.at,
+                format!("sbr puts a default route for {address} into table {table}, and this one is there already: leave it out, or name another table (sbr: Failed to add default route to {gateway}: file exists)"),
             );
             return;
         }
@@ -122,7 +135,7 @@ fn twice(
     // Without routes only these are reached.
     let is_reached = |lease: &Lease<'_>, gateway: IpAddr| {
         let is_link_local = matches!(gateway, IpAddr::V6(ip) if ip.is_unicast_link_local());
-        let is_own = lease.is_fixed && lease.address.addr() == gateway;
+        let is_own = lease.address.addr() == gateway;
         is_link_local || is_own || gateway.is_unspecified()
     };
     let loses_gateway = network.leases.iter().flatten().any(|lease| {
@@ -131,10 +144,8 @@ fn twice(
             .is_some_and(|gateway| !is_reached(lease, gateway))
     });
     let message = "sbr runs twice, and once is enough: remove one";
-    if chain.sbr.contains(&table) && table.is_some() {
-        let says = "sbr: failed to add rule: file exists";
-        report.refuse(part.kind_at, format!("{message} ({says})"));
-    } else if chain.sbr.contains(&table) && loses_gateway {
+    // With a table only the same rules are added again, which the kernel takes.
+    if table.is_none() && chain.sbr.contains(&table) && loses_gateway {
         let says = "sbr: Failed to add default route: network is unreachable";
         report.refuse(part.kind_at, format!("{message} ({says})"));
     } else {

@@ -187,7 +187,6 @@ fn addresses<'d>(
                 .and_then(|text| address::ip(&text)),
             at: place,
             gateway_at,
-            is_fixed: true,
         });
     }
     sound.then_some(leases)
@@ -215,7 +214,6 @@ fn replacements<'d>(net: &Read<'d>, report: &mut Report) -> Option<Option<Vec<Le
                     gateway: None,
                     at: value,
                     gateway_at: None,
-                    is_fixed: true,
                 });
             } else {
                 let shown = shorten(&text);

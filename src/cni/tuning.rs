@@ -147,15 +147,18 @@ fn sysctl(key: Value<'_>, value: Value<'_>, report: &mut Report) {
     }
     // An empty text is written, and changes nothing.
     let text = value.str().unwrap_or_default();
-    if text.is_empty() || text.split_whitespace().all(is_number) {
+    let is_numeric = is_numeric(&rest);
+    if text.is_empty()
+        || (text.split_whitespace().all(is_number) && !(is_numeric && is_too_large(&text)))
+    {
         return;
     }
     let shown = show(value);
-    if is_numeric(&rest) {
+    if is_numeric {
         report.refuse(
             value,
             format!(
-                "{shown} is no number, and this setting takes one (tuning: write: invalid argument)"
+                "{shown} is no number of 32 bits, and this setting takes one (tuning: write: invalid argument)"
             ),
         );
     } else if !WORDS.iter().any(|word| path.contains(word)) {
@@ -174,6 +177,17 @@ fn is_number(text: &str) -> bool {
         Some(digits) => u64::from_str_radix(digits, 16).is_ok(),
         None => !digits.starts_with('+') && digits.parse::<u64>().is_ok(),
     }
+}
+
+/// Whether the first number, the one that a setting of one number takes, has more than 32 bits.
+fn is_too_large(text: &str) -> bool {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let lower = first.trim_start_matches('-').to_ascii_lowercase();
+    let number = match lower.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => lower.parse(),
+    };
+    number.map_or(true, |number| number > u64::from(u32::MAX))
 }
 
 /// Whether this setting takes a number on every kernel that has it.

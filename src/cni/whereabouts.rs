@@ -139,7 +139,6 @@ pub(super) fn answer<'d>(
             gateway: gateway.map(|(_, ip)| ip),
             at: pool.at,
             gateway_at: gateway.map(|(place, _)| place),
-            is_fixed: false,
         });
     }
     leases.extend(addresses);
@@ -270,7 +269,6 @@ fn addresses<'d>(
                 .and_then(|text| address::ip(&text)),
             at: place,
             gateway_at,
-            is_fixed: true,
         });
     }
     if chain.is_old() {

@@ -1,7 +1,7 @@
 //! The ranges of whereabouts, each of which is a pool in the cluster: `pkg/config/config.go`,
 //! `pkg/iphelpers/iphelpers.go`, `pkg/allocate/allocate.go`, `pkg/storage/kubernetes/ipam.go`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -64,7 +64,7 @@ pub(super) fn pools<'d>(
     report: &mut Report,
 ) -> Option<Vec<Pool<'d>>> {
     let mut pools: Vec<Pool<'d>> = Vec::new();
-    let mut seen = HashSet::new();
+    let mut seen = HashMap::new();
     let mut sound = true;
     let top = ipam.value("range").filter(|range| !range.is_str(""));
     let network = ipam.text("network_name").unwrap_or_default();
@@ -84,17 +84,10 @@ pub(super) fn pools<'d>(
         };
         bounds(&mut range, &read, report);
         match pool(&range, &read, report) {
-            Some(pool) => {
-                // AssignIP, allocate.go:34: the Pod has an address of this pool already.
-                if !seen.insert(pool.prefix) {
-                    let prefix = pool.prefix;
-                    report.refuse(
-                        pool.at,
-                        format!("the range {prefix} is there twice, and the Pod would get the same address of both: remove one (failed to add IP addr: file exists)"),
-                    );
-                    sound = false;
-                }
-                sound &= pool_name(&network, pool.prefix, ipam, report);
+            Some(mut pool) => {
+                // AssignIP, allocate.go:34: of the same range the Pod gets the same address again.
+                pool.first = *seen.entry(pool.prefix).or_insert(pool.first);
+                sound &= pool_name(&network, &pool, ipam, report);
                 pools.push(pool);
             }
             None => sound = false,
@@ -318,9 +311,18 @@ fn pool<'d>(range: &Written<'d>, read: &Read<'d>, report: &mut Report) -> Option
 
 /// The pool is a Kubernetes object, whose name is made of `network_name` and the range
 /// (ipam.go:92-125).
-fn pool_name(network: &str, prefix: IpNet, ipam: &Read<'_>, report: &mut Report) -> bool {
+fn pool_name(network: &str, pool: &Pool<'_>, ipam: &Read<'_>, report: &mut Report) -> bool {
+    let prefix = pool.prefix;
     let (Some(place), false) = (ipam.value("network_name"), network.is_empty()) else {
-        return true;
+        let shown = prefix.to_string();
+        let is_name = !shown.starts_with(':');
+        if !is_name {
+            report.refuse(
+                pool.at,
+                format!("the range {shown} becomes the name of a Kubernetes object, which cannot begin with a colon or hyphen: use another prefix, or name the network with \"network_name\" (whereabouts: k8s create error: metadata.name: Invalid value: \"{}\")", shown.replace([':', '/'], "-")),
+            );
+        }
+        return is_name;
     };
     let name = format!("{network}-{prefix}").replace([':', '/'], "-");
     let is_label = |label: &str| {
