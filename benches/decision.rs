@@ -20,10 +20,6 @@ use multinic::rules::World;
 const ROUNDS: usize = 200;
 const PER_ROUND: u32 = 200;
 
-/// The program's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     let few = snapshot(0);
     let many = snapshot(10_000);

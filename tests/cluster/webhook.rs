@@ -7,9 +7,12 @@ use std::{
     thread,
 };
 
+use axum::{Router, body::Bytes, http::StatusCode};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use multinic::listen::{self, Limits, Phase};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::{
     http::{Message, server_config},
@@ -49,22 +52,37 @@ pub(crate) fn handle(identity: &Identity, handler: Handler) -> io::Result<u16> {
     )
 }
 
-/// Serves a webhook that does as little as a webhook can: it finds the uid, reads nothing else, and lets everything in.
+/// Serves a webhook that does as little as a webhook can, behind the listener of multinic: it finds the uid, reads nothing
+/// else, and lets everything in.
 pub(crate) fn constant(identity: &Identity) -> io::Result<u16> {
-    let uid = |body: &[u8]| {
-        let start = body.windows(7).position(|w| w == b"\"uid\":\"")? + 7;
-        let length = body[start..].iter().position(|b| *b == b'"')?;
-        String::from_utf8(body[start..start + length].to_vec()).ok()
-    };
-    listen(
-        identity,
-        Arc::new(move |request| {
-            let uid = uid(&request.body).ok_or(io::ErrorKind::InvalidData)?;
-            Ok(format!(
-                r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{{"uid":"{uid}","allowed":true}}}}"#
-            ))
-        }),
-    )
+    let config = server_config(identity)?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    let runtime = tokio::runtime::Runtime::new()?;
+    thread::spawn(move || {
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let answer = |body: Bytes| async move {
+                let uid = uid(&body).ok_or(StatusCode::BAD_REQUEST)?;
+                Ok::<_, StatusCode>(format!(
+                    r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{{"uid":"{uid}","allowed":true}}}}"#
+                ))
+            };
+            let tls = watch::channel(config).1;
+            let (_phase, phase) = watch::channel(Phase::Serve);
+            let routes = Router::new().fallback(answer);
+            listen::serve(listener, Some(tls), routes, Limits::default(), phase).await;
+            io::Result::Ok(())
+        })
+    });
+    Ok(port)
+}
+
+fn uid(body: &[u8]) -> Option<String> {
+    let start = body.windows(7).position(|w| w == b"\"uid\":\"")? + 7;
+    let length = body[start..].iter().position(|b| *b == b'"')?;
+    String::from_utf8(body[start..start + length].to_vec()).ok()
 }
 
 fn listen(identity: &Identity, answer: Answer) -> io::Result<u16> {
