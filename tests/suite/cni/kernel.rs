@@ -4,15 +4,15 @@
 use multinic::cni::Config;
 use serde_json::{Value, json};
 
-fn config(interface: Value, ipam: Value, meta: &[Value]) -> String {
-    let mut first = interface;
-    first["ipam"] = ipam;
+fn config(interface: &Value, ipam: &Value, meta: &[Value]) -> String {
+    let mut first = interface.clone();
+    first["ipam"] = ipam.clone();
     let mut plugins = vec![first];
     plugins.extend_from_slice(meta);
     json!({"cniVersion": "0.3.1", "name": "net", "plugins": plugins}).to_string()
 }
 
-fn fixed(addresses: Value, routes: Value) -> Value {
+fn fixed(addresses: &Value, routes: &Value) -> Value {
     json!({"type": "static", "addresses": addresses, "routes": routes})
 }
 
@@ -29,13 +29,13 @@ fn refused() {
     let small = json!({"type": "macvlan", "master": "eth1", "mtu": 1279});
     let cases = [
         (
-            config(bridge("isDefaultGateway"), wide.clone(), &[]),
+            config(&bridge("isDefaultGateway"), &wide, &[]),
             "the address that the Pod itself gets",
         ),
         (
             config(
-                macvlan.clone(),
-                json!({"type": "host-local", "subnet": "fd00::/64",
+                &macvlan,
+                &json!({"type": "host-local", "subnet": "fd00::/64",
             "routes": [{"dst": "fd99::/64", "gw": "fd00::2"}]}),
                 &[],
             ),
@@ -43,10 +43,10 @@ fn refused() {
         ),
         (
             config(
-                macvlan.clone(),
-                fixed(
-                    v6.clone(),
-                    json!([{"dst": "fd00::/64", "gw": "fd00:0:0:9::1"}, {"dst": "fd99::/64"}]),
+                &macvlan,
+                &fixed(
+                    &v6,
+                    &json!([{"dst": "fd00::/64", "gw": "fd00:0:0:9::1"}, {"dst": "fd99::/64"}]),
                 ),
                 &[],
             ),
@@ -54,50 +54,50 @@ fn refused() {
         ),
         (
             config(
-                macvlan.clone(),
-                fixed(v6.clone(), json!([{"dst": "fd00::1/128"}])),
+                &macvlan,
+                &fixed(&v6, &json!([{"dst": "fd00::1/128"}])),
                 std::slice::from_ref(&sbr),
             ),
             "no route to host",
         ),
         (
             config(
-                macvlan.clone(),
-                fixed(v4.clone(), json!([{"dst": "0.0.0.0/0", "table": 100}])),
+                &macvlan,
+                &fixed(&v4, &json!([{"dst": "0.0.0.0/0", "table": 100}])),
                 std::slice::from_ref(&sbr),
             ),
             "file exists",
         ),
         (
             config(
-                macvlan.clone(),
-                fixed(v6.clone(), json!([])),
+                &macvlan,
+                &fixed(&v6, &json!([])),
                 &[numbered(4_294_967_296)],
             ),
             "failed to add rule",
         ),
         (
-            config(macvlan.clone(), fixed(v6, json!([])), &[numbered(-1)]),
+            config(&macvlan, &fixed(&v6, &json!([])), &[numbered(-1)]),
             "failed to add rule",
         ),
         (
             config(
-                macvlan.clone(),
-                json!({"type": "whereabouts", "range": "::/64"}),
+                &macvlan,
+                &json!({"type": "whereabouts", "range": "::/64"}),
                 &[],
             ),
             "metadata.name",
         ),
         (
-            config(macvlan.clone(), fixed(v4.clone(), json!([])), &[sysctl]),
+            config(&macvlan, &fixed(&v4, &json!([])), &[sysctl]),
             "invalid argument",
         ),
         (
             config(
-                bridge("isGateway"),
-                fixed(
-                    json!([{"address": "224.0.0.5/24"}]),
-                    json!([{"dst": "10.9.0.0/16"}]),
+                &bridge("isGateway"),
+                &fixed(
+                    &json!([{"address": "224.0.0.5/24"}]),
+                    &json!([{"dst": "10.9.0.0/16"}]),
                 ),
                 &[],
             ),
@@ -105,20 +105,20 @@ fn refused() {
         ),
         (
             config(
-                bridge("isGateway"),
-                fixed(json!([{"address": "255.255.255.255/32"}]), json!([])),
+                &bridge("isGateway"),
+                &fixed(&json!([{"address": "255.255.255.255/32"}]), &json!([])),
                 &[],
             ),
             "makeslice",
         ),
         (
-            config(small, fixed(v4, json!([{"dst": "fd99::/64"}])), &[]),
+            config(&small, &fixed(&v4, &json!([{"dst": "fd99::/64"}])), &[]),
             "no such device",
         ),
         (
             config(
-                macvlan,
-                json!({"type": "whereabouts", "range": "10.1.0.0/24", "ipRanges": [{"range": "10.1.0.9/24"}]}),
+                &macvlan,
+                &json!({"type": "whereabouts", "range": "10.1.0.0/24", "ipRanges": [{"range": "10.1.0.9/24"}]}),
                 &[],
             ),
             "file exists",
@@ -137,20 +137,20 @@ fn refused() {
 fn accepted() {
     let macvlan = json!({"type": "macvlan", "master": "eth1"});
     let v4 = fixed(
-        json!([{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}]),
-        json!([]),
+        &json!([{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}]),
+        &json!([]),
     );
     let twice = vec![json!({"type": "sbr", "table": 100}); 2];
     let old = json!({"cniVersion": "0.2.0", "name": "net", "type": "macvlan", "master": "eth1",
         "ipam": {"type": "whereabouts", "range": "10.1.0.0/24", "ipRanges": [{"range": "10.1.0.0/24"}]}});
     let named = json!({"type": "whereabouts", "range": "::/64", "range_start": "::5", "network_name": "blue"});
     for config in [
-        config(macvlan.clone(), v4, &twice),
-        config(macvlan, named, &[]),
+        config(&macvlan, &v4, &twice),
+        config(&macvlan, &named, &[]),
         old.to_string(),
         config(
-            json!({"type": "bridge", "isGateway": true}),
-            json!({"type": "whereabouts", "range": "10.1.0.0/24",
+            &json!({"type": "bridge", "isGateway": true}),
+            &json!({"type": "whereabouts", "range": "10.1.0.0/24",
             "routes": [{"dst": "10.9.0.0/24", "scope": 253}]}),
             &[],
         ),
