@@ -124,6 +124,12 @@ fn refused() {
             "file exists",
         ),
     ];
+    let host = json!([{"dst": "10.9.0.0/16", "gw": "10.1.0.5", "scope": 254}]);
+    let own = json!([{"address": "10.1.0.5/24"}]);
+    let through_itself = config(&json!({"type": "bridge"}), &fixed(&own, &host), &[]);
+    let cases = cases
+        .into_iter()
+        .chain([(through_itself, "invalid argument")]);
     for (config, says) in cases {
         let refusals = Config::read("net", &config).invalid;
         assert!(
