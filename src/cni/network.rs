@@ -188,13 +188,18 @@ impl Network<'_> {
         if let Some(gw) = effective.gw {
             if let Some(links) = links
                 && effective.scope >= LINK
-                && !links.is_own(gw)
+                && (effective.scope > LINK || !links.is_own(gw))
             {
                 let scope = effective.scope;
+                let says = if effective.scope > LINK {
+                    "invalid argument"
+                } else {
+                    "network is unreachable"
+                };
                 report.refuse(
                     place,
                     format!(
-                        "a route of scope {scope} leads to what is on the link itself and cannot go through {gw}: leave out either (failed to add route '…': network is unreachable)"
+                        "a route of scope {scope} leads to what is on the link itself and cannot go through {gw}: leave out either (failed to add route '…': {says})"
                     ),
                 );
                 return None;

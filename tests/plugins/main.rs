@@ -4,6 +4,8 @@
 //! `make test-plugins` runs it, as root. It never skips in silence: what this kernel or machine
 //! cannot run is counted and named, and running nothing at all is a failure.
 
+mod routes;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
@@ -18,25 +20,62 @@ use serde_json::{Value, json};
 const INSIDE: &str = "MULTINIC_PLUGINS_INSIDE";
 /// A folder of plugins to use in place of those that `install.sh` builds.
 const FOLDER: &str = "MULTINIC_PLUGINS";
+/// A file of more configurations to compare, such as a generator makes, a JSON string on each line.
+const MORE: &str = "MULTINIC_PLUGINS_MORE";
+
+/// How many namespaces run at once: a plugin mostly waits for the kernel.
+const SHARES: usize = 12;
 
 #[test]
 fn the_real_plugins_agree() {
-    if env::var_os(INSIDE).is_some() {
-        return compare();
+    if let Ok(share) = env::var(INSIDE) {
+        return compare(share.parse().unwrap());
     }
     let folder = folder();
-    let status = Command::new("unshare")
+    let children: Vec<_> = (0..SHARES)
+        .map(|share| {
+            unshare("the_real_plugins_agree", share, &folder)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("unshare is needed, of util-linux")
+        })
+        .collect();
+    let (mut counts, mut wrong) = (BTreeMap::<_, usize>::new(), String::new());
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            if let Some((count, what)) = line
+                .strip_prefix(COUNT)
+                .and_then(|rest| rest.split_once(' '))
+            {
+                *counts.entry(what.to_owned()).or_default() += count.parse::<usize>().unwrap();
+            }
+        }
+        if !output.status.success() {
+            wrong.push_str(&String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    for (what, count) in &counts {
+        println!("{count} {what}");
+    }
+    assert!(
+        wrong.is_empty(),
+        "the real plugins disagree, or namespaces cannot be made here (this test needs root)\n{wrong}"
+    );
+    assert!(counts.contains_key(RUN), "nothing could be run");
+}
+
+/// One of these tests again, in namespaces of its own.
+fn unshare(test: &str, share: usize, folder: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command
         .args(["--net", "--mount", "--propagation", "private", "--"])
         .arg(env::current_exe().unwrap())
-        .args(["--exact", "the_real_plugins_agree", "--nocapture"])
-        .env(INSIDE, "1")
-        .env(FOLDER, folder)
-        .status()
-        .expect("unshare is needed, of util-linux");
-    assert!(
-        status.success(),
-        "the real plugins disagree, or namespaces cannot be made here (this test needs root)"
-    );
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, share.to_string())
+        .env(FOLDER, folder);
+    command
 }
 
 fn folder() -> PathBuf {
@@ -52,40 +91,133 @@ fn folder() -> PathBuf {
     String::from_utf8(built.stdout).unwrap().trim().into()
 }
 
-fn compare() {
+/// Compares the cases of one share, and the accepted ones once more with something changed.
+fn compare(share: usize) {
     let node = Node::prepare(env::var_os(FOLDER).unwrap().into());
     let text = include_str!("../oracle/cni_plugins.json");
     let corpus: Value = serde_json::from_str(text).unwrap();
-    let mut passed_over: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut run, mut wrong) = (0, Vec::new());
-    for case in corpus["cases"].as_array().unwrap() {
-        let config = case["config"].as_str().unwrap();
-        if let Some(why) = node.obstacle(case, config) {
-            *passed_over.entry(why).or_default() += 1;
-            continue;
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    let mut judge = |id: &Value, config: &str, is_mutant: bool| {
+        let read = Config::read("net", config);
+        // Multus and libcni, whose part only the corpus knows.
+        if is_mutant && read.malformed.is_some() {
+            let what = "changed configurations refused before a plugin runs";
+            return *counts.entry(what.to_owned()).or_default() += 1;
         }
         let real = node.add(config);
-        let read = Config::read("net", config);
         let ours = read.invalid.first().or(read.malformed.as_ref());
-        run += 1;
+        if let (true, Err(error), None) = (is_mutant, &real, ours)
+            && let Some(state) = STATE.iter().find(|state| error.contains(**state))
+        {
+            let what = format!("changed configurations refused for the node or the Pod: {state}");
+            return *counts.entry(what).or_default() += 1;
+        }
+        let what = if is_mutant {
+            "changed configurations run"
+        } else {
+            RUN
+        };
+        *counts.entry(what.to_owned()).or_default() += 1;
         if real.is_err() != ours.is_some() {
             wrong.push(format!(
-                "{}: {config}\n  plugins: {real:?}\n  we: {ours:?}",
-                case["id"]
+                "{id}: {config}\n  plugins: {real:?}\n  we: {ours:?}"
             ));
         }
+    };
+    let mut obstacles: BTreeMap<String, usize> = BTreeMap::new();
+    let cases = corpus["cases"].as_array().unwrap().iter().enumerate();
+    for (index, case) in cases.filter(|(index, _)| index % SHARES == share) {
+        let config = case["config"].as_str().unwrap();
+        if let Some(why) = node.obstacle(case, config) {
+            *obstacles.entry(format!("not run: {why}")).or_default() += 1;
+            continue;
+        }
+        judge(&case["id"], config, false);
+        if case["verdict"] == "accept" {
+            judge(&case["id"], &changed(config, index).to_string(), true);
+        }
     }
-    println!("{run} configurations run");
-    for (why, count) in passed_over {
-        println!("{count} not run: {why}");
+    if let Some(path) = env::var_os(MORE) {
+        for (index, line) in fs::read_to_string(path).unwrap().lines().enumerate() {
+            if index % SHARES == share {
+                let config: String = serde_json::from_str(line).unwrap();
+                judge(&json!(index), &config, true);
+            }
+        }
     }
-    assert!(run > 0, "nothing could be run");
+    for (what, count) in counts.into_iter().chain(obstacles) {
+        println!("{COUNT}{count} {what}");
+    }
     assert!(
         wrong.is_empty(),
         "{} disagree\n{}",
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+/// What a line begins with that a share counts something on.
+const COUNT: &str = "count: ";
+const RUN: &str = "configurations run";
+
+/// What the plugins say where the node or the Pod has the last word, not the configuration.
+const STATE: &[&str] = &[
+    "no default route interface found",
+    "Link not found",
+    "failed to lookup master",
+    "must be [0, master MTU",
+    "operation not supported",
+    "IPAM plugin returned missing IP config",
+    "no such file or directory",
+];
+
+/// The configuration with one value changed or left out, both chosen by `seed`.
+fn changed(config: &str, seed: usize) -> Value {
+    let original: Value = serde_json::from_str(config).unwrap();
+    let mut places = Vec::new();
+    pointers(&original, "", &mut places);
+    places.retain(|place| {
+        !place.ends_with("/type") && !matches!(place.as_str(), "/plugins" | "/name")
+    });
+    let Some(place) = places.get(seed.wrapping_mul(31) % places.len().max(1)) else {
+        return original;
+    };
+    let mut mutant = original.clone();
+    let value = mutant.pointer_mut(place).unwrap();
+    *value = match (seed % 10, value.take()) {
+        (0, _) => Value::Null,
+        (1, _) => json!(""),
+        (2, _) => json!([]),
+        (3, _) => json!({}),
+        (4, _) => json!(-1),
+        (5, _) => json!("10.1.0.1"),
+        (6, _) => json!("fd00::/64"),
+        (7, Value::Bool(flag)) => json!(!flag),
+        (7, other) => json!(other.to_string()),
+        (8, Value::Number(number)) => json!(number.as_f64().unwrap() + 1.0),
+        (_, other) => json!([other]),
+    };
+    mutant
+}
+
+/// Paths to every value but the whole, as JSON pointers.
+fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
+    let mut visit = |key: String, value: &Value| {
+        let at = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+        out.push(at.clone());
+        pointers(value, &at, out);
+    };
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .for_each(|(key, value)| visit(key.clone(), value)),
+        Value::Array(elements) => elements
+            .iter()
+            .enumerate()
+            .for_each(|(index, value)| visit(index.to_string(), value)),
+        _ => {}
+    }
 }
 
 /// This machine, as a node.
@@ -149,9 +281,6 @@ impl Node {
             || case.get("ifName").is_some()
         {
             return says("depends on what the Pod asks for");
-        }
-        if config.to_lowercase().contains("whereabouts") {
-            return says("whereabouts needs a cluster");
         }
         if serde_json::from_str::<Value>(config).is_err() {
             return says("not JSON to this test's reader");
@@ -242,6 +371,10 @@ impl Node {
             .env("CNI_NETNS", "/run/netns/pod")
             .env("CNI_IFNAME", "net1")
             .env("CNI_PATH", &self.folder)
+            .env(
+                "CNI_ARGS",
+                "IgnoreUnknown=true;K8S_POD_NAMESPACE=podns;K8S_POD_NAME=pod",
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
