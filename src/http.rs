@@ -243,7 +243,7 @@ fn brief(text: &str) -> Cow<'_, str> {
     /// The longest name that Kubernetes takes.
     const NAME: usize = 253;
     if text.len() > NAME {
-        shorten(text).into()
+        shorten(text)
     } else {
         escape(text)
     }

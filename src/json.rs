@@ -158,6 +158,15 @@ impl<'d> Value<'d> {
         }
     }
 
+    /// A string that is written as it is, in ASCII, as nearly all keys are.
+    pub fn plain(self) -> Option<&'d str> {
+        let node = self.node();
+        (node.tag == Tag::String).then(|| {
+            let inner = node.start as usize + 1..node.end as usize - 1;
+            self.document.text.get(inner).unwrap_or_default()
+        })
+    }
+
     /// `true` or `false`.
     pub fn bool(self) -> Option<bool> {
         match self.kind() {

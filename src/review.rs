@@ -165,7 +165,8 @@ impl<'d> Request<'d> {
         let mut operation = None;
         for member in request.members() {
             let value = member.value;
-            let Some(key) = member.key.str() else {
+            let plain = member.key.plain().map(Cow::Borrowed);
+            let Some(key) = plain.or_else(|| member.key.str()) else {
                 continue;
             };
             match &*key {

@@ -1,7 +1,7 @@
 //! What an IPAM plugin answers, and what becomes of it when the interface plugin puts it on the
 //! interface: `ConfigureIface` of `pkg/ipam/ipam_linux.go`, and behind it the kernel.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -113,7 +113,7 @@ impl Network<'_> {
     fn add(&self, report: &mut Report) -> bool {
         let mut sound = self.add_addresses(report);
         let mut links = self.addresses();
-        let mut added = HashSet::new();
+        let mut added = BTreeSet::new();
         for route in &self.routes {
             match self.add_route(route, links.as_ref(), &mut added, report) {
                 Some(route) => {
@@ -132,7 +132,7 @@ impl Network<'_> {
 
     fn add_addresses(&self, report: &mut Report) -> bool {
         let mut sound = true;
-        let mut there = HashSet::new();
+        let mut there = BTreeSet::new();
         for lease in self.leases.iter().flatten() {
             let ip = lease.address.addr();
             if let Some(what) = unusable(ip) {
@@ -167,7 +167,7 @@ impl Network<'_> {
         &self,
         route: &Route<'_>,
         links: Option<&Links>,
-        added: &mut HashSet<Added>,
+        added: &mut BTreeSet<Added>,
         report: &mut Report,
     ) -> Option<Added> {
         let dst = route.dst;
@@ -420,7 +420,7 @@ pub(super) fn unusable(ip: IpAddr) -> Option<&'static str> {
 }
 
 /// A route as the kernel keeps it; two equal ones are refused.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Added {
     dst: IpNet,
     gw: Option<IpAddr>,

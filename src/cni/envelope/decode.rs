@@ -24,6 +24,25 @@ pub(super) struct PluginConf<'d> {
     pub(super) kind: Option<(Cow<'d, str>, Value<'d>)>,
 }
 
+/// The fields of `types.PluginConf`.
+const FIELDS: [&str; 8] = [
+    "capabilities",
+    "cni.dev/valid-attachments",
+    "cniVersion",
+    "dns",
+    "ipam",
+    "name",
+    "prevResult",
+    "type",
+];
+
+/// The field that Go takes `key` for.
+fn field(key: Value<'_>) -> Option<&'static str> {
+    let exact = |key| FIELDS.into_iter().find(|field| *field == key);
+    let folded = || FIELDS.into_iter().find(|field| key.folds(field));
+    key.plain().and_then(exact).or_else(folded)
+}
+
 /// Decodes `types.PluginConf` (`cni/pkg/types/types.go`).
 pub(super) fn plugin_conf<'d>(
     object: Value<'d>,
@@ -33,7 +52,9 @@ pub(super) fn plugin_conf<'d>(
 ) -> Result<PluginConf<'d>, Fault> {
     let mut conf = PluginConf::default();
     for Member { key, value } in ordered(object, order) {
-        let is = |field| key.folds(field);
+        let Some(field) = field(key) else {
+            continue;
+        };
         let text = |field: &str| {
             expect(
                 value,
@@ -43,82 +64,92 @@ pub(super) fn plugin_conf<'d>(
                 says,
             )
         };
-        if is("name") {
-            text("name")?;
-            conf.name = value.str().or(conf.name);
-        } else if is("cniVersion") {
-            text("cniVersion")?;
-            conf.version = value.str().map(|text| (text, value)).or(conf.version);
-        } else if is("type") {
-            text("type")?;
-            conf.kind = value.str().map(|text| (text, value)).or(conf.kind);
-        } else if is("capabilities") {
-            object_of(
-                value,
-                format_args!("{go}.capabilities"),
-                "map[string]bool",
-                says,
-            )?;
-            for member in ordered(value, order) {
-                expect(
-                    member.value,
-                    Kind::Bool(true),
+        match field {
+            "name" => {
+                text("name")?;
+                conf.name = value.str().or(conf.name);
+            }
+            "cniVersion" => {
+                text("cniVersion")?;
+                conf.version = value.str().map(|text| (text, value)).or(conf.version);
+            }
+            "type" => {
+                text("type")?;
+                conf.kind = value.str().map(|text| (text, value)).or(conf.kind);
+            }
+            "capabilities" => {
+                object_of(
+                    value,
                     format_args!("{go}.capabilities"),
-                    "bool",
+                    "map[string]bool",
                     says,
                 )?;
-            }
-        } else if is("ipam") {
-            object_of(value, format_args!("{go}.ipam"), "types.IPAM", says)?;
-            for member in ordered(value, order) {
-                if member.key.folds("type") {
+                for member in ordered(value, order) {
                     expect(
                         member.value,
-                        Kind::String,
-                        format_args!("IPAM.ipam.type"),
-                        "string",
+                        Kind::Bool(true),
+                        format_args!("{go}.capabilities"),
+                        "bool",
                         says,
                     )?;
                 }
             }
-        } else if is("dns") {
-            object_of(value, format_args!("{go}.dns"), "types.DNS", says)?;
-            dns(value, order, says)?;
-        } else if is("prevResult") {
-            object_of(
-                value,
-                format_args!("{go}.prevResult"),
-                "map[string]interface {}",
-                says,
-            )?;
-        } else if is("cni.dev/valid-attachments") {
-            expect(
-                value,
-                Kind::Array,
-                format_args!("{go}.cni.dev/valid-attachments"),
-                "[]types.GCAttachment",
-                says,
-            )?;
-            for attachment in value.elements() {
-                object_of(
-                    attachment,
-                    format_args!("{go}.cni.dev/valid-attachments"),
-                    "types.GCAttachment",
-                    says,
-                )?;
-                for member in ordered(attachment, order) {
-                    let is = |field| member.key.folds(field);
-                    if is("containerID") || is("ifname") {
+            "ipam" => {
+                object_of(value, format_args!("{go}.ipam"), "types.IPAM", says)?;
+                for member in ordered(value, order) {
+                    if member.key.folds("type") {
                         expect(
                             member.value,
                             Kind::String,
-                            format_args!("{go}.cni.dev/valid-attachments"),
+                            format_args!("IPAM.ipam.type"),
                             "string",
                             says,
                         )?;
                     }
                 }
             }
+            "dns" => {
+                object_of(value, format_args!("{go}.dns"), "types.DNS", says)?;
+                dns(value, order, says)?;
+            }
+            "prevResult" => {
+                object_of(
+                    value,
+                    format_args!("{go}.prevResult"),
+                    "map[string]interface {}",
+                    says,
+                )?;
+            }
+            "cni.dev/valid-attachments" => {
+                expect(
+                    value,
+                    Kind::Array,
+                    format_args!("{go}.cni.dev/valid-attachments"),
+                    "[]types.GCAttachment",
+                    says,
+                )?;
+                for attachment in value.elements() {
+                    object_of(
+                        attachment,
+                        format_args!("{go}.cni.dev/valid-attachments"),
+                        "types.GCAttachment",
+                        says,
+                    )?;
+                    for member in ordered(attachment, order) {
+                        let is = |field| member.key.folds(field);
+                        if is("containerID") || is("ifname") {
+                            expect(
+                                member.value,
+                                Kind::String,
+                                format_args!("{go}.cni.dev/valid-attachments"),
+                                "string",
+                                says,
+                            )?;
+                        }
+                    }
+                }
+            }
+            _ => {}
         }
     }
     conf.kind = conf.kind.filter(|(kind, _)| !kind.is_empty());

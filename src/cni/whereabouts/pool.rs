@@ -1,7 +1,7 @@
 //! The ranges of whereabouts, each of which is a pool in the cluster: `pkg/config/config.go`,
 //! `pkg/iphelpers/iphelpers.go`, `pkg/allocate/allocate.go`, `pkg/storage/kubernetes/ipam.go`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -64,26 +64,24 @@ pub(super) fn pools<'d>(
     report: &mut Report,
 ) -> Option<Vec<Pool<'d>>> {
     let mut pools: Vec<Pool<'d>> = Vec::new();
-    let mut seen = HashMap::new();
+    let mut seen = BTreeMap::new();
     let mut sound = true;
     let top = ipam.value("range").filter(|range| !range.is_str(""));
     let network = ipam.text("network_name").unwrap_or_default();
     let items = ipam
         .elements("ipRanges")
-        .map(|item| (item, Read::new(&RANGE, [item])));
-    let all = top
-        .map(|range| (range, ipam.clone()))
-        .into_iter()
-        .chain(items);
-    for (place, read) in all {
+        .map(|item| (item, Some(Read::new(&RANGE, [item]))));
+    let all = top.map(|range| (range, None)).into_iter().chain(items);
+    for (place, own) in all {
+        let read = own.as_ref().unwrap_or(ipam);
         let text = read.text("range").unwrap_or_default();
         let range_at = read.value("range").unwrap_or(place);
         let Some(mut range) = range(&text, range_at, report) else {
             sound = false;
             continue;
         };
-        bounds(&mut range, &read, report);
-        match pool(&range, &read, report) {
+        bounds(&mut range, read, report);
+        match pool(&range, read, report) {
             Some(mut pool) => {
                 // AssignIP, allocate.go:34: of the same range the Pod gets the same address again.
                 pool.first = *seen.entry(pool.prefix).or_insert(pool.first);
@@ -314,6 +312,9 @@ fn pool<'d>(range: &Written<'d>, read: &Read<'d>, report: &mut Report) -> Option
 fn pool_name(network: &str, pool: &Pool<'_>, ipam: &Read<'_>, report: &mut Report) -> bool {
     let prefix = pool.prefix;
     let (Some(place), false) = (ipam.value("network_name"), network.is_empty()) else {
+        if prefix.addr().is_ipv4() {
+            return true;
+        }
         let shown = prefix.to_string();
         let is_name = !shown.starts_with(':');
         if !is_name {

@@ -1,6 +1,6 @@
 //! Whether demands on nodes can be met together.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::view::selector::{Operator, Requirement};
 
@@ -8,7 +8,7 @@ use crate::view::selector::{Operator, Requirement};
 /// where one alone cannot be met. Only what is certain: `None` does not mean that such a node
 /// exists.
 pub fn contradiction(requirements: &[&Requirement]) -> Option<(usize, usize)> {
-    let mut keys: HashMap<&str, Demand<'_>> = HashMap::new();
+    let mut keys: BTreeMap<&str, Demand<'_>> = BTreeMap::new();
     for (index, requirement) in requirements.iter().enumerate() {
         let demand = keys.entry(&requirement.key).or_default();
         demand.add(requirement);
