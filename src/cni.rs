@@ -124,6 +124,8 @@ impl Config {
 
 impl Plugin {
     fn of(part: &Part<'_>, is_member: bool) -> Self {
+        let path = part.object.path();
+        let place = |value: Value<'_>| Inside::value(value, value.path_within(part.object, &path));
         Self {
             kind: part.kind.as_ref().into(),
             at: place(part.kind_at),
@@ -135,10 +137,6 @@ impl Plugin {
             capabilities: part.capabilities().map(Into::into).collect(),
         }
     }
-}
-
-fn place(value: Value<'_>) -> Inside {
-    Inside::value(value, value.path())
 }
 
 fn not_json(config: &str, error: &SyntaxError) -> Fault {

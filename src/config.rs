@@ -175,17 +175,26 @@ impl Default for SupportedPlugins {
 
 /// The one of `known` that `word` was most probably meant to be, if any is near.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let most = |known: &str| 1 + known.len().min(word.len()) / 4;
+    let letters = |word: &str| word.chars().filter(|letter| !is_separator(*letter)).count();
+    let length = letters(word);
     let distances = known
         .into_iter()
+        // Each letter too many is an edit at least.
+        .filter(|known| length.abs_diff(letters(known)) <= most(known))
         .map(|known| (distance(word, known), known));
     let (distance, known) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= 1 + known.len().min(word.len()) / 4).then_some(known)
+    (distance <= most(known)).then_some(known)
+}
+
+fn is_separator(letter: char) -> bool {
+    matches!(letter, '-' | '_')
 }
 
 /// Edits between two words, without regard to case and separators.
 fn distance(a: &str, b: &str) -> usize {
     let plain = |word: &str| -> Vec<char> {
-        let letters = word.chars().filter(|letter| !matches!(letter, '-' | '_'));
+        let letters = word.chars().filter(|letter| !is_separator(*letter));
         letters
             .map(|letter| letter.to_ascii_lowercase())
             .take(64)

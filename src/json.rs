@@ -236,9 +236,15 @@ impl<'d> Value<'d> {
     /// Where this value stands in its document, `plugins[0].ipam.subnet`; empty for the whole. The
     /// path of a key is that of its value. A long one ends early, with `…`.
     pub fn path(self) -> String {
+        self.path_within(self.document.root(), "")
+    }
+
+    /// The same, from a container of this value whose path is known.
+    pub fn path_within(self, container: Self, known: &str) -> String {
         const LONGEST: usize = 200;
-        let mut path = String::with_capacity(32);
-        let mut container = self.document.root();
+        let mut path = String::with_capacity(known.len() + 24);
+        path.push_str(known);
+        let mut container = container;
         while container.index != self.index {
             if path.len() > LONGEST {
                 path.push('…');

@@ -6,7 +6,7 @@
 //! others. The same shape is what the API server accepts for a Pod that is still scheduling-gated
 //! (`validateNodeSelectorTermHasOnlyAdditions`).
 
-use json_patch::jsonptr::PointerBuf;
+use json_patch::jsonptr::{Pointer, PointerBuf};
 use json_patch::{AddOperation, Patch, PatchOperation};
 use serde_json::{Value as Json, json};
 
@@ -49,21 +49,29 @@ fn apply(placement: &Placement<'_>, patch: &Patch) -> Option<Json> {
     spec.pointer_mut("/spec/affinity").map(Json::take)
 }
 
+const AFFINITY: &Pointer = Pointer::from_static("/spec/affinity");
+const NODE_AFFINITY: &Pointer = Pointer::from_static("/spec/affinity/nodeAffinity");
+const REQUIRED_AFFINITY: &Pointer = Pointer::from_static(
+    "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution",
+);
+const TERMS: &Pointer = Pointer::from_static(
+    "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms",
+);
+
 fn additions(placement: &Placement<'_>, wanted: &[Requirement]) -> Patch {
     let mut operations = Vec::new();
     match &placement.required {
+        Required::Absent if wanted.is_empty() => {}
         Required::Absent => {
             let terms = json!({"nodeSelectorTerms": [{"matchExpressions": list(wanted)}]});
             let (path, value) = if placement.affinity.is_none() {
-                (vec!["affinity"], json!({"nodeAffinity": {REQUIRED: terms}}))
+                (AFFINITY, json!({"nodeAffinity": {REQUIRED: terms}}))
             } else if placement.node_affinity().is_none() {
-                (vec!["affinity", "nodeAffinity"], json!({REQUIRED: terms}))
+                (NODE_AFFINITY, json!({REQUIRED: terms}))
             } else {
-                (vec!["affinity", "nodeAffinity", REQUIRED], terms)
+                (REQUIRED_AFFINITY, terms)
             };
-            if !wanted.is_empty() {
-                operations.push(add(&path, value));
-            }
+            operations.push(add(path.to_buf(), value));
         }
         Required::Terms(terms) => {
             for (index, term) in terms
@@ -79,20 +87,15 @@ fn additions(placement: &Placement<'_>, wanted: &[Requirement]) -> Patch {
                 if lacking.is_empty() {
                     continue;
                 }
-                let index = index.to_string();
-                let mut path = vec![
-                    "affinity",
-                    "nodeAffinity",
-                    REQUIRED,
-                    "nodeSelectorTerms",
-                    &*index,
-                ];
-                path.push("matchExpressions");
+                let mut path = TERMS.to_buf();
+                path.push_back(index);
+                path.push_back("matchExpressions");
                 if term.appendable {
-                    path.push("-");
-                    operations.extend(lacking.iter().map(|lacking| add(&path, write(lacking))));
+                    path.push_back("-");
+                    let added = lacking.iter().map(write);
+                    operations.extend(added.map(|added| add(path.clone(), added)));
                 } else {
-                    operations.push(add(&path, list(&lacking)));
+                    operations.push(add(path, list(&lacking)));
                 }
             }
         }
@@ -101,8 +104,7 @@ fn additions(placement: &Placement<'_>, wanted: &[Requirement]) -> Patch {
     Patch(operations)
 }
 
-fn add(path: &[&str], value: Json) -> PatchOperation {
-    let path = PointerBuf::from_tokens(std::iter::once("spec").chain(path.iter().copied()));
+fn add(path: PointerBuf, value: Json) -> PatchOperation {
     PatchOperation::Add(AddOperation { path, value })
 }
 

@@ -112,11 +112,11 @@ const ENVELOPE: &[&str] = &[
 impl<'d> Read<'d> {
     /// Reads objects that Go decodes one after the other into one struct.
     pub(super) fn new(table: &'static Table, objects: impl IntoIterator<Item = Value<'d>>) -> Self {
-        let entries = objects
-            .into_iter()
-            .flat_map(through_a_map)
-            .map(|member| (member, table.find(member.key)))
-            .collect();
+        let mut entries = Vec::with_capacity(8);
+        for object in objects {
+            let members = through_a_map(object);
+            entries.extend(members.map(|member| (member, table.find(member.key))));
+        }
         Self { table, entries }
     }
 
@@ -192,10 +192,9 @@ impl<'d> Read<'d> {
 impl Table {
     /// The row that Go decodes `key` into.
     fn find(&'static self, key: Value<'_>) -> Option<&'static Key> {
-        let rows = || self.keys.iter();
-        rows()
-            .find(|row| key.is_str(row.name))
-            .or_else(|| rows().find(|row| key.folds(row.name)))
+        let exact = |key| self.keys.iter().find(|row| row.name == key);
+        let folded = || self.keys.iter().find(|row| key.folds(row.name));
+        key.plain().and_then(exact).or_else(folded)
     }
 
     /// Says what there is to say about a key that has no row.
@@ -209,10 +208,11 @@ impl Table {
         if !report.takes_warnings() {
             return;
         }
+        if ENVELOPE.contains(&&*name) {
+            return;
+        }
         if let Some(known) = ENVELOPE.iter().find(|known| folds(&name, known)) {
-            if name != *known {
-                warn_of_case(member.key, known, report);
-            }
+            warn_of_case(member.key, known, report);
             return;
         }
         let plugin = self.plugin;

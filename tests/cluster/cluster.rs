@@ -309,6 +309,20 @@ impl Cluster {
         });
     }
 
+    /// Waits until the watch has told of every network, so that none is looked up any more.
+    pub(crate) fn informed(&self) {
+        eventually("every network to be known", || {
+            let all = ["get", objects::NAD, "--all-namespaces", "-o", "name"];
+            let stored = self.kubectl(&all, None).accepted().stdout.lines().count();
+            let known = self.metrics().sum("multinic_networks", &[]);
+            if u64::try_from(stored).is_ok_and(|stored| stored == known) {
+                Ok(())
+            } else {
+                Err(format!("{known} of {stored} are"))
+            }
+        });
+    }
+
     /// Waits until a network is known no more: only the watch can say that it is gone.
     pub(crate) fn forgotten(&self, namespace: &str, network: &str) {
         eventually(

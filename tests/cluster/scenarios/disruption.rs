@@ -72,6 +72,7 @@ fn lookup_fault(c: &Cluster) {
     c.namespace(ns);
     c.create(&nad(ns, "known", IPVLAN)).accepted();
     c.create(&pod(ns, "before", "known")).accepted();
+    c.informed();
     c.proxy.close();
     // What is known is enough, and what is isolated is never looked up.
     c.create(&pod(ns, "while", "known, default/gke-network-1"))
