@@ -221,7 +221,9 @@ mod tests {
     #[test]
     fn the_documented_default_is_the_default() {
         assert_eq!(Config::parse(DEFAULT).unwrap(), Config::default());
-        assert_eq!(Config::parse("").unwrap(), Config::default());
+        for nothing in ["", "---", "# nothing\n---\n"] {
+            assert_eq!(Config::parse(nothing).unwrap(), Config::default());
+        }
     }
 
     #[test]

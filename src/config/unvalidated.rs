@@ -45,10 +45,12 @@ struct UnvalidatedExemption {
 }
 
 pub(super) fn parse(text: &str) -> Result<Unvalidated, Error> {
-    if text
-        .lines()
-        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
-    {
+    // A document without content is not "null" to the reader, but nothing.
+    let is_blank = |line: &str| {
+        let line = line.trim();
+        line.is_empty() || line.starts_with('#') || line == "---"
+    };
+    if text.lines().all(is_blank) {
         return Ok(Unvalidated::default());
     }
     serde_saphyr::from_str(text).map_err(|error| {
