@@ -25,7 +25,7 @@ constant=$(realpath "$constant")
 
 work=$(mktemp -d)
 server= other=
-trap 'kill $server $other 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $server $other 2>/dev/null || true; rm -rf "$work"' EXIT
 cp -r examples/networks "$work/networks"
 cd "$work"
 url=https://127.0.0.1:28443 admin=127.0.0.1:28080
