@@ -95,7 +95,7 @@ impl<'a> Document<'a> {
     /// more than case: then their order is nobody's concern. Never a wrong `true`.
     pub fn has_plain_keys(&self) -> bool {
         *self.plain_keys.get_or_init(|| {
-            let mut keys = Vec::new();
+            let mut keys = Vec::with_capacity(16);
             self.root().objects().all(|object| {
                 keys.clear();
                 keys.extend(object.members().map(|member| member.key));

@@ -125,16 +125,23 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
         Subject::Other => return Vec::new(),
     };
     let mut findings = Vec::new();
-    for rule in asked(object, world.config) {
+    for rule in RULES {
         let said = match (subject, rule.check) {
+            (Subject::Attach(_), Check::Define(_)) | (Subject::Define(_), Check::Attach(_)) => {
+                continue;
+            }
+            _ if !is_asked(rule, object, world.config) => continue,
             (Subject::Attach(attach), Check::Attach(check) | Check::Both(check, _)) => {
                 check(attach, world)
             }
             (Subject::Define(define), Check::Define(check) | Check::Both(_, check)) => {
                 check(define, world)
             }
-            _ => continue,
+            (Subject::Other, _) => continue,
         };
+        if said.is_empty() {
+            continue;
+        }
         let highest = world
             .config
             .level(rule)

@@ -1,6 +1,6 @@
 //! Which keys are one to Go: simple Unicode folding, as in `encoding/json/fold.go`.
 
-use super::{Tag, Value};
+use super::Value;
 
 /// Whether Go takes the key `key` for the struct field `field` (lower or upper case ASCII): simple
 /// Unicode folding as in `encoding/json/fold.go`.
@@ -29,15 +29,24 @@ pub fn folded(key: &str) -> String {
 pub(crate) fn may_have_twins(keys: &[Value<'_>]) -> bool {
     // More than any plugin has, and comparing each with each takes its time.
     const FEW: usize = 32;
-    keys.len() > FEW
-        || keys.iter().enumerate().any(|(index, key)| {
-            let node = key.node();
-            let is_twin = |other: &Value<'_>| {
-                other.node().length() == node.length()
-                    && other.inner().eq_ignore_ascii_case(key.inner())
-            };
-            node.tag != Tag::String || keys.iter().take(index).any(is_twin)
-        })
+    let mut seen = [""; FEW];
+    if keys.len() > FEW {
+        return true;
+    }
+    for (index, key) in keys.iter().enumerate() {
+        let Some(key) = key.plain() else {
+            return true;
+        };
+        let (before, after) = seen.split_at_mut(index);
+        let is_twin = |other: &&str| other.len() == key.len() && other.eq_ignore_ascii_case(key);
+        if before.iter().any(is_twin) {
+            return true;
+        }
+        if let Some(place) = after.first_mut() {
+            *place = key;
+        }
+    }
+    false
 }
 
 fn fold(letter: char) -> char {

@@ -13,6 +13,9 @@ impl Value<'_> {
     /// The same, from a container of this value whose path is known.
     pub fn path_within(self, container: Self, known: &str) -> String {
         const LONGEST: usize = 200;
+        if container.index == self.index {
+            return known.to_owned();
+        }
         let mut path = String::with_capacity(known.len() + 24);
         path.push_str(known);
         let mut container = container;

@@ -8,6 +8,9 @@ use crate::view::selector::{Operator, Requirement};
 /// where one alone cannot be met. Only what is certain: `None` does not mean that such a node
 /// exists.
 pub fn contradiction(requirements: &[&Requirement]) -> Option<(usize, usize)> {
+    if let [alone] = requirements {
+        return (!met_together(alone, alone)).then_some((0, 0));
+    }
     let mut keys: BTreeMap<&str, Demand<'_>> = BTreeMap::new();
     for (index, requirement) in requirements.iter().enumerate() {
         let demand = keys.entry(&requirement.key).or_default();
@@ -36,7 +39,9 @@ pub fn contradiction(requirements: &[&Requirement]) -> Option<(usize, usize)> {
 fn met_together(a: &Requirement, b: &Requirement) -> bool {
     let mut demand = Demand::default();
     demand.add(a);
-    demand.add(b);
+    if !std::ptr::eq(a, b) {
+        demand.add(b);
+    }
     demand.is_met()
 }
 
