@@ -25,7 +25,9 @@ impl<'a> Attach<'a> {
             _ if gated => Carrier::NewPod,
             _ => Carrier::ExistingPod,
         };
-        let patchable = match (status, carrier) {
+        // A patch needs something to be added to.
+        let has_spec = spec(new).is_some_and(|spec| spec.kind() == Kind::Object);
+        let patchable = match (status || !has_spec, carrier) {
             (true, _) => Patchable::Nothing,
             (false, Carrier::NewPod) => Patchable::Additions,
             (false, _) => {

@@ -122,6 +122,21 @@ proptest! {
     }
 }
 
+/// A text more, at every byte of a Pod that is patched: then there may be no spec to patch.
+#[test]
+fn no_text_more_makes_the_pipeline_panic() {
+    let recorded = folder().join("recorded/pod-dry-run.create-pods.mutate.json");
+    let body = fs::read(recorded).unwrap();
+    let snapshot = networks("");
+    for at in 0..=body.len() {
+        for text in ["null", "\"", "{}", ",\"spec\":[]"] {
+            let mut harmed = body.clone();
+            harmed.splice(at..at, text.bytes());
+            survive(&harmed, &snapshot);
+        }
+    }
+}
+
 /// A text in every place in which a text is read for its meaning.
 fn bodies(text: &str) -> [Value; 4] {
     let pod = |annotation: &str| {
