@@ -120,13 +120,12 @@ impl<'d> Request<'d> {
         }
         let (mut api_version, mut kind, mut request) = (None, None, None);
         for Member { key, value } in root.members() {
-            let field = match () {
-                () if key.is_str("apiVersion") => &mut api_version,
-                () if key.is_str("kind") => &mut kind,
-                () if key.is_str("request") => &mut request,
-                () => continue,
-            };
-            *field = Some(value);
+            match key.str().as_deref() {
+                Some("apiVersion") => api_version = Some(value),
+                Some("kind") => kind = Some(value),
+                Some("request") => request = Some(value),
+                _ => {}
+            }
         }
         for (field, found, wanted) in [
             ("apiVersion", api_version, API_VERSION),
@@ -165,8 +164,7 @@ impl<'d> Request<'d> {
         let mut operation = None;
         for member in request.members() {
             let value = member.value;
-            let plain = member.key.plain().map(Cow::Borrowed);
-            let Some(key) = plain.or_else(|| member.key.str()) else {
+            let Some(key) = member.key.str() else {
                 continue;
             };
             match &*key {
