@@ -19,10 +19,12 @@ use std::sync::OnceLock;
 mod fold;
 mod place;
 mod scan;
+mod string;
 
 pub(crate) use fold::may_have_twins;
 pub use fold::{folded, folds};
 pub use place::{Places, line_and_column};
+pub use string::quote;
 
 /// A text that is one JSON value, read whole.
 #[derive(Debug)]
@@ -94,14 +96,9 @@ impl<'a> Document<'a> {
     /// Whether every key of every object is plain ASCII and differs from the others of its object in
     /// more than case: then their order is nobody's concern. Never a wrong `true`.
     pub fn has_plain_keys(&self) -> bool {
-        *self.plain_keys.get_or_init(|| {
-            let mut keys = Vec::with_capacity(16);
-            self.root().objects().all(|object| {
-                keys.clear();
-                keys.extend(object.members().map(|member| member.key));
-                !may_have_twins(&keys)
-            })
-        })
+        *self
+            .plain_keys
+            .get_or_init(|| !self.root().objects().any(may_have_twins))
     }
 
     /// The value that the text is.
@@ -157,7 +154,7 @@ impl<'d> Value<'d> {
             .get(node.start as usize + 1..node.end as usize - 1);
         match node.tag {
             Tag::String | Tag::WideString => inner.map(Cow::Borrowed),
-            Tag::EscapedString => inner.map(|inner| Cow::Owned(scan::unescape(inner))),
+            Tag::EscapedString => inner.map(|inner| Cow::Owned(string::unescape(inner))),
             _ => None,
         }
     }

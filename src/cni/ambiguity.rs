@@ -2,7 +2,7 @@
 
 use super::report::show;
 use crate::finding::Fault;
-use crate::json::{Document, Kind, Value, folded, may_have_twins};
+use crate::json::{Document, Kind, Member, Value, folded, may_have_twins};
 
 /// All such places.
 pub(super) fn find(document: &Document<'_>) -> Vec<Fault> {
@@ -23,13 +23,12 @@ const MOST: usize = 32;
 
 /// A key that stands in an object twice: some readers take the first, some the last, some none.
 fn repeated(object: Value<'_>, faults: &mut Vec<Fault>) {
-    let keys: Vec<_> = object.members().map(|member| member.key).collect();
-    if !may_have_twins(&keys) || faults.len() >= MOST {
+    if !may_have_twins(object) || faults.len() >= MOST {
         return;
     }
-    let mut keys: Vec<_> = keys
-        .into_iter()
-        .map(|key| (key.str().unwrap_or_default(), key))
+    let mut keys: Vec<_> = object
+        .members()
+        .map(|Member { key, .. }| (key.str().unwrap_or_default(), key))
         .collect();
     keys.sort_by(|a, b| a.0.cmp(&b.0));
     for pair in keys.windows(2) {
@@ -71,8 +70,7 @@ fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
         return;
     }
     let members: Vec<_> = object.members().collect();
-    let keys: Vec<_> = members.iter().map(|member| member.key).collect();
-    if may_have_twins(&keys) {
+    if may_have_twins(object) {
         let mut keys: Vec<_> = members
             .iter()
             .filter_map(|member| Some((member.key.str()?, member.key)))
@@ -163,6 +161,6 @@ fn envelope(root: Value<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
-fn at(value: Value<'_>, message: impl Into<Box<str>>) -> Fault {
+fn at(value: Value<'_>, message: impl Into<String>) -> Fault {
     Fault::value(value, value.path(), message)
 }

@@ -1,6 +1,6 @@
 //! Which keys are one to Go: simple Unicode folding, as in `encoding/json/fold.go`.
 
-use super::Value;
+use super::{Member, Value};
 
 /// Whether Go takes the key `key` for the struct field `field` (lower or upper case ASCII): simple
 /// Unicode folding as in `encoding/json/fold.go`.
@@ -25,26 +25,26 @@ pub fn folded(key: &str) -> String {
     key.chars().map(fold).collect()
 }
 
-/// Whether two of the keys may fold to one: never a wrong "no".
-pub(crate) fn may_have_twins(keys: &[Value<'_>]) -> bool {
+/// Whether two of the keys of `object` may fold to one: never a wrong "no".
+pub(crate) fn may_have_twins(object: Value<'_>) -> bool {
     // More than any plugin has, and comparing each with each takes its time.
     const FEW: usize = 32;
-    let mut seen = [""; FEW];
-    if keys.len() > FEW {
-        return true;
-    }
-    for (index, key) in keys.iter().enumerate() {
-        let Some(key) = key.plain() else {
+    // A bit for each shape of the keys so far: only keys of one shape can fold to one.
+    let mut shapes = 0_u64;
+    for (index, Member { key, .. }) in object.members().enumerate() {
+        let Some(text) = key.plain().filter(|_| index < FEW) else {
             return true;
         };
-        let (before, after) = seen.split_at_mut(index);
-        let is_twin = |other: &&str| other.len() == key.len() && other.eq_ignore_ascii_case(key);
-        if before.iter().any(is_twin) {
+        let lower = |letter: Option<&u8>| letter.map_or(0, |letter| letter | 0x20);
+        let bytes = text.as_bytes();
+        let shape =
+            bytes.len() + usize::from(lower(bytes.first())) + usize::from(lower(bytes.last()));
+        let bit = 1 << (shape % 64);
+        let is_twin = |earlier: Member<'_>| earlier.key.folds(text);
+        if shapes & bit != 0 && object.members().take(index).any(is_twin) {
             return true;
         }
-        if let Some(place) = after.first_mut() {
-            *place = key;
-        }
+        shapes |= bit;
     }
     false
 }

@@ -1,5 +1,6 @@
 //! From text to nodes: the state machine of Go's `encoding/json/scanner.go`.
 
+use super::string::plain_characters;
 use super::{Node, SyntaxError, Tag};
 
 /// Go's `maxNestingDepth`.
@@ -19,48 +20,6 @@ pub(super) fn nodes(text: &str) -> Result<Vec<Node>, SyntaxError> {
         return Err(*scan.error(0, "the text is larger than 4 GiB".to_owned()));
     }
     scan.run().map_err(|refusal| *refusal)
-}
-
-/// Decodes the escapes of a string that [`nodes`] accepted.
-pub(super) fn unescape(inner: &str) -> String {
-    let bytes = inner.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        at += 1;
-        if *byte != b'\\' {
-            out.push(*byte);
-            continue;
-        }
-        let escape = bytes.get(at).copied().unwrap_or_default();
-        at += 1;
-        out.push(match escape {
-            b'b' => 0x8,
-            b'f' => 0xc,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'u' => {
-                let first = hex4(inner, at);
-                at += 4;
-                let is_pair = bytes.get(at..at + 2) == Some(b"\\u");
-                let code = match (first, is_pair.then(|| hex4(inner, at + 2))) {
-                    (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) => {
-                        at += 6;
-                        0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00)
-                    }
-                    _ => first,
-                };
-                // A lone surrogate is no character.
-                let letter = char::from_u32(code).unwrap_or('\u{fffd}');
-                out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-                continue;
-            }
-            other => other,
-        });
-    }
-    // Whole characters went in, so it is one text.
-    String::from_utf8(out).unwrap_or_default()
 }
 
 /// Boxed, so that what is nearly always returned fits into a register.
@@ -174,7 +133,9 @@ impl Scan<'_> {
         self.odd_string(start)
     }
 
-    /// The rest of a string, from its first character that is not just itself.
+    /// The rest of a string, from its first character that is not just itself. Kept apart, so that
+    /// the others need few registers.
+    #[inline(never)]
     fn odd_string(&mut self, start: usize) -> Result<(), Refusal> {
         let mut tag = Tag::WideString;
         loop {
@@ -264,7 +225,7 @@ impl Scan<'_> {
 
     fn open(&mut self, tag: Tag) -> Result<(), Refusal> {
         if self.open.len() == MAX_DEPTH {
-            return Err(self.error(self.at, "exceeded max depth".to_owned()));
+            return Err(self.too_deep());
         }
         self.open.push(self.index());
         self.at += 1;
@@ -286,7 +247,7 @@ impl Scan<'_> {
 
     fn push(&mut self, tag: Tag, start: usize) -> Result<(), Refusal> {
         if self.nodes.len() == MAX_NODES {
-            return Err(self.error(start, format!("more than {MAX_NODES} values")));
+            return Err(self.too_many(start));
         }
         #[expect(clippy::cast_possible_truncation, reason = "the text is below 4 GiB")]
         let start = start as u32;
@@ -345,6 +306,20 @@ impl Scan<'_> {
     }
 
     #[cold]
+    #[inline(never)]
+    #[expect(clippy::unnecessary_box_returns, reason = "see Refusal")]
+    fn too_many(&self, offset: usize) -> Refusal {
+        self.error(offset, format!("more than {MAX_NODES} values"))
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[expect(clippy::unnecessary_box_returns, reason = "see Refusal")]
+    fn too_deep(&self) -> Refusal {
+        self.error(self.at, "exceeded max depth".to_owned())
+    }
+
+    #[cold]
     #[expect(clippy::unnecessary_box_returns, reason = "see Refusal")]
     fn error(&self, offset: usize, problem: String) -> Refusal {
         Box::new(SyntaxError {
@@ -389,38 +364,6 @@ impl Scan<'_> {
     }
 }
 
-/// Where the next quote, backslash or control character stands, or the next beyond ASCII: looked for
-/// eight bytes at a time.
-#[inline]
-fn plain_characters(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let backslash = word ^ (ONES * u64::from(b'\\'));
-        // A difference of zero wraps, and so does one below zero; the rest has the bit itself.
-        let found = quote.wrapping_sub(ONES)
-            | backslash.wrapping_sub(ONES)
-            | word.wrapping_sub(ONES * 0x20)
-            | word;
-        let found = found & HIGH;
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    let is_plain = |byte: &&u8| byte.is_ascii() && **byte >= 0x20 && !matches!(byte, b'"' | b'\\');
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(is_plain).count()
-}
-
 fn ends_with_digit(text: &str) -> bool {
     text.ends_with(|letter: char| letter.is_ascii_digit())
-}
-
-fn hex4(text: &str, at: usize) -> u32 {
-    text.get(at..at + 4)
-        .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-        .unwrap_or(0xfffd)
 }
