@@ -38,9 +38,11 @@ const FIELDS: [&str; 8] = [
 
 /// The field that Go takes `key` for.
 fn field(key: Value<'_>) -> Option<&'static str> {
-    let exact = |key| FIELDS.into_iter().find(|field| *field == key);
-    let folded = || FIELDS.into_iter().find(|field| key.folds(field));
-    key.plain().and_then(exact).or_else(folded)
+    let mut fields = FIELDS.into_iter();
+    match key.plain() {
+        Some(key) => fields.find(|field| field.eq_ignore_ascii_case(key)),
+        None => fields.find(|field| key.folds(field)),
+    }
 }
 
 /// Decodes `types.PluginConf` (`cni/pkg/types/types.go`).

@@ -126,10 +126,25 @@ fn libcni_list<'d>(
     known: Vec<Option<Slot<'d>>>,
 ) -> Result<Envelope<'d>, Fault> {
     let mut known = known.into_iter();
+    let (mut name, mut version_at, mut versions, mut array) = (None, None, None, None);
+    let (mut check, mut gc, mut inlined) = (None, None, None);
+    for Member { key, value } in root.members() {
+        let field = match key.str().as_deref() {
+            Some("name") => &mut name,
+            Some("cniVersion") => &mut version_at,
+            Some("cniVersions") => &mut versions,
+            Some("disableCheck") => &mut check,
+            Some("disableGC") => &mut gc,
+            Some("loadOnlyInlinedPlugins") => &mut inlined,
+            Some("plugins") => &mut array,
+            _ => continue,
+        };
+        *field = Some(value);
+    }
     let name = if is_injected {
         Cow::Borrowed(nad)
     } else {
-        let name = root.get("name").unwrap_or(root);
+        let name = name.unwrap_or(root);
         name.str().ok_or_else(|| {
             let go = go_kind(name);
             at(
@@ -138,7 +153,6 @@ fn libcni_list<'d>(
             )
         })?
     };
-    let version_at = root.get("cniVersion");
     let mut version = match version_at {
         Some(value) => value.str().ok_or_else(|| {
             let go = go_kind(value);
@@ -149,34 +163,14 @@ fn libcni_list<'d>(
         })?,
         None => Cow::Borrowed(""),
     };
-    if let Some(versions) = root.get("cniVersions") {
+    if let Some(versions) = versions {
         version = newest(version, version_at, versions)?;
     }
-    let mut only_inlined = None;
-    for field in ["disableCheck", "disableGC", "loadOnlyInlinedPlugins"] {
-        let Some(value) = root.get(field) else {
-            continue;
-        };
-        let text = value.str().map(|text| text.to_lowercase());
-        if value.bool().is_none() && !matches!(text.as_deref(), Some("true" | "false")) {
-            let says = match &text {
-                Some(text) => format!("invalid value {text:?} for {field}"),
-                None => format!("invalid type {} for {field}", go_kind(value)),
-            };
-            let shown = show(value);
-            return Err(at(
-                value,
-                format!("{shown} stands where true or false belongs ({LIBCNI}: {says})"),
-            ));
-        }
-        if field == "loadOnlyInlinedPlugins"
-            && (value.bool() == Some(true) || text.as_deref() == Some("true"))
-        {
-            only_inlined = Some(value);
-        }
-    }
+    flag("disableCheck", check)?;
+    flag("disableGC", gc)?;
+    let only_inlined = flag("loadOnlyInlinedPlugins", inlined)?;
     let mut plugins = Vec::new();
-    match root.get("plugins") {
+    match array {
         Some(array) => {
             if array.kind() != Kind::Array {
                 let go = go_kind(array);
@@ -228,7 +222,7 @@ fn libcni_list<'d>(
             }
         }
         None => {
-            if let Some(value) = only_inlined {
+            if let Some(value) = inlined.filter(|_| only_inlined) {
                 return Err(at(
                     value,
                     format!(
@@ -245,6 +239,30 @@ fn libcni_list<'d>(
         version_at,
         plugins,
     })
+}
+
+/// A switch of the list, off where it is left out; libcni takes the words as texts too.
+fn flag(field: &str, value: Option<Value<'_>>) -> Result<bool, Fault> {
+    let Some(value) = value else {
+        return Ok(false);
+    };
+    let text = value.str().map(|text| text.to_lowercase());
+    match (value.bool(), text.as_deref()) {
+        (Some(is_on), _) => Ok(is_on),
+        (None, Some("true")) => Ok(true),
+        (None, Some("false")) => Ok(false),
+        (None, text) => {
+            let says = match text {
+                Some(text) => format!("invalid value {text:?} for {field}"),
+                None => format!("invalid type {} for {field}", go_kind(value)),
+            };
+            let shown = show(value);
+            Err(at(
+                value,
+                format!("{shown} stands where true or false belongs ({LIBCNI}: {says})"),
+            ))
+        }
+    }
 }
 
 /// The newest of `cniVersion` and `cniVersions` that libcni knows (`cni/libcni/conf.go:119-160`).
