@@ -94,15 +94,19 @@ impl<'a> Case<'a> {
                     verdict: mutation.name(),
                     rules: "",
                 };
-                let (verdict, response) = match mutation {
-                    Mutation::Keep => (allowed, Response::allow(&request.uid, &[], audit)),
+                match mutation {
+                    Mutation::Keep => (
+                        allowed,
+                        Response::allow(&request.uid, &[], audit).write(),
+                        Vec::new(),
+                    ),
                     Mutation::Patch(patch) => {
                         debug_assert!(applies(request, &patch), "{patch}");
                         let patch = serde_json::to_vec(&patch).unwrap_or_default();
-                        (Verdict::Patch, Response::patch(&request.uid, &patch, audit))
+                        let response = Response::patch(&request.uid, &patch, audit);
+                        (Verdict::Patch, response.write(), Vec::new())
                     }
-                };
-                (verdict, response.write(), Vec::new())
+                }
             }
             Webhook::Validate => {
                 let findings = self.findings(world);

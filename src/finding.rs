@@ -18,8 +18,7 @@ pub struct Finding {
     pub level: Level,
     /// Where.
     pub place: Place,
-    /// What is wrong, with the object's name, why, and what to do. One line.
-    pub message: String,
+    line: String,
 }
 
 /// How much a finding weighs.
@@ -55,7 +54,7 @@ pub struct Place {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Inside {
     /// JSON path, `plugins[0].ipam.subnet`; empty for the text as a whole.
-    pub path: Box<str>,
+    pub path: String,
     /// From 1.
     pub line: u32,
     /// From 1, in characters.
@@ -68,14 +67,29 @@ pub struct Fault {
     /// Where in the text.
     pub at: Inside,
     /// What is wrong, why, and what to write instead. One line, without the place.
-    pub message: Box<str>,
+    pub message: String,
 }
 
 impl Finding {
+    /// What `rule` has to say: what is wrong, with the object's name, why, and what to do, in one line.
+    pub fn new(rule: &'static Rule, level: Level, place: Place, message: String) -> Self {
+        let mut line = match escape(&message) {
+            Cow::Borrowed(_) => message,
+            Cow::Owned(escaped) => escaped,
+        };
+        line.insert_str(0, ": ");
+        line.insert_str(0, rule.name);
+        Self {
+            rule,
+            level,
+            place,
+            line,
+        }
+    }
+
     /// The finding in one line, beginning with its rule's name; it stands alone.
-    pub fn line(&self) -> String {
-        let message = escape(&self.message);
-        [self.rule.name, ": ", &message].concat()
+    pub fn line(&self) -> &str {
+        &self.line
     }
 }
 
@@ -121,7 +135,7 @@ impl fmt::Display for Place {
 
 impl Inside {
     /// The place of a byte offset of `text`.
-    pub fn offset(text: &str, offset: usize, path: impl Into<Box<str>>) -> Self {
+    pub fn offset(text: &str, offset: usize, path: impl Into<String>) -> Self {
         let (line, column) = line_and_column(text, offset);
         let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Self {
@@ -132,7 +146,7 @@ impl Inside {
     }
 
     /// The place of a byte offset, one of many.
-    pub fn among(places: &mut Places<'_>, offset: usize, path: impl Into<Box<str>>) -> Self {
+    pub fn among(places: &mut Places<'_>, offset: usize, path: impl Into<String>) -> Self {
         let (line, column) = places.at(offset);
         let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Self {
@@ -143,7 +157,7 @@ impl Inside {
     }
 
     /// The place of a JSON value.
-    pub fn value(value: Value<'_>, path: impl Into<Box<str>>) -> Self {
+    pub fn value(value: Value<'_>, path: impl Into<String>) -> Self {
         Self::offset(value.text(), value.span().start, path)
     }
 }
@@ -167,8 +181,8 @@ impl Fault {
     pub fn offset(
         text: &str,
         offset: usize,
-        path: impl Into<Box<str>>,
-        message: impl Into<Box<str>>,
+        path: impl Into<String>,
+        message: impl Into<String>,
     ) -> Self {
         Self {
             at: Inside::offset(text, offset, path),
@@ -177,11 +191,7 @@ impl Fault {
     }
 
     /// A fault at a JSON value.
-    pub fn value(
-        value: Value<'_>,
-        path: impl Into<Box<str>>,
-        message: impl Into<Box<str>>,
-    ) -> Self {
+    pub fn value(value: Value<'_>, path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             at: Inside::value(value, path),
             message: message.into(),

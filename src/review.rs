@@ -5,12 +5,10 @@
 
 use std::borrow::Cow;
 
+use crate::finding::shorten;
+use crate::json::{Document, Kind, Member, SyntaxError, Value, line_and_column, quote};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
-
-use crate::finding::shorten;
-use crate::json::{Document, Kind, Member, SyntaxError, Value, line_and_column};
 
 /// The one version of the AdmissionReview API that is spoken here.
 pub const API_VERSION: &str = "admission.k8s.io/v1";
@@ -220,150 +218,167 @@ impl<'d> Request<'d> {
 }
 
 /// The answer to a [`Request`]: what stands in `response`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 pub struct Response<'a> {
     uid: &'a str,
-    allowed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Status<'a>>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    warnings: &'a [String],
-    audit_annotations: Audit<'a>,
+    patch: Option<&'a [u8]>,
+    denial: Option<Denial<'a>>,
+    warnings: &'a [Cow<'a, str>],
+    audit: Audit<'a>,
 }
 
 /// `auditAnnotations`: what the API server's audit log keeps of a review.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Audit<'a> {
     /// `allow`, `deny`, `keep` or `patch`.
     pub verdict: &'static str,
     /// The names of the rules that spoke, comma separated.
-    #[serde(skip_serializing_if = "str::is_empty")]
     pub rules: &'a str,
 }
 
-/// Why a request is refused: a `meta/v1` Status.
-#[derive(Debug, Serialize)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the field is called so in meta/v1"
-)]
-pub struct Status<'a> {
-    status: &'static str,
+/// Why a request is refused: what goes into a `meta/v1` Status.
+#[derive(Debug)]
+struct Denial<'a> {
     message: &'a str,
-    reason: &'static str,
-    code: u16,
-    details: Details<'a>,
-}
-
-#[derive(Debug, Serialize)]
-struct Details<'a> {
-    #[serde(skip_serializing_if = "str::is_empty")]
     name: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
     group: &'a str,
     kind: &'a str,
-    causes: &'a [Cause],
+    causes: &'a [Cause<'a>],
 }
 
 /// One reason of a refusal.
-#[derive(Debug, Serialize)]
-pub struct Cause {
+#[derive(Debug)]
+pub struct Cause<'a> {
     /// A machine readable word of `meta/v1` CauseType.
     pub reason: &'static str,
     /// The finding, beginning with its rule's name.
-    pub message: String,
+    pub message: &'a str,
     /// Path of the field.
-    pub field: String,
+    pub field: Cow<'a, str>,
 }
 
 impl<'a> Response<'a> {
     /// The request passes, unchanged.
-    pub fn allow(uid: &'a str, warnings: &'a [String], audit: Audit<'a>) -> Self {
+    pub fn allow(uid: &'a str, warnings: &'a [Cow<'a, str>], audit: Audit<'a>) -> Self {
         Self {
             uid,
-            allowed: true,
-            patch_type: None,
             patch: None,
-            status: None,
+            denial: None,
             warnings,
-            audit_annotations: audit,
+            audit,
         }
     }
 
     /// The request passes, changed by a JSON Patch.
-    pub fn patch(uid: &'a str, patch: &[u8], audit: Audit<'a>) -> Self {
+    pub fn patch(uid: &'a str, patch: &'a [u8], audit: Audit<'a>) -> Self {
         Self {
-            patch_type: Some("JSONPatch"),
-            patch: Some(STANDARD.encode(patch)),
+            patch: Some(patch),
             ..Self::allow(uid, &[], audit)
         }
     }
 
-    /// The request is refused. 403 Forbidden: of a 422 kubectl shows the causes and hides the
-    /// message.
+    /// The request is refused.
     pub fn deny(
         request: &'a Request<'_>,
         message: &'a str,
-        causes: &'a [Cause],
-        warnings: &'a [String],
+        causes: &'a [Cause<'a>],
+        warnings: &'a [Cow<'a, str>],
         audit: Audit<'a>,
     ) -> Self {
-        let details = Details {
+        let denial = Denial {
+            message,
             name: request.name.as_deref().unwrap_or_default(),
             group: &request.group,
             kind: &request.kind,
             causes,
         };
-        let status = Status {
-            status: "Failure",
-            message,
-            reason: "Forbidden",
-            code: 403,
-            details,
-        };
         Self {
-            allowed: false,
-            status: Some(status),
+            denial: Some(denial),
             ..Self::allow(&request.uid, warnings, audit)
         }
     }
 
     /// The body of the HTTP answer: an AdmissionReview in one line.
     pub fn write(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Review<'r> {
-            api_version: &'static str,
-            kind: &'static str,
-            response: &'r Response<'r>,
-        }
-        let review = Review {
-            api_version: API_VERSION,
-            kind: "AdmissionReview",
-            response: self,
-        };
+        let denial = self.denial.as_ref();
         // Mostly enough, so that it need not grow.
-        let texts = self
-            .status
-            .as_ref()
-            .map_or(0, |status| 3 * status.message.len())
-            + self.patch.as_ref().map_or(0, String::len)
+        let texts = denial.map_or(0, |denial| 3 * denial.message.len())
+            + self.patch.map_or(0, |patch| 2 * patch.len())
             + self
                 .warnings
                 .iter()
-                .map(|line| line.len() + 8)
+                .map(|line| line.len() + 16)
                 .sum::<usize>();
-        let mut body = Vec::with_capacity(512 + texts);
-        match serde_json::to_writer(&mut body, &review) {
-            Ok(()) => body,
-            // Only a map with keys that are no strings could fail, and there is none.
-            Err(_) => Vec::new(),
+        let mut out = String::with_capacity(320 + texts);
+        out.push_str("{\"apiVersion\":\"");
+        out.push_str(API_VERSION);
+        out.push_str("\",\"kind\":\"AdmissionReview\",\"response\":{\"uid\":");
+        quote(self.uid, &mut out);
+        out.push_str(",\"allowed\":");
+        out.push_str(if denial.is_some() { "false" } else { "true" });
+        if let Some(patch) = self.patch {
+            out.push_str(",\"patchType\":\"JSONPatch\",\"patch\":\"");
+            STANDARD.encode_string(patch, &mut out);
+            out.push('"');
         }
+        if let Some(denial) = denial {
+            denial.write(&mut out);
+        }
+        for (index, line) in self.warnings.iter().enumerate() {
+            out.push_str(if index == 0 { ",\"warnings\":[" } else { "," });
+            quote(line, &mut out);
+        }
+        if !self.warnings.is_empty() {
+            out.push(']');
+        }
+        out.push_str(",\"auditAnnotations\":{\"verdict\":");
+        quote(self.audit.verdict, &mut out);
+        member(&mut out, "rules", self.audit.rules);
+        out.push_str("}}}");
+        out.into_bytes()
+    }
+}
+
+impl Denial<'_> {
+    /// 403 Forbidden: of a 422 kubectl shows the causes and hides the message.
+    fn write(&self, out: &mut String) {
+        out.push_str(",\"status\":{\"status\":\"Failure\",\"message\":");
+        quote(self.message, out);
+        out.push_str(",\"reason\":\"Forbidden\",\"code\":403,\"details\":{\"kind\":");
+        quote(self.kind, out);
+        member(out, "name", self.name);
+        member(out, "group", self.group);
+        out.push_str(",\"causes\":[");
+        for (
+            index,
+            Cause {
+                reason,
+                message,
+                field,
+            },
+        ) in self.causes.iter().enumerate()
+        {
+            out.push_str(if index == 0 {
+                "{\"reason\":"
+            } else {
+                ",{\"reason\":"
+            });
+            quote(reason, out);
+            member(out, "message", message);
+            member(out, "field", field);
+            out.push('}');
+        }
+        out.push_str("]}}");
+    }
+}
+
+/// Adds a member behind another, unless it is empty.
+fn member(out: &mut String, key: &str, text: &str) {
+    if !text.is_empty() {
+        out.push_str(",\"");
+        out.push_str(key);
+        out.push_str("\":");
+        quote(text, out);
     }
 }
 

@@ -152,12 +152,7 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
                  place,
                  message,
                  ceiling,
-             }| Finding {
-                rule,
-                level: highest.min(ceiling),
-                place,
-                message,
-            },
+             }| Finding::new(rule, highest.min(ceiling), place, message),
         ));
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));

@@ -1,29 +1,31 @@
 //! The validating answer: a request passes, with warnings or without, or is refused.
 
-use crate::finding::{Finding, Level};
+use std::borrow::Cow;
+
+use crate::finding::{Finding, Level, escape};
 use crate::review::Cause;
 
 /// What `/validate` answers.
 #[derive(Debug)]
-pub enum Judgement {
+pub enum Judgement<'f> {
     /// The request passes.
     Allow {
         /// For whoever sent it, one line each.
-        warnings: Vec<String>,
+        warnings: Vec<Cow<'f, str>>,
     },
     /// The request is refused.
-    Deny(Denial),
+    Deny(Denial<'f>),
 }
 
 /// Why a request is refused.
 #[derive(Debug)]
-pub struct Denial {
+pub struct Denial<'f> {
     /// For people: the first finding in full, then a line for each of the others.
-    pub message: String,
+    pub message: Cow<'f, str>,
     /// For programs: one for each finding that denies.
-    pub causes: Vec<Cause>,
+    pub causes: Vec<Cause<'f>>,
     /// What does not deny, one line each.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Cow<'f, str>>,
 }
 
 /// The lines of a denial.
@@ -38,7 +40,7 @@ const MOST_WARNING_CHARACTERS: usize = 4096;
 const SHORTEST_WARNING: usize = 80;
 
 /// Weighs the findings, which come with the weightiest first.
-pub fn validate(findings: &[Finding]) -> Judgement {
+pub fn validate(findings: &[Finding]) -> Judgement<'_> {
     let denying: Vec<&Finding> = findings
         .iter()
         .filter(|finding| finding.level == Level::Deny)
@@ -47,18 +49,20 @@ pub fn validate(findings: &[Finding]) -> Judgement {
     let Some(first) = denying.first() else {
         return Judgement::Allow { warnings };
     };
-    let mut message = first.line();
+    let mut message = Cow::Borrowed(first.line());
     if denying.len() > 1 {
-        message.push_str(&format!(" (and {} more)", denying.len() - 1));
+        let others = format!(" (and {} more)", denying.len() - 1);
+        message.to_mut().push_str(&others);
     }
     for finding in denying.iter().take(MOST_LINES).skip(1) {
+        let message = message.to_mut();
         message.push('\n');
-        message.push_str(&finding.line());
+        message.push_str(finding.line());
     }
     let causes = denying.iter().take(MOST_CAUSES).map(|finding| Cause {
         reason: "FieldValueInvalid",
         message: finding.line(),
-        field: crate::finding::escape(&finding.place.field).into_owned(),
+        field: escape(&finding.place.field),
     });
     Judgement::Deny(Denial {
         message,
@@ -67,7 +71,7 @@ pub fn validate(findings: &[Finding]) -> Judgement {
     })
 }
 
-impl Judgement {
+impl Judgement<'_> {
     /// `allow` or `deny`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -77,7 +81,7 @@ impl Judgement {
     }
 }
 
-fn warnings(findings: &[Finding]) -> Vec<String> {
+fn warnings(findings: &[Finding]) -> Vec<Cow<'_, str>> {
     let mut left = MOST_WARNING_CHARACTERS;
     let mut lines = Vec::new();
     for finding in findings
@@ -88,13 +92,13 @@ fn warnings(findings: &[Finding]) -> Vec<String> {
         let length = line.chars().count();
         if length <= left {
             left -= length;
-            lines.push(line);
+            lines.push(line.into());
             continue;
         }
         // What begins to be said is better than nothing of it.
         if left >= SHORTEST_WARNING {
             let cut = line.chars().take(left - 1);
-            lines.push(cut.chain(['…']).collect());
+            lines.push(cut.chain(['…']).collect::<String>().into());
         }
         break;
     }

@@ -124,6 +124,6 @@ fn is_out_of_range(number: &Value<'_>) -> bool {
     number.raw().len() > 3 && number.float().is_none_or(f64::is_infinite)
 }
 
-fn at(value: Value<'_>, message: impl Into<Box<str>>) -> Fault {
+fn at(value: Value<'_>, message: impl Into<String>) -> Fault {
     Fault::value(value, value.path(), message)
 }

@@ -19,12 +19,12 @@ impl Report {
     }
 
     /// A plugin refuses `value`.
-    pub(super) fn refuse(&mut self, value: Value<'_>, message: impl Into<Box<str>>) {
+    pub(super) fn refuse(&mut self, value: Value<'_>, message: impl Into<String>) {
         note(&mut self.invalid, value, message);
     }
 
     /// `value` is accepted and does not do what it seems to.
-    pub(super) fn warn(&mut self, value: Value<'_>, message: impl Into<Box<str>>) {
+    pub(super) fn warn(&mut self, value: Value<'_>, message: impl Into<String>) {
         note(&mut self.suspicious, value, message);
     }
 
@@ -50,7 +50,7 @@ impl Report {
         &mut self,
         replaceable: bool,
         value: Value<'_>,
-        message: impl Into<Box<str>>,
+        message: impl Into<String>,
     ) {
         if replaceable {
             self.warn(value, message);
@@ -74,7 +74,7 @@ pub(super) fn show(value: Value<'_>) -> String {
 /// More than anybody reads, and a bound on what a NAD of a million wrong keys costs.
 const MOST: usize = 32;
 
-fn note(faults: &mut Vec<Fault>, value: Value<'_>, message: impl Into<Box<str>>) {
+fn note(faults: &mut Vec<Fault>, value: Value<'_>, message: impl Into<String>) {
     if faults.len() < MOST {
         faults.push(Fault::value(value, value.path(), message));
     }

@@ -98,7 +98,7 @@ fn what_a_page_shows_as_refused_is_refused_by_this_rule_alone_and_in_these_words
             continue;
         };
         let answer = judge(manifests, &config(rule));
-        let lines: Vec<String> = answer.findings.iter().map(Finding::line).collect();
+        let lines: Vec<_> = answer.findings.iter().map(Finding::line).collect();
         let [finding] = &answer.findings[..] else {
             wrong.push(format!("{}: said is {lines:#?}", rule.name));
             continue;

@@ -218,11 +218,9 @@ fn a_warning_that_is_too_long_is_cut_and_not_dropped() {
     use multinic::rules::find;
     use multinic::validate::{Judgement, validate};
 
-    let finding = |length| Finding {
-        rule: find("missing-network").unwrap(),
-        level: Level::Warn,
-        place: Place::default(),
-        message: "x".repeat(length),
+    let finding = |length| {
+        let rule = find("missing-network").unwrap();
+        Finding::new(rule, Level::Warn, Place::default(), "x".repeat(length))
     };
     for lengths in [vec![5000], vec![10, 5000], vec![4070, 500]] {
         let findings: Vec<_> = lengths.iter().copied().map(finding).collect();

@@ -154,7 +154,7 @@ fn wants(answer: &Answer, expect: &Value) -> Option<String> {
     } else {
         "allow"
     };
-    let said: Vec<String> = answer
+    let said: Vec<_> = answer
         .findings
         .iter()
         .map(|finding| finding.line())
