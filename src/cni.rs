@@ -26,8 +26,10 @@ mod static_;
 mod tuning;
 mod whereabouts;
 
+use std::borrow::Cow;
+
 use crate::finding::{Fault, Inside};
-use crate::json::{Document, SyntaxError, Value};
+use crate::json::{Document, Places, SyntaxError, Value};
 use part::Part;
 use report::Report;
 
@@ -54,11 +56,11 @@ pub struct Config {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Plugin {
     /// Its `type`.
-    pub kind: Box<str>,
-    /// Where the type stands.
-    pub at: Inside,
-    /// Whether it is one of `plugins`, not the whole config.
-    pub is_member: bool,
+    pub kind: Cow<'static, str>,
+    /// Its number in `plugins`, from 0; `None` where it is the whole config.
+    pub index: Option<usize>,
+    /// Where the type stands: line and column, both from 1.
+    pub at: (usize, usize),
     /// Its IPAM plugin.
     pub ipam: Option<Ipam>,
     /// The capabilities it declares with `true`.
@@ -69,9 +71,9 @@ pub struct Plugin {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Ipam {
     /// Its `type`.
-    pub kind: Box<str>,
-    /// Where the type stands.
-    pub at: Inside,
+    pub kind: Cow<'static, str>,
+    /// Where the type stands: line and column, both from 1.
+    pub at: (usize, usize),
 }
 
 impl Config {
@@ -85,7 +87,7 @@ impl Config {
             };
         }
         let document = match Document::parse(config) {
-            Ok(document) => document,
+            Ok(document) => document.compared(),
             Err(error) => {
                 return Self {
                     malformed: Some(not_json(config, &error)),
@@ -106,15 +108,17 @@ impl Config {
         };
         let mut report = Report::default();
         chain::judge(&envelope, document.root(), &mut report);
+        let mut places = Places::of(config);
+        let plugins = envelope.plugins.iter().enumerate();
         Self {
             on_disk: false,
             malformed: None,
             ambiguous,
             version_missing: envelope.version.is_empty(),
-            plugins: envelope
-                .plugins
-                .iter()
-                .map(|part| Plugin::of(part, envelope.is_list))
+            plugins: plugins
+                .map(|(index, part)| {
+                    Plugin::of(part, envelope.is_list.then_some(index), &mut places)
+                })
                 .collect(),
             invalid: report.invalid,
             suspicious: report.suspicious,
@@ -123,19 +127,36 @@ impl Config {
 }
 
 impl Plugin {
-    fn of(part: &Part<'_>, is_member: bool) -> Self {
-        let path = part.object.path();
-        let place = |value: Value<'_>| Inside::value(value, value.path_within(part.object, &path));
+    fn of(part: &Part<'_>, index: Option<usize>, places: &mut Places<'_>) -> Self {
+        let mut place = |value: Value<'_>| places.at(value.span().start);
         Self {
-            kind: part.kind.as_ref().into(),
+            kind: chain::name(&part.kind),
+            index,
             at: place(part.kind_at),
-            is_member,
             ipam: part.ipam_kind().map(|(kind, at)| Ipam {
-                kind: kind.into(),
+                kind: chain::name(kind),
                 at: place(at),
             }),
             capabilities: part.capabilities().map(Into::into).collect(),
         }
+    }
+
+    /// Where its type stands.
+    pub fn place(&self) -> Inside {
+        self.inside("type", self.at)
+    }
+
+    /// Where the type of its IPAM plugin stands.
+    pub fn ipam_place(&self, ipam: &Ipam) -> Inside {
+        self.inside("ipam.type", ipam.at)
+    }
+
+    fn inside(&self, path: &str, at: (usize, usize)) -> Inside {
+        let path = match self.index {
+            Some(index) => format!("plugins[{index}].{path}"),
+            None => path.to_owned(),
+        };
+        Inside::at(at, path)
     }
 }
 

@@ -136,18 +136,16 @@ impl fmt::Display for Place {
 impl Inside {
     /// The place of a byte offset of `text`.
     pub fn offset(text: &str, offset: usize, path: impl Into<String>) -> Self {
-        let (line, column) = line_and_column(text, offset);
-        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Self {
-            path: path.into(),
-            line: narrow(line),
-            column: narrow(column),
-        }
+        Self::at(line_and_column(text, offset), path)
     }
 
     /// The place of a byte offset, one of many.
     pub fn among(places: &mut Places<'_>, offset: usize, path: impl Into<String>) -> Self {
-        let (line, column) = places.at(offset);
+        Self::at(places.at(offset), path)
+    }
+
+    /// The place at a line and column.
+    pub fn at((line, column): (usize, usize), path: impl Into<String>) -> Self {
         let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Self {
             path: path.into(),

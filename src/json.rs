@@ -14,7 +14,6 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 mod fold;
 mod place;
@@ -31,8 +30,8 @@ pub use string::quote;
 pub struct Document<'a> {
     text: &'a str,
     nodes: Vec<Node>,
-    /// Whether no two keys of one object may be one to Go; found out when it is first asked.
-    plain_keys: OnceLock<bool>,
+    /// Whether no two keys of one object may be one to Go; never a wrong `true`.
+    has_plain_keys: bool,
 }
 
 /// One value of a [`Document`].
@@ -89,16 +88,22 @@ impl<'a> Document<'a> {
         scan::nodes(text).map(|nodes| Self {
             text,
             nodes,
-            plain_keys: OnceLock::new(),
+            has_plain_keys: false,
         })
     }
 
-    /// Whether every key of every object is plain ASCII and differs from the others of its object in
-    /// more than case: then their order is nobody's concern. Never a wrong `true`.
+    /// Finds out whether keys of this document may be one to Go.
+    #[must_use]
+    pub fn compared(mut self) -> Self {
+        let has_twins = self.root().objects().any(may_have_twins);
+        self.has_plain_keys = !has_twins;
+        self
+    }
+
+    /// Whether every key of every object is known to be plain ASCII and to differ from the others of
+    /// its object in more than case: then their order is nobody's concern. See [`Self::compared`].
     pub fn has_plain_keys(&self) -> bool {
-        *self
-            .plain_keys
-            .get_or_init(|| !self.root().objects().any(may_have_twins))
+        self.has_plain_keys
     }
 
     /// The value that the text is.
@@ -235,18 +240,20 @@ impl<'d> Value<'d> {
     }
 
     /// Whether this is the string `text`.
+    #[inline]
     pub fn is_str(self, text: &str) -> bool {
         let node = self.node();
         match node.tag {
             Tag::String | Tag::WideString => {
                 node.length() == text.len() && self.inner() == text.as_bytes()
             }
-            Tag::EscapedString => self.str().is_some_and(|own| own == text),
+            Tag::EscapedString => self.decodes_to(text),
             _ => false,
         }
     }
 
     /// Whether this is a key that Go takes for the struct field `field`; see [`folds`].
+    #[inline]
     pub fn folds(self, field: &str) -> bool {
         let node = self.node();
         match node.tag {
@@ -254,11 +261,21 @@ impl<'d> Value<'d> {
             Tag::String => {
                 node.length() == field.len() && self.inner().eq_ignore_ascii_case(field.as_bytes())
             }
-            Tag::EscapedString | Tag::WideString => {
-                self.str().is_some_and(|key| folds(&key, field))
-            }
+            Tag::EscapedString | Tag::WideString => self.decodes_to_fold(field),
             _ => false,
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decodes_to(self, text: &str) -> bool {
+        self.str().is_some_and(|own| own == text)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decodes_to_fold(self, field: &str) -> bool {
+        self.str().is_some_and(|key| folds(&key, field))
     }
 
     /// Go's word for the type of this value in "cannot unmarshal … into Go value".

@@ -287,8 +287,8 @@ fn config_faults<'f>(
     }
     let say = |fault: &Fault| {
         let place = Place::inside("spec.config", fault.at.clone());
-        let mut message = String::with_capacity(128 + fault.message.len());
-        // Writing to a String does not fail.
+        let mut message = String::with_capacity(192 + fault.message.len());
+        // With room for the name of the rule before it. Writing to a String does not fail.
         let _ = write!(message, "{}: {place}: ", define.object);
         message.push_str(&fault.message);
         Said::new(place, message)

@@ -1,5 +1,6 @@
 //! The chain: which plugin runs after which, and what each hands to the next.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::envelope::Envelope;
@@ -243,6 +244,14 @@ pub(super) fn refuse_type(kind: &str, place: Value<'_>, report: &mut Report) -> 
         return true;
     }
     false
+}
+
+/// The name of a plugin, kept without a copy of the ones that everybody uses.
+pub(super) fn name(kind: &str) -> Cow<'static, str> {
+    match PLUGINS.iter().find(|known| **known == kind) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(kind.to_owned()),
+    }
 }
 
 const PLUGINS: &[&str] = &[

@@ -1,6 +1,6 @@
 //! From text to nodes: the state machine of Go's `encoding/json/scanner.go`.
 
-use super::string::plain_characters;
+use super::string::{odd_bytes, plain_characters};
 use super::{Node, SyntaxError, Tag};
 
 /// Go's `maxNestingDepth`.
@@ -12,8 +12,7 @@ pub(super) fn nodes(text: &str) -> Result<Vec<Node>, SyntaxError> {
     let scan = Scan {
         text,
         bytes: text.as_bytes(),
-        at: 0,
-        nodes: Vec::new(),
+        nodes: Vec::with_capacity((text.len() / 8).min(MAX_NODES)),
         open: Vec::with_capacity(16),
     };
     if u32::try_from(text.len()).is_err() {
@@ -25,238 +24,245 @@ pub(super) fn nodes(text: &str) -> Result<Vec<Node>, SyntaxError> {
 /// Boxed, so that what is nearly always returned fits into a register.
 type Refusal = Box<SyntaxError>;
 
+/// The places that its functions take and return are byte offsets: where to go on.
 struct Scan<'a> {
     text: &'a str,
     bytes: &'a [u8],
-    at: usize,
     nodes: Vec<Node>,
     /// The arrays and objects that are not closed yet.
-    open: Vec<u32>,
+    open: Vec<Open>,
+}
+
+#[derive(Clone, Copy)]
+struct Open {
+    index: u32,
+    is_object: bool,
 }
 
 impl Scan<'_> {
     fn run(mut self) -> Result<Vec<Node>, Refusal> {
-        self.nodes.reserve((self.text.len() / 8).min(MAX_NODES));
+        let mut at = self.white_space(0);
         loop {
             // A value begins here. An opened container that is not empty begins with another.
-            if self.value()? {
-                continue;
+            match self.byte(at) {
+                Some(b'"') => at = self.string(at)?,
+                Some(b'{') => {
+                    at = self.open(Tag::Object, at)?;
+                    if self.byte(at) != Some(b'}') {
+                        at = self.key(at)?;
+                        continue;
+                    }
+                    at = self.close(at);
+                }
+                Some(b'[') => {
+                    at = self.open(Tag::Array, at)?;
+                    if self.byte(at) != Some(b']') {
+                        continue;
+                    }
+                    at = self.close(at);
+                }
+                Some(_) => at = self.scalar(at)?,
+                None => return Err(self.unexpected(at, "looking for beginning of value")),
             }
             // A value ended here.
             loop {
-                self.white_space();
-                let Some(&container) = self.open.last() else {
-                    return match self.peek() {
+                at = self.white_space(at);
+                let Some(&Open { is_object, .. }) = self.open.last() else {
+                    return match self.byte(at) {
                         None => Ok(self.nodes),
-                        Some(_) => Err(self.unexpected("after top-level value")),
+                        Some(_) => Err(self.unexpected(at, "after top-level value")),
                     };
                 };
-                let object = self.nodes[container as usize].tag == Tag::Object;
-                match self.peek() {
+                match self.byte(at) {
                     Some(b',') => {
-                        self.at += 1;
-                        self.white_space();
-                        if object {
-                            self.key()?;
-                        } else if self.peek() == Some(b']') {
-                            return Err(self.unexpected("looking for beginning of value"));
+                        at = self.white_space(at + 1);
+                        if is_object {
+                            at = self.key(at)?;
+                        } else if self.byte(at) == Some(b']') {
+                            return Err(self.unexpected(at, "looking for beginning of value"));
                         }
                         break;
                     }
-                    Some(b'}') if object => self.close(),
-                    Some(b']') if !object => self.close(),
-                    _ if object => return Err(self.unexpected("after object key:value pair")),
-                    _ => return Err(self.unexpected("after array element")),
+                    Some(b'}') if is_object => at = self.close(at),
+                    Some(b']') if !is_object => at = self.close(at),
+                    _ if is_object => {
+                        return Err(self.unexpected(at, "after object key:value pair"));
+                    }
+                    _ => return Err(self.unexpected(at, "after array element")),
                 }
             }
         }
     }
 
-    /// Reads the beginning of a value; true where it opened a container with something in it.
-    fn value(&mut self) -> Result<bool, Refusal> {
-        self.white_space();
-        let start = self.at;
-        match self.peek() {
-            Some(b'"') => self.string()?,
-            Some(b'{') => {
-                self.open(Tag::Object)?;
-                self.white_space();
-                if self.peek() == Some(b'}') {
-                    self.close();
-                    return Ok(false);
-                }
-                self.key()?;
-                return Ok(true);
-            }
-            Some(b'[') => {
-                self.open(Tag::Array)?;
-                self.white_space();
-                if self.peek() == Some(b']') {
-                    self.close();
-                    return Ok(false);
-                }
-                return Ok(true);
-            }
-            Some(b'-' | b'0'..=b'9') => {
-                self.number()?;
-                self.push(Tag::Number, start)?;
-            }
-            Some(b't') => self.literal("true", Tag::True)?,
-            Some(b'f') => self.literal("false", Tag::False)?,
-            Some(b'n') => self.literal("null", Tag::Null)?,
-            _ => return Err(self.unexpected("looking for beginning of value")),
+    /// A key and its colon.
+    fn key(&mut self, at: usize) -> Result<usize, Refusal> {
+        if self.byte(at) != Some(b'"') {
+            return Err(self.unexpected(at, "looking for beginning of object key string"));
         }
-        Ok(false)
+        let at = self.string(at)?;
+        let at = self.white_space(at);
+        if self.byte(at) != Some(b':') {
+            return Err(self.unexpected(at, "after object key"));
+        }
+        Ok(self.white_space(at + 1))
     }
 
-    fn key(&mut self) -> Result<(), Refusal> {
-        if self.peek() != Some(b'"') {
-            return Err(self.unexpected("looking for beginning of object key string"));
+    fn string(&mut self, start: usize) -> Result<usize, Refusal> {
+        // Nearly all are short and plain; what is seldom is kept apart, so that they need few registers.
+        let rest = self.bytes.get(start + 1..);
+        if let Some(chunk) = rest.and_then(<[u8]>::first_chunk) {
+            let length = odd_bytes(chunk).trailing_zeros() as usize;
+            if chunk.get(length) == Some(&b'"') {
+                return self.push(Tag::String, start, start + length + 2);
+            }
         }
-        self.string()?;
-        self.white_space();
-        if self.peek() != Some(b':') {
-            return Err(self.unexpected("after object key"));
-        }
-        self.at += 1;
-        Ok(())
+        self.long_string(start)
     }
 
-    fn string(&mut self) -> Result<(), Refusal> {
-        let start = self.at;
-        let end = plain_characters(self.bytes, start + 1);
-        if self.bytes.get(end) == Some(&b'"') {
-            self.at = end + 1;
-            return self.push(Tag::String, start);
-        }
-        self.at = end;
-        self.odd_string(start)
-    }
-
-    /// The rest of a string, from its first character that is not just itself. Kept apart, so that
-    /// the others need few registers.
     #[inline(never)]
-    fn odd_string(&mut self, start: usize) -> Result<(), Refusal> {
+    fn long_string(&mut self, start: usize) -> Result<usize, Refusal> {
+        let mut at = plain_characters(self.bytes, start + 1);
+        if self.byte(at) == Some(b'"') {
+            return self.push(Tag::String, start, at + 1);
+        }
         let mut tag = Tag::WideString;
         loop {
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return self.push(tag, start);
-                }
+            match self.byte(at) {
+                Some(b'"') => return self.push(tag, start, at + 1),
                 Some(b'\\') => {
                     tag = Tag::EscapedString;
-                    self.escape()?;
+                    at = self.escape(at + 1)?;
                 }
                 Some(0x80..) => {
-                    let rest = self.bytes.get(self.at..).unwrap_or_default();
-                    self.at += rest.iter().take_while(|byte| !byte.is_ascii()).count();
+                    let rest = self.bytes.get(at..).unwrap_or_default();
+                    at += rest.iter().take_while(|byte| !byte.is_ascii()).count();
                 }
-                _ => return Err(self.unexpected("in string literal")),
+                _ => return Err(self.unexpected(at, "in string literal")),
             }
-            self.at = plain_characters(self.bytes, self.at);
+            at = plain_characters(self.bytes, at);
         }
     }
 
-    fn escape(&mut self) -> Result<(), Refusal> {
-        self.at += 1;
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+    /// What comes after a backslash.
+    fn escape(&self, at: usize) -> Result<usize, Refusal> {
+        match self.byte(at) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
             Some(b'u') => {
-                self.at += 1;
-                for _ in 0..4 {
-                    if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                        return Err(self.unexpected("in \\u hexadecimal character escape"));
+                for at in at + 1..at + 5 {
+                    if !self.byte(at).is_some_and(|byte| byte.is_ascii_hexdigit()) {
+                        return Err(self.unexpected(at, "in \\u hexadecimal character escape"));
                     }
-                    self.at += 1;
                 }
+                Ok(at + 5)
             }
-            _ => return Err(self.unexpected("in string escape code")),
-        }
-        Ok(())
-    }
-
-    fn number(&mut self) -> Result<(), Refusal> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(self.unexpected("in numeric literal")),
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-                return Err(self.unexpected("after decimal point in numeric literal"));
-            }
-            self.digits();
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-                return Err(self.unexpected("in exponent of numeric literal"));
-            }
-            self.digits();
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) {
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
+            _ => Err(self.unexpected(at, "in string escape code")),
         }
     }
 
-    fn literal(&mut self, word: &str, tag: Tag) -> Result<(), Refusal> {
-        let start = self.at;
-        for expected in word.bytes() {
-            if self.peek() != Some(expected) {
+    /// A value that is neither a container nor a string.
+    fn scalar(&mut self, at: usize) -> Result<usize, Refusal> {
+        match self.byte(at) {
+            Some(b'-' | b'0'..=b'9') => {
+                let end = self.number(at)?;
+                self.push(Tag::Number, at, end)
+            }
+            Some(b't') => self.literal(at, "true", Tag::True),
+            Some(b'f') => self.literal(at, "false", Tag::False),
+            Some(b'n') => self.literal(at, "null", Tag::Null),
+            _ => Err(self.unexpected(at, "looking for beginning of value")),
+        }
+    }
+
+    fn number(&self, mut at: usize) -> Result<usize, Refusal> {
+        if self.byte(at) == Some(b'-') {
+            at += 1;
+        }
+        at = match self.byte(at) {
+            Some(b'0') => at + 1,
+            Some(b'1'..=b'9') => self.digits(at),
+            _ => return Err(self.unexpected(at, "in numeric literal")),
+        };
+        if self.byte(at) == Some(b'.') {
+            at = self.some_digits(at + 1, "after decimal point in numeric literal")?;
+        }
+        if matches!(self.byte(at), Some(b'e' | b'E')) {
+            at += 1;
+            if matches!(self.byte(at), Some(b'+' | b'-')) {
+                at += 1;
+            }
+            at = self.some_digits(at, "in exponent of numeric literal")?;
+        }
+        Ok(at)
+    }
+
+    fn some_digits(&self, at: usize, context: &str) -> Result<usize, Refusal> {
+        let end = self.digits(at);
+        if end == at {
+            return Err(self.unexpected(at, context));
+        }
+        Ok(end)
+    }
+
+    fn digits(&self, at: usize) -> usize {
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        at + rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+    }
+
+    fn literal(&mut self, start: usize, word: &str, tag: Tag) -> Result<usize, Refusal> {
+        for (at, expected) in (start..).zip(word.bytes()) {
+            if self.byte(at) != Some(expected) {
                 let context = format!("in literal {word} (expecting '{}')", char::from(expected));
-                return Err(self.unexpected(&context));
+                return Err(self.unexpected(at, &context));
             }
-            self.at += 1;
         }
-        self.push(tag, start)
+        self.push(tag, start, start + word.len())
     }
 
-    fn open(&mut self, tag: Tag) -> Result<(), Refusal> {
+    /// Opens a container; what comes next is its first value, its first key or its end.
+    fn open(&mut self, tag: Tag, at: usize) -> Result<usize, Refusal> {
         if self.open.len() == MAX_DEPTH {
-            return Err(self.too_deep());
+            return Err(self.too_deep(at));
         }
-        self.open.push(self.index());
-        self.at += 1;
-        self.push(tag, self.at - 1)
+        self.open.push(Open {
+            index: self.index(),
+            is_object: tag == Tag::Object,
+        });
+        let at = self.push(tag, at, at + 1)?;
+        Ok(self.white_space(at))
     }
 
-    fn close(&mut self) {
-        self.at += 1;
-        let (end, next) = (self.position(), self.index());
-        if let Some(node) = self
-            .open
-            .pop()
-            .and_then(|open| self.nodes.get_mut(open as usize))
-        {
+    fn close(&mut self, at: usize) -> usize {
+        let (end, next) = (position(at + 1), self.index());
+        let open = self.open.pop();
+        if let Some(node) = open.and_then(|open| self.nodes.get_mut(open.index as usize)) {
             node.end = end;
             node.next = next;
         }
+        at + 1
     }
 
-    fn push(&mut self, tag: Tag, start: usize) -> Result<(), Refusal> {
-        if self.nodes.len() == MAX_NODES {
-            return Err(self.too_many(start));
+    fn push(&mut self, tag: Tag, start: usize, end: usize) -> Result<usize, Refusal> {
+        if self.nodes.len() == self.nodes.capacity() {
+            self.grow(start)?;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "the text is below 4 GiB")]
-        let start = start as u32;
         self.nodes.push(Node {
-            start,
-            end: self.position(),
+            start: position(start),
+            end: position(end),
             next: self.index() + 1,
             tag,
         });
+        Ok(end)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, start: usize) -> Result<(), Refusal> {
+        let length = self.nodes.len();
+        if length >= MAX_NODES {
+            return Err(self.error(start, format!("more than {MAX_NODES} values")));
+        }
+        self.nodes
+            .reserve_exact(length.clamp(16, MAX_NODES - length));
         Ok(())
     }
 
@@ -268,30 +274,22 @@ impl Scan<'_> {
         self.nodes.len() as u32
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the text is below 4 GiB")]
-    fn position(&self) -> u32 {
-        self.at as u32
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.bytes.get(at).copied()
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn white_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
+    fn white_space(&self, mut at: usize) -> usize {
+        while matches!(self.byte(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            at += 1;
         }
+        at
     }
 
-    /// The refusal of what stands at the current place.
+    /// The refusal of what stands at `at`.
     #[cold]
     #[expect(clippy::unnecessary_box_returns, reason = "see Refusal")]
-    fn unexpected(&self, context: &str) -> Refusal {
-        match self
-            .text
-            .get(self.at..)
-            .and_then(|rest| rest.chars().next())
-        {
+    fn unexpected(&self, at: usize, context: &str) -> Refusal {
+        match self.text.get(at..).and_then(|rest| rest.chars().next()) {
             None => self.error(self.text.len(), "unexpected end of JSON input".to_owned()),
             Some(found) => {
                 let quoted = match found {
@@ -300,7 +298,7 @@ impl Scan<'_> {
                     found if found.is_control() => format!("{found:?}"),
                     found => format!("'{found}'"),
                 };
-                self.error(self.at, format!("invalid character {quoted} {context}"))
+                self.error(at, format!("invalid character {quoted} {context}"))
             }
         }
     }
@@ -308,15 +306,8 @@ impl Scan<'_> {
     #[cold]
     #[inline(never)]
     #[expect(clippy::unnecessary_box_returns, reason = "see Refusal")]
-    fn too_many(&self, offset: usize) -> Refusal {
-        self.error(offset, format!("more than {MAX_NODES} values"))
-    }
-
-    #[cold]
-    #[inline(never)]
-    #[expect(clippy::unnecessary_box_returns, reason = "see Refusal")]
-    fn too_deep(&self) -> Refusal {
-        self.error(self.at, "exceeded max depth".to_owned())
+    fn too_deep(&self, at: usize) -> Refusal {
+        self.error(at, "exceeded max depth".to_owned())
     }
 
     #[cold]
@@ -362,6 +353,11 @@ impl Scan<'_> {
             _ => return None,
         })
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the text is below 4 GiB")]
+fn position(at: usize) -> u32 {
+    at as u32
 }
 
 fn ends_with_digit(text: &str) -> bool {

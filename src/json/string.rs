@@ -31,42 +31,46 @@ pub fn quote(text: &str, out: &mut String) {
 /// Decodes the escapes of a string that the scanner accepted.
 #[inline(never)]
 pub(super) fn unescape(inner: &str) -> String {
-    // No escape is shorter than what it stands for.
-    let mut out = vec![0; inner.len()];
-    let mut free = out.iter_mut();
-    let mut rest = inner.as_bytes().iter();
-    while let Some(&byte) = rest.next() {
-        let plain = if byte == b'\\' {
-            match rest.next().copied().unwrap_or_default() {
-                b'b' => 0x8,
-                b'f' => 0xc,
-                b'n' => b'\n',
-                b'r' => b'\r',
-                b't' => b'\t',
-                b'u' => {
-                    let (letter, after) = code_unit(rest.as_slice());
-                    rest = after.iter();
-                    let mut encoded = [0; 4];
-                    for byte in letter.encode_utf8(&mut encoded).bytes() {
-                        if let Some(place) = free.next() {
-                            *place = byte;
-                        }
-                    }
-                    continue;
-                }
-                other => other,
+    let mut rest = inner.as_bytes();
+    let mut out = Vec::with_capacity(rest.len());
+    while !rest.is_empty() {
+        if let Some((chunk, after)) = rest.split_first_chunk() {
+            let plain = backslashes(chunk).trailing_zeros() as usize;
+            if plain >= chunk.len() {
+                out.extend_from_slice(chunk);
+                rest = after;
+                continue;
             }
-        } else {
-            byte
-        };
-        if let Some(place) = free.next() {
-            *place = plain;
+            let length = out.len() + plain;
+            // All sixteen, for copying so many takes no loop.
+            out.extend_from_slice(chunk);
+            out.truncate(length);
+            rest = rest.get(plain..).unwrap_or_default();
         }
+        rest = unescape_one(rest, &mut out);
     }
-    let left = free.len();
-    out.truncate(inner.len() - left);
     // Whole characters went in, so it is one text.
     String::from_utf8(out).unwrap_or_default()
+}
+
+/// Decodes the byte or the escape that `text` begins with; what comes after.
+fn unescape_one<'t>(text: &'t [u8], out: &mut Vec<u8>) -> &'t [u8] {
+    let (byte, after) = match text {
+        [b'\\', b'u', rest @ ..] => {
+            let (letter, after) = code_unit(rest);
+            out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+            return after;
+        }
+        [b'\\', b'b', after @ ..] => (0x8, after),
+        [b'\\', b'f', after @ ..] => (0xc, after),
+        [b'\\', b'n', after @ ..] => (b'\n', after),
+        [b'\\', b'r', after @ ..] => (b'\r', after),
+        [b'\\', b't', after @ ..] => (b'\t', after),
+        [b'\\', other, after @ ..] | [other, after @ ..] => (*other, after),
+        [] => return text,
+    };
+    out.push(byte);
+    after
 }
 
 /// The character of a `\u`, of which the digits begin `text`, or of two that are a pair; and what
@@ -99,9 +103,18 @@ pub(super) fn plain_characters(bytes: &[u8], mut at: usize) -> usize {
     at + rest.iter().take_while(is_plain).count()
 }
 
+/// A bit for each byte that is a backslash.
+#[inline]
+fn backslashes(chunk: &[u8; 16]) -> u32 {
+    let bytes = i8x16::new(chunk.map(u8::cast_signed));
+    bytes
+        .simd_eq(i8x16::splat(b'\\'.cast_signed()))
+        .to_bitmask()
+}
+
 /// A bit for each byte that is a quote, a backslash, a control character or beyond ASCII.
 #[inline]
-fn odd_bytes(chunk: &[u8; 16]) -> u32 {
+pub(super) fn odd_bytes(chunk: &[u8; 16]) -> u32 {
     let bytes = i8x16::new(chunk.map(u8::cast_signed));
     let quote = bytes.simd_eq(i8x16::splat(b'"'.cast_signed()));
     let backslash = bytes.simd_eq(i8x16::splat(b'\\'.cast_signed()));

@@ -20,20 +20,16 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Said> {
         return Vec::new();
     }
     let supported = &world.config.supported_plugins.ipam;
-    let ipams = define
-        .network
-        .config
-        .plugins
-        .iter()
-        .filter_map(|plugin| plugin.ipam.as_ref());
-    ipams
-        .filter(|ipam| !supported.iter().any(|kind| **kind == *ipam.kind))
-        .map(|ipam| {
+    let plugins = define.network.config.plugins.iter();
+    plugins
+        .filter_map(|plugin| Some((plugin, plugin.ipam.as_ref()?)))
+        .filter(|(_, ipam)| !supported.iter().any(|kind| **kind == *ipam.kind))
+        .map(|(plugin, ipam)| {
             let advice = match nearest(&ipam.kind, supported.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => "use one of these, or ask the administrator".to_owned(),
             };
-            let place = Place::inside("spec.config", ipam.at.clone());
+            let place = Place::inside("spec.config", plugin.ipam_place(ipam));
             let message = format!(
                 "{}: {place}: IPAM plugin \"{}\" is not supported: supported are {}: {advice}",
                 define.object,

@@ -50,7 +50,7 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Said> {
             Some(unsupported(&shorten(&plugin.kind), world))
         };
         if let Some(problem) = problem {
-            let place = Place::inside("spec.config", plugin.at.clone());
+            let place = Place::inside("spec.config", plugin.place());
             said.push(Said::new(
                 place.clone(),
                 format!("{}: {place}: {problem}", define.object),

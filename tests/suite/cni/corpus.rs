@@ -110,11 +110,8 @@ struct Multus {
 
 fn types(config: &Config) -> Vec<String> {
     let ipam = |plugin: &multinic::cni::Plugin| {
-        plugin
-            .ipam
-            .as_ref()
-            .map_or("", |ipam| &ipam.kind)
-            .to_owned()
+        let kind = plugin.ipam.as_ref().map(|ipam| ipam.kind.clone());
+        kind.unwrap_or_default()
     };
     config
         .plugins
