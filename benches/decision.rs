@@ -27,6 +27,8 @@ fn main() {
     let pod = pod();
     let nad = read("nad-node-selector.create-network-attachment-definitions.validate.json");
     let warned = read("nad-conflist-sbr.create-network-attachment-definitions.validate.json");
+    let refused =
+        read("nad-unsupported-plugin.create-network-attachment-definitions.validate.json");
     println!(
         "{:34} {:>7} {:>10} {:>10} {:>7}",
         "review", "bytes", "decide", "ignore", "ratio"
@@ -50,6 +52,12 @@ fn main() {
         (
             "NAD, a list with a warning",
             &warned,
+            Webhook::Validate,
+            &few,
+        ),
+        (
+            "NAD, refused for two things",
+            &refused,
             Webhook::Validate,
             &few,
         ),

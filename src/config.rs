@@ -176,42 +176,73 @@ impl Default for SupportedPlugins {
 /// The one of `known` that `word` was most probably meant to be, if any is near.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let most = |known: &str| 1 + known.len().min(word.len()) / 4;
-    let letters = |word: &str| word.chars().filter(|letter| !is_separator(*letter)).count();
-    let length = letters(word);
-    let distances = known
-        .into_iter()
-        // Each letter too many is an edit at least.
-        .filter(|known| length.abs_diff(letters(known)) <= most(known))
-        .map(|known| (distance(word, known), known));
-    let (distance, known) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= most(known)).then_some(known)
+    let spelling = Spelling::of(word);
+    let distances = known.into_iter().filter_map(|known| {
+        let (other, most) = (Spelling::of(known), most(known));
+        let is_far = spelling.least_distance(&other) > most;
+        let distance = (!is_far).then(|| spelling.distance(&other))?;
+        (distance <= most).then_some((distance, known))
+    });
+    let (_, known) = distances.min_by_key(|(distance, _)| *distance)?;
+    Some(known)
 }
 
-fn is_separator(letter: char) -> bool {
-    matches!(letter, '-' | '_')
+/// A word without regard to case and separators.
+struct Spelling {
+    /// The first letters.
+    letters: [char; Self::MOST],
+    /// How many there are, the others among them.
+    length: usize,
+    /// A bit for each kind of letter.
+    kinds: u64,
 }
 
-/// Edits between two words, without regard to case and separators.
-fn distance(a: &str, b: &str) -> usize {
-    let plain = |word: &str| -> Vec<char> {
-        let letters = word.chars().filter(|letter| !is_separator(*letter));
-        letters
-            .map(|letter| letter.to_ascii_lowercase())
-            .take(64)
-            .collect()
-    };
-    let (a, b) = (plain(a), plain(b));
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+impl Spelling {
+    const MOST: usize = 64;
+
+    fn of(word: &str) -> Self {
+        let mut spelling = Self {
+            letters: ['\0'; Self::MOST],
+            length: 0,
+            kinds: 0,
+        };
+        for letter in word.chars().filter(|letter| !matches!(letter, '-' | '_')) {
+            let letter = letter.to_ascii_lowercase();
+            if let Some(place) = spelling.letters.get_mut(spelling.length) {
+                *place = letter;
+                spelling.kinds |= 1 << (u32::from(letter) % u64::BITS);
+            }
+            spelling.length += 1;
         }
+        spelling
     }
-    row[b.len()]
+
+    fn letters(&self) -> &[char] {
+        &self.letters[..self.length.min(Self::MOST)]
+    }
+
+    /// As many edits are needed at least: one for each letter too many, and one for each kind that
+    /// the other has not.
+    fn least_distance(&self, other: &Self) -> usize {
+        let only = |a: &Self, b: &Self| (a.kinds & !b.kinds).count_ones() as usize;
+        let missing = only(self, other).max(only(other, self));
+        self.length.abs_diff(other.length).max(missing)
+    }
+
+    /// The edits between two words.
+    fn distance(&self, other: &Self) -> usize {
+        let mut row: [usize; Self::MOST + 1] = std::array::from_fn(|index| index);
+        for (i, x) in self.letters().iter().enumerate() {
+            let mut diagonal = row[0];
+            row[0] = i + 1;
+            for (j, y) in other.letters().iter().enumerate() {
+                let replace = diagonal + usize::from(x != y);
+                diagonal = row[j + 1];
+                row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+            }
+        }
+        row[other.letters().len()]
+    }
 }
 
 #[cfg(test)]

@@ -218,32 +218,27 @@ impl<'d> Chain<'d> {
 
 /// Refuses a `type` that cannot be the name of a plugin. False where it may be one.
 pub(super) fn refuse_type(kind: &str, place: Value<'_>, report: &mut Report) -> bool {
-    let shown = show(place);
-    if kind.contains('/') {
-        report.refuse(
-            place,
-            format!(
-                "{shown} is a path, and a plugin is looked up by its name alone (invalid plugin name: {})",
+    let problem = if kind.contains('/') {
+        format!(
+            "is a path, and a plugin is looked up by its name alone (invalid plugin name: {})",
+            shorten(kind)
+        )
+    } else {
+        let plain = |letter: u8| match letter.to_ascii_lowercase() {
+            b'_' => b'-',
+            letter => letter,
+        };
+        let is_meant = |known: &&&str| known.bytes().eq(kind.trim().bytes().map(plain));
+        match PLUGINS.iter().find(is_meant) {
+            Some(meant) if kind != *meant => format!(
+                "is no plugin: names are compared letter by letter, did you mean \"{meant}\"? (failed to find plugin \"{}\" in path)",
                 shorten(kind)
             ),
-        );
-        return true;
-    }
-    let plain = kind.trim().to_ascii_lowercase().replace('_', "-");
-    if let Some(meant) = PLUGINS
-        .iter()
-        .find(|known| **known == plain && kind != **known)
-    {
-        report.refuse(
-            place,
-            format!(
-                "there is no plugin {shown}; names are compared letter by letter: did you mean \"{meant}\"? (failed to find plugin \"{}\" in path)",
-                shorten(kind)
-            ),
-        );
-        return true;
-    }
-    false
+            _ => return false,
+        }
+    };
+    report.refuse(place, format!("{} {problem}", show(place)));
+    true
 }
 
 /// The name of a plugin, kept without a copy of the ones that everybody uses.

@@ -107,6 +107,7 @@ impl Scan<'_> {
         Ok(self.white_space(at + 1))
     }
 
+    #[inline]
     fn string(&mut self, start: usize) -> Result<usize, Refusal> {
         // Nearly all are short and plain; what is seldom is kept apart, so that they need few registers.
         let rest = self.bytes.get(start + 1..);
