@@ -152,25 +152,16 @@ impl<'d> Value<'d> {
 
     /// A string, its escapes decoded; a lone surrogate becomes U+FFFD.
     pub fn str(self) -> Option<Cow<'d, str>> {
-        let node = self.node();
-        let inner = self
-            .document
-            .text
-            .get(node.start as usize + 1..node.end as usize - 1);
-        match node.tag {
-            Tag::String | Tag::WideString => inner.map(Cow::Borrowed),
-            Tag::EscapedString => inner.map(|inner| Cow::Owned(string::unescape(inner))),
+        match self.node().tag {
+            Tag::String | Tag::WideString => Some(Cow::Borrowed(self.inner())),
+            Tag::EscapedString => Some(Cow::Owned(string::unescape(self.inner()))),
             _ => None,
         }
     }
 
     /// A string that is written as it is, in ASCII, as nearly all keys are.
     pub fn plain(self) -> Option<&'d str> {
-        let node = self.node();
-        (node.tag == Tag::String).then(|| {
-            let inner = node.start as usize + 1..node.end as usize - 1;
-            self.document.text.get(inner).unwrap_or_default()
-        })
+        (self.node().tag == Tag::String).then(|| self.inner())
     }
 
     /// `true` or `false`.
@@ -245,7 +236,7 @@ impl<'d> Value<'d> {
         let node = self.node();
         match node.tag {
             Tag::String | Tag::WideString => {
-                node.length() == text.len() && self.inner() == text.as_bytes()
+                node.length() == text.len() && self.inner_bytes() == text.as_bytes()
             }
             Tag::EscapedString => self.decodes_to(text),
             _ => false,
@@ -259,7 +250,8 @@ impl<'d> Value<'d> {
         match node.tag {
             // The letters that fold into a shorter one are none of ASCII.
             Tag::String => {
-                node.length() == field.len() && self.inner().eq_ignore_ascii_case(field.as_bytes())
+                node.length() == field.len()
+                    && self.inner_bytes().eq_ignore_ascii_case(field.as_bytes())
             }
             Tag::EscapedString | Tag::WideString => self.decodes_to_fold(field),
             _ => false,
@@ -290,13 +282,16 @@ impl<'d> Value<'d> {
         }
     }
 
-    /// The bytes of a string between its quotes.
-    fn inner(self) -> &'d [u8] {
-        let node = self.node();
-        let bytes = self.document.text.as_bytes();
-        bytes
-            .get(node.start as usize + 1..node.end as usize - 1)
-            .unwrap_or_default()
+    /// What stands between the quotes of a string.
+    fn inner(self) -> &'d str {
+        let inner = self.document.text.get(self.node().inner());
+        inner.unwrap_or_default()
+    }
+
+    /// The same as bytes, for which no character boundaries are looked for.
+    fn inner_bytes(self) -> &'d [u8] {
+        let inner = self.document.text.as_bytes().get(self.node().inner());
+        inner.unwrap_or_default()
     }
 
     fn node(self) -> Node {
@@ -393,6 +388,11 @@ struct Node {
 }
 
 impl Node {
+    /// Where a string stands between its quotes.
+    fn inner(self) -> Range<usize> {
+        self.start as usize + 1..self.end as usize - 1
+    }
+
     /// The bytes of a string between its quotes.
     fn length(self) -> usize {
         (self.end - self.start) as usize - 2

@@ -3,12 +3,14 @@
 //! The shapes are those of `k8s.io/api/admission/v1`; what the API server checks of an answer is in
 //! `apiserver/pkg/admission/plugin/webhook/request/admissionreview.go`.
 
+mod response;
+
 use std::borrow::Cow;
 
 use crate::finding::shorten;
-use crate::json::{Document, Kind, Member, SyntaxError, Value, line_and_column, quote};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::json::{Document, Kind, Member, SyntaxError, Value, line_and_column};
+
+pub use response::{Audit, Cause, Response};
 
 /// The one version of the AdmissionReview API that is spoken here.
 pub const API_VERSION: &str = "admission.k8s.io/v1";
@@ -214,171 +216,6 @@ impl<'d> Request<'d> {
             }
             _ => Ok(fields),
         }
-    }
-}
-
-/// The answer to a [`Request`]: what stands in `response`.
-#[derive(Debug)]
-pub struct Response<'a> {
-    uid: &'a str,
-    patch: Option<&'a [u8]>,
-    denial: Option<Denial<'a>>,
-    warnings: &'a [Cow<'a, str>],
-    audit: Audit<'a>,
-}
-
-/// `auditAnnotations`: what the API server's audit log keeps of a review.
-#[derive(Debug)]
-pub struct Audit<'a> {
-    /// `allow`, `deny`, `keep` or `patch`.
-    pub verdict: &'static str,
-    /// The names of the rules that spoke, comma separated.
-    pub rules: &'a str,
-}
-
-/// Why a request is refused: what goes into a `meta/v1` Status.
-#[derive(Debug)]
-struct Denial<'a> {
-    message: &'a str,
-    name: &'a str,
-    group: &'a str,
-    kind: &'a str,
-    causes: &'a [Cause<'a>],
-}
-
-/// One reason of a refusal.
-#[derive(Debug)]
-pub struct Cause<'a> {
-    /// A machine readable word of `meta/v1` CauseType.
-    pub reason: &'static str,
-    /// The finding, beginning with its rule's name.
-    pub message: &'a str,
-    /// Path of the field.
-    pub field: Cow<'a, str>,
-}
-
-impl<'a> Response<'a> {
-    /// The request passes, unchanged.
-    pub fn allow(uid: &'a str, warnings: &'a [Cow<'a, str>], audit: Audit<'a>) -> Self {
-        Self {
-            uid,
-            patch: None,
-            denial: None,
-            warnings,
-            audit,
-        }
-    }
-
-    /// The request passes, changed by a JSON Patch.
-    pub fn patch(uid: &'a str, patch: &'a [u8], audit: Audit<'a>) -> Self {
-        Self {
-            patch: Some(patch),
-            ..Self::allow(uid, &[], audit)
-        }
-    }
-
-    /// The request is refused.
-    pub fn deny(
-        request: &'a Request<'_>,
-        message: &'a str,
-        causes: &'a [Cause<'a>],
-        warnings: &'a [Cow<'a, str>],
-        audit: Audit<'a>,
-    ) -> Self {
-        let denial = Denial {
-            message,
-            name: request.name.as_deref().unwrap_or_default(),
-            group: &request.group,
-            kind: &request.kind,
-            causes,
-        };
-        Self {
-            denial: Some(denial),
-            ..Self::allow(&request.uid, warnings, audit)
-        }
-    }
-
-    /// The body of the HTTP answer: an AdmissionReview in one line.
-    pub fn write(&self) -> Vec<u8> {
-        let denial = self.denial.as_ref();
-        // Mostly enough, so that it need not grow.
-        let texts = denial.map_or(0, |denial| 3 * denial.message.len())
-            + self.patch.map_or(0, |patch| 2 * patch.len())
-            + self
-                .warnings
-                .iter()
-                .map(|line| line.len() + 16)
-                .sum::<usize>();
-        let mut out = String::with_capacity(320 + texts);
-        out.push_str("{\"apiVersion\":\"");
-        out.push_str(API_VERSION);
-        out.push_str("\",\"kind\":\"AdmissionReview\",\"response\":{\"uid\":");
-        quote(self.uid, &mut out);
-        out.push_str(",\"allowed\":");
-        out.push_str(if denial.is_some() { "false" } else { "true" });
-        if let Some(patch) = self.patch {
-            out.push_str(",\"patchType\":\"JSONPatch\",\"patch\":\"");
-            STANDARD.encode_string(patch, &mut out);
-            out.push('"');
-        }
-        if let Some(denial) = denial {
-            denial.write(&mut out);
-        }
-        for (index, line) in self.warnings.iter().enumerate() {
-            out.push_str(if index == 0 { ",\"warnings\":[" } else { "," });
-            quote(line, &mut out);
-        }
-        if !self.warnings.is_empty() {
-            out.push(']');
-        }
-        out.push_str(",\"auditAnnotations\":{\"verdict\":");
-        quote(self.audit.verdict, &mut out);
-        member(&mut out, "rules", self.audit.rules);
-        out.push_str("}}}");
-        out.into_bytes()
-    }
-}
-
-impl Denial<'_> {
-    /// 403 Forbidden: of a 422 kubectl shows the causes and hides the message.
-    fn write(&self, out: &mut String) {
-        out.push_str(",\"status\":{\"status\":\"Failure\",\"message\":");
-        quote(self.message, out);
-        out.push_str(",\"reason\":\"Forbidden\",\"code\":403,\"details\":{\"kind\":");
-        quote(self.kind, out);
-        member(out, "name", self.name);
-        member(out, "group", self.group);
-        out.push_str(",\"causes\":[");
-        for (
-            index,
-            Cause {
-                reason,
-                message,
-                field,
-            },
-        ) in self.causes.iter().enumerate()
-        {
-            out.push_str(if index == 0 {
-                "{\"reason\":"
-            } else {
-                ",{\"reason\":"
-            });
-            quote(reason, out);
-            member(out, "message", message);
-            member(out, "field", field);
-            out.push('}');
-        }
-        out.push_str("]}}");
-    }
-}
-
-/// Adds a member behind another, unless it is empty.
-fn member(out: &mut String, key: &str, text: &str) {
-    if !text.is_empty() {
-        out.push_str(",\"");
-        out.push_str(key);
-        out.push_str("\":");
-        quote(text, out);
     }
 }
 

@@ -4,7 +4,7 @@
 //! of code and one page beside it, which is its documentation, the text of `multinic explain`, and
 //! through its examples a test.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use crate::cluster::{Fetched, Network, Snapshot};
 use crate::config::Config;
@@ -221,6 +221,15 @@ impl Said {
         }
     }
 
+    /// What is wrong at a place of an object.
+    fn at(object: &Object<'_>, place: Place, problem: impl fmt::Display) -> Self {
+        // Mostly enough, with room for the name of the rule before it.
+        let mut message = String::with_capacity(512);
+        // Writing to a String does not fail.
+        let _ = write!(message, "{object}: {place}: {problem}");
+        Self::new(place, message)
+    }
+
     /// Lowers what can come of it.
     fn at_most(self, ceiling: Level) -> Self {
         Self {
@@ -287,11 +296,7 @@ fn config_faults<'f>(
     }
     let say = |fault: &Fault| {
         let place = Place::inside("spec.config", fault.at.clone());
-        let mut message = String::with_capacity(192 + fault.message.len());
-        // With room for the name of the rule before it. Writing to a String does not fail.
-        let _ = write!(message, "{}: {place}: ", define.object);
-        message.push_str(&fault.message);
-        Said::new(place, message)
+        Said::at(&define.object, place, &fault.message)
     };
     faults.into_iter().map(say).collect()
 }

@@ -2,30 +2,53 @@
 
 use wide::i8x16;
 
+/// The bytes that are looked at together.
+const CHUNK: usize = 16;
+
 /// Writes `text` as a JSON string in quotes, as `serde_json` would.
-pub fn quote(text: &str, out: &mut String) {
-    out.push('"');
-    let mut rest = text;
-    while let Some((plain, odd)) = rest.split_at_checked(plain_characters(rest.as_bytes(), 0)) {
-        out.push_str(plain);
-        let mut letters = odd.chars();
-        let Some(letter) = letters.next() else {
+pub fn quote(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        let plain = if let Some(chunk) = rest.first_chunk() {
+            copy_until(chunk, to_be_escaped(chunk), out)
+        } else {
+            let stands_for_itself = |byte: &&u8| **byte >= b' ' && !matches!(byte, b'"' | b'\\');
+            let plain = rest.iter().take_while(stands_for_itself).count();
+            out.extend_from_slice(rest.get(..plain).unwrap_or_default());
+            plain
+        };
+        rest = rest.get(plain..).unwrap_or_default();
+        let [byte, after @ ..] = rest else {
             break;
         };
-        match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control @ '\0'..' ' => out.push_str(&format!("\\u{:04x}", u32::from(control))),
-            wide => out.push(wide),
+        if plain == CHUNK {
+            continue;
         }
-        rest = letters.as_str();
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+            0x8 => out.extend_from_slice(b"\\b"),
+            0xc => out.extend_from_slice(b"\\f"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => out.push(*byte),
+        }
+        rest = after;
     }
-    out.push('"');
+    out.push(b'"');
+}
+
+/// Copies the bytes before the first one that has a bit in `odd`; how many these are.
+#[inline]
+fn copy_until(chunk: &[u8; CHUNK], odd: u32, out: &mut Vec<u8>) -> usize {
+    let plain = (odd.trailing_zeros() as usize).min(CHUNK);
+    let length = out.len() + plain;
+    // All of them, for copying so many takes no loop.
+    out.extend_from_slice(chunk);
+    out.truncate(length);
+    plain
 }
 
 /// Decodes the escapes of a string that the scanner accepted.
@@ -34,18 +57,12 @@ pub(super) fn unescape(inner: &str) -> String {
     let mut rest = inner.as_bytes();
     let mut out = Vec::with_capacity(rest.len());
     while !rest.is_empty() {
-        if let Some((chunk, after)) = rest.split_first_chunk() {
-            let plain = backslashes(chunk).trailing_zeros() as usize;
-            if plain >= chunk.len() {
-                out.extend_from_slice(chunk);
-                rest = after;
+        if let Some(chunk) = rest.first_chunk() {
+            let plain = copy_until(chunk, backslashes(chunk), &mut out);
+            rest = rest.get(plain..).unwrap_or_default();
+            if plain == CHUNK {
                 continue;
             }
-            let length = out.len() + plain;
-            // All sixteen, for copying so many takes no loop.
-            out.extend_from_slice(chunk);
-            out.truncate(length);
-            rest = rest.get(plain..).unwrap_or_default();
         }
         rest = unescape_one(rest, &mut out);
     }
@@ -103,24 +120,36 @@ pub(super) fn plain_characters(bytes: &[u8], mut at: usize) -> usize {
     at + rest.iter().take_while(is_plain).count()
 }
 
-/// A bit for each byte that is a backslash.
-#[inline]
-fn backslashes(chunk: &[u8; 16]) -> u32 {
-    let bytes = i8x16::new(chunk.map(u8::cast_signed));
-    bytes
-        .simd_eq(i8x16::splat(b'\\'.cast_signed()))
-        .to_bitmask()
-}
-
 /// A bit for each byte that is a quote, a backslash, a control character or beyond ASCII.
 #[inline]
-pub(super) fn odd_bytes(chunk: &[u8; 16]) -> u32 {
-    let bytes = i8x16::new(chunk.map(u8::cast_signed));
-    let quote = bytes.simd_eq(i8x16::splat(b'"'.cast_signed()));
-    let backslash = bytes.simd_eq(i8x16::splat(b'\\'.cast_signed()));
+pub(super) fn odd_bytes(chunk: &[u8; CHUNK]) -> u32 {
+    let bytes = lanes(chunk);
+    let quote = bytes.simd_eq(splat(b'"'));
+    let backslash = bytes.simd_eq(splat(b'\\'));
     // What is beyond ASCII is below zero.
-    let control = bytes.simd_lt(i8x16::splat(0x20));
+    let control = bytes.simd_lt(splat(b' '));
     (quote | backslash | control).to_bitmask()
+}
+
+/// A bit for each byte that does not stand for itself between quotes.
+#[inline]
+fn to_be_escaped(chunk: &[u8; CHUNK]) -> u32 {
+    let bytes = lanes(chunk);
+    odd_bytes(chunk) & !bytes.simd_lt(splat(0)).to_bitmask()
+}
+
+/// A bit for each byte that is a backslash.
+#[inline]
+fn backslashes(chunk: &[u8; CHUNK]) -> u32 {
+    lanes(chunk).simd_eq(splat(b'\\')).to_bitmask()
+}
+
+fn lanes(chunk: &[u8; CHUNK]) -> i8x16 {
+    i8x16::new(chunk.map(u8::cast_signed))
+}
+
+fn splat(byte: u8) -> i8x16 {
+    i8x16::splat(byte.cast_signed())
 }
 
 fn hex4(text: &[u8]) -> u32 {
@@ -145,8 +174,9 @@ mod tests {
             "é😀\u{2028}\"ü",
             &every,
         ] {
-            let mut quoted = String::new();
+            let mut quoted = Vec::new();
             quote(text, &mut quoted);
+            let quoted = String::from_utf8(quoted).unwrap();
             assert_eq!(quoted, serde_json::to_string(text).unwrap());
             assert_eq!(unescape(&quoted[1..quoted.len() - 1]), text);
         }

@@ -30,8 +30,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
     faults
         .map(|(fault, annotation)| {
             let place = Place::inside(attach.path(annotation), fault.at.clone());
-            let message = format!("{}: {place}: {}", attach.object, fault.message);
-            Said::new(place, message)
+            Said::at(&attach.object, place, &fault.message)
         })
         .collect()
 }

@@ -53,15 +53,15 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
             continue;
         }
         let place = Place::inside(attach.path(annotation), selection.at.clone());
-        let message = format!(
-            "{}: {place}: interface \"{}\" is asked for by network \"{}\", and {by} (Multus: \
+        let network = selection.network();
+        let problem = format_args!(
+            "interface \"{}\" is asked for by network \"{}\", and {by} (Multus: \
              interface name {} already exists): choose another name, or none",
-            attach.object,
             shorten(interface),
-            shorten(&selection.network()),
+            shorten(&network),
             shorten(interface),
         );
-        said.push(Said::new(place, message));
+        said.push(Said::at(&attach.object, place, problem));
     }
     said
 }

@@ -27,11 +27,8 @@ fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Said> {
         .map(|fault| {
             let field = format!("metadata.annotations[{NODE_SELECTOR}]");
             let place = Place::inside(field, fault.at.clone());
-            let message = format!(
-                "{}: {place}: invalid nodeSelector: {}",
-                define.object, fault.message
-            );
-            Said::new(place, message)
+            let problem = format_args!("invalid nodeSelector: {}", fault.message);
+            Said::at(&define.object, place, problem)
         })
         .collect()
 }

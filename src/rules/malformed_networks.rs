@@ -19,11 +19,8 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
     let mut said = Vec::new();
     if let Some(annotation) = attach.not_text {
         let place = Place::field(attach.path(annotation));
-        let message = format!(
-            "{}: {place}: the annotation is no string: annotations are strings, put it in quotes",
-            attach.object
-        );
-        said.push(Said::new(place, message));
+        let problem = "the annotation is no string: annotations are strings, put it in quotes";
+        said.push(Said::at(&attach.object, place, problem));
     }
     for (asked, annotation) in [
         (attach.default_network.new(), DEFAULT_NETWORK),
@@ -32,8 +29,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
         let Some(asked) = asked else { continue };
         for fault in &asked.malformed {
             let place = Place::inside(attach.path(annotation), fault.at.clone());
-            let message = format!("{}: {place}: {}", attach.object, fault.message);
-            said.push(Said::new(place, message));
+            said.push(Said::at(&attach.object, place, &fault.message));
         }
         if annotation == DEFAULT_NETWORK
             && let Some(problem) = not_one(asked)
@@ -44,8 +40,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
                 column: 1,
             };
             let place = Place::inside(attach.path(annotation), at);
-            let message = format!("{}: {place}: {problem}", attach.object);
-            said.push(Said::new(place, message));
+            said.push(Said::at(&attach.object, place, problem));
         }
     }
     if let (Some(one), Some(other)) = (attach.default_network.any(), attach.networks.any())
@@ -54,10 +49,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
             .any(|counts| matches!(counts, (1, 1)))
     {
         let place = Place::field(attach.path(DEFAULT_NETWORK));
-        said.push(Said::new(
-            place.clone(),
-            format!("{}: {place}: {ECMP}", attach.object),
-        ));
+        said.push(Said::at(&attach.object, place, ECMP));
     }
     said
 }

@@ -20,12 +20,11 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
         return Vec::new();
     }
     let place = Place::field(format!("metadata.annotations[{NETWORKS}]"));
-    let message = format!(
-        "{}: {place}: the annotation stands on the {} itself, where nothing reads it: its Pods get \
+    let problem = format_args!(
+        "the annotation stands on the {} itself, where nothing reads it: its Pods get \
          what stands in {}",
-        attach.object,
         attach.object.kind,
         attach.path(NETWORKS),
     );
-    vec![Said::new(place, message)]
+    vec![Said::at(&attach.object, place, problem)]
 }

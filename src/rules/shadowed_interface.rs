@@ -43,15 +43,15 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
             let name = format!("net{number}");
             let (asking, annotation) = asked.get(&*name)?;
             let place = Place::inside(attach.path(annotation), asking.at.clone());
-            let message = format!(
-                "{}: {place}: interface \"{name}\" is asked for by network \"{}\", and it is the \
+            let (asking_for, generated_for) = (asking.network(), unnamed.network());
+            let problem = format_args!(
+                "interface \"{name}\" is asked for by network \"{}\", and it is the \
                  name that Multus generates for \"{}\", element {number} of the annotation: choose \
                  another name, or name both",
-                attach.object,
-                shorten(&asking.network()),
-                shorten(&unnamed.network()),
+                shorten(&asking_for),
+                shorten(&generated_for),
             );
-            Some(Said::new(place, message))
+            Some(Said::at(&attach.object, place, problem))
         })
         .collect()
 }

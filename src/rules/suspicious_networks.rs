@@ -20,8 +20,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
     for (selection, annotation, network) in super::asked_networks(attach, world) {
         for fault in &selection.requests.suspicious {
             let place = Place::inside(attach.path(annotation), fault.at.clone());
-            let message = format!("{}: {place}: {}", attach.object, fault.message);
-            said.push(Said::new(place, message));
+            said.push(Said::at(&attach.object, place, &fault.message));
         }
         let bound = network.is_some_and(|network| !network.requirements().is_empty());
         let unscheduled = matches!(attach.carrier, Carrier::NewPod | Carrier::Template { .. });

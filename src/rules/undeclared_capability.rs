@@ -34,14 +34,14 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
                 continue;
             }
             let place = Place::inside(attach.path(annotation), selection.at.clone());
-            let message = format!(
-                "{}: {place}: {key} is asked of network \"{}\", in which no plugin declares the \
+            let network = selection.network();
+            let problem = format_args!(
+                "{key} is asked of network \"{}\", in which no plugin declares the \
                  capability \"{capability}\": it may be ignored; declare \"capabilities\": \
                  {{\"{capability}\": true}} in the plugin that is to be given it",
-                attach.object,
-                shorten(&selection.network()),
+                shorten(&network),
             );
-            said.push(Said::new(place, message));
+            said.push(Said::at(&attach.object, place, problem));
         }
     }
     said

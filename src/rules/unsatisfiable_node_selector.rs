@@ -75,11 +75,11 @@ fn define(define: &Define<'_>, _: &World<'_>) -> Vec<Said> {
         column: 1,
     };
     let place = Place::inside(format!("metadata.annotations[{NODE_SELECTOR}]"), at);
-    let message = format!(
-        "{}: {place}: no node can match the nodeSelector: {} and {} cannot both hold",
-        define.object, requirements[one], requirements[other]
+    let problem = format_args!(
+        "no node can match the nodeSelector: {} and {} cannot both hold",
+        requirements[one], requirements[other]
     );
-    vec![Said::new(place, message).at_most(Level::Warn)]
+    vec![Said::at(&define.object, place, problem).at_most(Level::Warn)]
 }
 
 /// Who and who contradict each other, so that no node is left. Only what is certain.

@@ -30,13 +30,12 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Said> {
                 None => "use one of these, or ask the administrator".to_owned(),
             };
             let place = Place::inside("spec.config", plugin.ipam_place(ipam));
-            let message = format!(
-                "{}: {place}: IPAM plugin \"{}\" is not supported: supported are {}: {advice}",
-                define.object,
+            let problem = format_args!(
+                "IPAM plugin \"{}\" is not supported: supported are {}: {advice}",
                 shorten(&ipam.kind),
                 supported.join(", ")
             );
-            Said::new(place, message)
+            Said::at(&define.object, place, problem)
         })
         .collect()
 }

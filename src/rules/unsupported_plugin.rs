@@ -51,10 +51,7 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Said> {
         };
         if let Some(problem) = problem {
             let place = Place::inside("spec.config", plugin.place());
-            said.push(Said::new(
-                place.clone(),
-                format!("{}: {place}: {problem}", define.object),
-            ));
+            said.push(Said::at(&define.object, place, problem));
         }
     }
     said

@@ -25,24 +25,37 @@ pub(super) struct PluginConf<'d> {
 }
 
 /// The fields of `types.PluginConf`.
-const FIELDS: [&str; 8] = [
-    "capabilities",
-    "cni.dev/valid-attachments",
-    "cniVersion",
-    "dns",
-    "ipam",
-    "name",
-    "prevResult",
-    "type",
+#[derive(Clone, Copy, Debug)]
+enum Field {
+    Attachments,
+    Capabilities,
+    Dns,
+    Ipam,
+    Kind,
+    Name,
+    PrevResult,
+    Version,
+}
+
+const FIELDS: [(&str, Field); 8] = [
+    ("capabilities", Field::Capabilities),
+    ("cni.dev/valid-attachments", Field::Attachments),
+    ("cniVersion", Field::Version),
+    ("dns", Field::Dns),
+    ("ipam", Field::Ipam),
+    ("name", Field::Name),
+    ("prevResult", Field::PrevResult),
+    ("type", Field::Kind),
 ];
 
 /// The field that Go takes `key` for.
-fn field(key: Value<'_>) -> Option<&'static str> {
-    let mut fields = FIELDS.into_iter();
-    match key.plain() {
-        Some(key) => fields.find(|field| field.eq_ignore_ascii_case(key)),
-        None => fields.find(|field| key.folds(field)),
-    }
+fn field(key: Value<'_>) -> Option<Field> {
+    let mut fields = FIELDS.iter();
+    let found = match key.plain() {
+        Some(key) => fields.find(|(name, _)| name.eq_ignore_ascii_case(key)),
+        None => fields.find(|(name, _)| key.folds(name)),
+    };
+    found.map(|(_, field)| *field)
 }
 
 /// Decodes `types.PluginConf` (`cni/pkg/types/types.go`).
@@ -67,19 +80,19 @@ pub(super) fn plugin_conf<'d>(
             )
         };
         match field {
-            "name" => {
+            Field::Name => {
                 text("name")?;
                 conf.name = value.str().or(conf.name);
             }
-            "cniVersion" => {
+            Field::Version => {
                 text("cniVersion")?;
                 conf.version = value.str().map(|text| (text, value)).or(conf.version);
             }
-            "type" => {
+            Field::Kind => {
                 text("type")?;
                 conf.kind = value.str().map(|text| (text, value)).or(conf.kind);
             }
-            "capabilities" => {
+            Field::Capabilities => {
                 object_of(
                     value,
                     format_args!("{go}.capabilities"),
@@ -96,7 +109,7 @@ pub(super) fn plugin_conf<'d>(
                     )?;
                 }
             }
-            "ipam" => {
+            Field::Ipam => {
                 object_of(value, format_args!("{go}.ipam"), "types.IPAM", says)?;
                 for member in ordered(value, order) {
                     if member.key.folds("type") {
@@ -110,11 +123,11 @@ pub(super) fn plugin_conf<'d>(
                     }
                 }
             }
-            "dns" => {
+            Field::Dns => {
                 object_of(value, format_args!("{go}.dns"), "types.DNS", says)?;
                 dns(value, order, says)?;
             }
-            "prevResult" => {
+            Field::PrevResult => {
                 object_of(
                     value,
                     format_args!("{go}.prevResult"),
@@ -122,7 +135,7 @@ pub(super) fn plugin_conf<'d>(
                     says,
                 )?;
             }
-            "cni.dev/valid-attachments" => {
+            Field::Attachments => {
                 expect(
                     value,
                     Kind::Array,
@@ -151,7 +164,6 @@ pub(super) fn plugin_conf<'d>(
                     }
                 }
             }
-            _ => {}
         }
     }
     conf.kind = conf.kind.filter(|(kind, _)| !kind.is_empty());
