@@ -122,11 +122,11 @@ impl<'a> Case<'a> {
                         Response::allow(&request.uid, warnings, audit).write(),
                     ),
                     Judgement::Deny(Denial {
-                        message,
                         causes,
+                        denying,
                         warnings,
                     }) => {
-                        let response = Response::deny(request, message, causes, warnings, audit);
+                        let response = Response::deny(request, causes, *denying, warnings, audit);
                         (Verdict::Deny, response.write())
                     }
                 };

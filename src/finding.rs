@@ -18,7 +18,7 @@ pub struct Finding {
     pub level: Level,
     /// Where.
     pub place: Place,
-    line: String,
+    message: String,
 }
 
 /// How much a finding weighs.
@@ -71,25 +71,28 @@ pub struct Fault {
 }
 
 impl Finding {
-    /// What `rule` has to say: what is wrong, with the object's name, why, and what to do, in one line.
+    /// What `rule` has to say.
     pub fn new(rule: &'static Rule, level: Level, place: Place, message: String) -> Self {
-        let mut line = match escape(&message) {
+        let message = match escape(&message) {
             Cow::Borrowed(_) => message,
             Cow::Owned(escaped) => escaped,
         };
-        line.insert_str(0, ": ");
-        line.insert_str(0, rule.name);
         Self {
             rule,
             level,
             place,
-            line,
+            message,
         }
     }
 
+    /// What is wrong, with the object's name, why, and what to do. One line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The finding in one line, beginning with its rule's name; it stands alone.
-    pub fn line(&self) -> &str {
-        &self.line
+    pub fn line(&self) -> String {
+        [self.rule.name, ": ", &self.message].concat()
     }
 }
 

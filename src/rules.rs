@@ -223,7 +223,7 @@ impl Said {
 
     /// What is wrong at a place of an object.
     fn at(object: &Object<'_>, place: Place, problem: impl fmt::Display) -> Self {
-        // Mostly enough, with room for the name of the rule before it.
+        // Mostly enough.
         let mut message = String::with_capacity(512);
         // Writing to a String does not fail.
         let _ = write!(message, "{object}: {place}: {problem}");

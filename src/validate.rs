@@ -1,17 +1,15 @@
 //! The validating answer: a request passes, with warnings or without, or is refused.
 
-use std::borrow::Cow;
-
 use crate::finding::{Finding, Level, escape};
-use crate::review::Cause;
+use crate::review::{Cause, Line};
 
 /// What `/validate` answers.
 #[derive(Debug)]
 pub enum Judgement<'f> {
     /// The request passes.
     Allow {
-        /// For whoever sent it, one line each.
-        warnings: Vec<Cow<'f, str>>,
+        /// For whoever sent it.
+        warnings: Vec<Line<'f>>,
     },
     /// The request is refused.
     Deny(Denial<'f>),
@@ -20,16 +18,14 @@ pub enum Judgement<'f> {
 /// Why a request is refused.
 #[derive(Debug)]
 pub struct Denial<'f> {
-    /// For people: the first finding in full, then a line for each of the others.
-    pub message: Cow<'f, str>,
-    /// For programs: one for each finding that denies.
+    /// Findings that deny, the weightiest first.
     pub causes: Vec<Cause<'f>>,
-    /// What does not deny, one line each.
-    pub warnings: Vec<Cow<'f, str>>,
+    /// How many deny, also those that are not among the causes.
+    pub denying: usize,
+    /// What does not deny.
+    pub warnings: Vec<Line<'f>>,
 }
 
-/// The lines of a denial.
-const MOST_LINES: usize = 10;
 /// The causes of a denial: an annotation can have a hundred thousand faults, and the API server reads
 /// an answer of 3 MiB at most.
 const MOST_CAUSES: usize = 100;
@@ -41,34 +37,33 @@ const SHORTEST_WARNING: usize = 80;
 
 /// Weighs the findings, which come with the weightiest first.
 pub fn validate(findings: &[Finding]) -> Judgement<'_> {
-    let denying: Vec<&Finding> = findings
+    let denying = findings
         .iter()
-        .filter(|finding| finding.level == Level::Deny)
-        .collect();
+        .filter(|finding| finding.level == Level::Deny);
+    let causes: Vec<_> = denying.clone().take(MOST_CAUSES).map(cause).collect();
     let warnings = warnings(findings);
-    let Some(first) = denying.first() else {
+    if causes.is_empty() {
         return Judgement::Allow { warnings };
-    };
-    let mut message = Cow::Borrowed(first.line());
-    if denying.len() > 1 {
-        let others = format!(" (and {} more)", denying.len() - 1);
-        message.to_mut().push_str(&others);
     }
-    for finding in denying.iter().take(MOST_LINES).skip(1) {
-        let message = message.to_mut();
-        message.push('\n');
-        message.push_str(finding.line());
-    }
-    let causes = denying.iter().take(MOST_CAUSES).map(|finding| Cause {
-        reason: "FieldValueInvalid",
-        message: finding.line(),
-        field: escape(&finding.place.field),
-    });
     Judgement::Deny(Denial {
-        message,
-        causes: causes.collect(),
+        causes,
+        denying: denying.count(),
         warnings,
     })
+}
+
+fn cause(finding: &Finding) -> Cause<'_> {
+    Cause {
+        line: line(finding),
+        field: escape(&finding.place.field),
+    }
+}
+
+fn line(finding: &Finding) -> Line<'_> {
+    Line {
+        rule: finding.rule.name,
+        message: finding.message().into(),
+    }
 }
 
 impl Judgement<'_> {
@@ -81,24 +76,26 @@ impl Judgement<'_> {
     }
 }
 
-fn warnings(findings: &[Finding]) -> Vec<Cow<'_, str>> {
+fn warnings(findings: &[Finding]) -> Vec<Line<'_>> {
     let mut left = MOST_WARNING_CHARACTERS;
     let mut lines = Vec::new();
     for finding in findings
         .iter()
         .filter(|finding| finding.level == Level::Warn)
     {
-        let line = finding.line();
-        let length = line.chars().count();
+        let mut line = line(finding);
+        let before = line.rule.len() + Line::BETWEEN.len();
+        let length = before + line.message.chars().count();
         if length <= left {
             left -= length;
-            lines.push(line.into());
+            lines.push(line);
             continue;
         }
         // What begins to be said is better than nothing of it.
         if left >= SHORTEST_WARNING {
-            let cut = line.chars().take(left - 1);
-            lines.push(cut.chain(['…']).collect::<String>().into());
+            let cut = line.message.chars().take(left - before - 1);
+            line.message = cut.chain(['…']).collect::<String>().into();
+            lines.push(line);
         }
         break;
     }

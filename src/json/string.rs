@@ -5,50 +5,68 @@ use wide::i8x16;
 /// The bytes that are looked at together.
 const CHUNK: usize = 16;
 
-/// Writes `text` as a JSON string in quotes, as `serde_json` would.
-pub fn quote(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
+/// Writes `text` as it stands between the quotes of a JSON string, as `serde_json` would.
+pub fn escape(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
-    while !rest.is_empty() {
-        let plain = if let Some(chunk) = rest.first_chunk() {
-            copy_until(chunk, to_be_escaped(chunk), out)
-        } else {
-            let stands_for_itself = |byte: &&u8| **byte >= b' ' && !matches!(byte, b'"' | b'\\');
-            let plain = rest.iter().take_while(stands_for_itself).count();
-            out.extend_from_slice(rest.get(..plain).unwrap_or_default());
-            plain
-        };
-        rest = rest.get(plain..).unwrap_or_default();
-        let [byte, after @ ..] = rest else {
-            break;
-        };
-        if plain == CHUNK {
-            continue;
-        }
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            0x8 => out.extend_from_slice(b"\\b"),
-            0xc => out.extend_from_slice(b"\\f"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => out.push(*byte),
-        }
-        rest = after;
+    while let Some(pair) = rest.first_chunk() {
+        escape_chunk(pair, out);
+        rest = rest.get(CHUNK..).unwrap_or_default();
     }
-    out.push(b'"');
+    // A space stands for itself, so what fills up the last chunk is taken off again.
+    let mut last = [b' '; 3 * CHUNK];
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
+    }
+    let mut at = 0;
+    while at < rest.len()
+        && let Some(pair) = last.get(at..).and_then(<[u8]>::first_chunk)
+    {
+        escape_chunk(pair, out);
+        at += CHUNK;
+    }
+    out.truncate(out.len() - (at - rest.len()));
 }
 
-/// Copies the bytes before the first one that has a bit in `odd`; how many these are.
+/// Escapes the first half; the second one is only there to be copied from.
 #[inline]
-fn copy_until(chunk: &[u8; CHUNK], odd: u32, out: &mut Vec<u8>) -> usize {
-    let plain = (odd.trailing_zeros() as usize).min(CHUNK);
-    let length = out.len() + plain;
+fn escape_chunk(pair: &[u8; 2 * CHUNK], out: &mut Vec<u8>) {
+    let mut odd = pair.first_chunk().map_or(0, to_be_escaped);
+    let mut from = 0;
+    // Where the odd ones are is known at once and not found by going from one to the next.
+    while let Some(next) = pair.get(from..).and_then(<[u8]>::first_chunk) {
+        let to = (odd.trailing_zeros() as usize).min(CHUNK);
+        copy(next, to - from, out);
+        if to == CHUNK {
+            break;
+        }
+        if let Some(byte) = pair.get(to) {
+            escape_byte(*byte, out);
+        }
+        from = to + 1;
+        odd &= odd - 1;
+    }
+}
+
+fn escape_byte(byte: u8, out: &mut Vec<u8>) {
+    match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        0x8 => out.extend_from_slice(b"\\b"),
+        0xc => out.extend_from_slice(b"\\f"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+        _ => out.push(byte),
+    }
+}
+
+/// Copies the first `length` bytes.
+#[inline]
+fn copy(chunk: &[u8; CHUNK], length: usize, out: &mut Vec<u8>) {
+    let end = out.len() + length;
     // All of them, for copying so many takes no loop.
     out.extend_from_slice(chunk);
-    out.truncate(length);
-    plain
+    out.truncate(end);
 }
 
 /// Decodes the escapes of a string that the scanner accepted.
@@ -58,7 +76,8 @@ pub(super) fn unescape(inner: &str) -> String {
     let mut out = Vec::with_capacity(rest.len());
     while !rest.is_empty() {
         if let Some(chunk) = rest.first_chunk() {
-            let plain = copy_until(chunk, backslashes(chunk), &mut out);
+            let plain = (backslashes(chunk).trailing_zeros() as usize).min(CHUNK);
+            copy(chunk, plain, &mut out);
             rest = rest.get(plain..).unwrap_or_default();
             if plain == CHUNK {
                 continue;
@@ -164,21 +183,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_quoted_as_serde_json_does_and_read_back() {
+    fn strings_are_escaped_as_serde_json_does_and_read_back() {
         let every = (0..0x300).filter_map(char::from_u32).collect::<String>();
-        for text in [
-            "",
-            "plain",
-            "\"\\\"",
-            "a\u{0}\n\u{1f}\u{7f}",
-            "é😀\u{2028}\"ü",
-            &every,
-        ] {
-            let mut quoted = Vec::new();
-            quote(text, &mut quoted);
-            let quoted = String::from_utf8(quoted).unwrap();
-            assert_eq!(quoted, serde_json::to_string(text).unwrap());
-            assert_eq!(unescape(&quoted[1..quoted.len() - 1]), text);
+        let mut texts = vec![every, "é😀\u{2028}\"ü".to_owned()];
+        for length in 0..70 {
+            for odd in ["\"", "\\", "\n", "\u{1}", "é", "x"] {
+                texts.push(odd.repeat(length));
+                texts.push(format!("{}{odd}{}", "x".repeat(length), "y".repeat(40)));
+                texts.push(format!("{}{odd}", "x".repeat(length)));
+            }
+        }
+        for text in texts {
+            let mut escaped = Vec::new();
+            escape(&text, &mut escaped);
+            let escaped = String::from_utf8(escaped).unwrap();
+            let expected = serde_json::to_string(&text).unwrap();
+            assert_eq!(format!("\"{escaped}\""), expected);
+            assert_eq!(unescape(&escaped), text);
         }
     }
 }

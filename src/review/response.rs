@@ -1,20 +1,21 @@
 //! The answer. It is small and of one shape, so it is written without a serializer.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{API_VERSION, Request};
-use crate::json::quote;
+use crate::json::escape;
 
 /// The answer to a [`Request`]: what stands in `response`.
 #[derive(Debug)]
 pub struct Response<'a> {
     uid: &'a str,
     patch: Option<&'a [u8]>,
-    denial: Option<Denial<'a>>,
-    warnings: &'a [Cow<'a, str>],
+    refusal: Option<Refusal<'a>>,
+    warnings: &'a [Line<'a>],
     audit: Audit<'a>,
 }
 
@@ -29,32 +30,55 @@ pub struct Audit<'a> {
 
 /// Why a request is refused: what goes into a `meta/v1` Status.
 #[derive(Debug)]
-struct Denial<'a> {
-    message: &'a str,
+struct Refusal<'a> {
     name: &'a str,
     group: &'a str,
     kind: &'a str,
     causes: &'a [Cause<'a>],
+    denying: usize,
 }
 
 /// One reason of a refusal.
 #[derive(Debug)]
 pub struct Cause<'a> {
-    /// A machine readable word of `meta/v1` CauseType.
-    pub reason: &'static str,
-    /// The finding, beginning with its rule's name.
-    pub message: &'a str,
+    /// What is wrong.
+    pub line: Line<'a>,
     /// Path of the field.
     pub field: Cow<'a, str>,
 }
 
+/// A finding as it is told: the name of its rule, and what is wrong.
+#[derive(Debug)]
+pub struct Line<'a> {
+    /// The rule.
+    pub rule: &'static str,
+    /// What it says.
+    pub message: Cow<'a, str>,
+}
+
+impl Line<'_> {
+    /// What stands between the name and the message.
+    pub const BETWEEN: &'static str = ": ";
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.rule)?;
+        f.write_str(Self::BETWEEN)?;
+        f.write_str(&self.message)
+    }
+}
+
+/// The lines of a refusal for people: the first finding in full, then a line for each of the others.
+const MOST_LINES: usize = 10;
+
 impl<'a> Response<'a> {
     /// The request passes, unchanged.
-    pub fn allow(uid: &'a str, warnings: &'a [Cow<'a, str>], audit: Audit<'a>) -> Self {
+    pub fn allow(uid: &'a str, warnings: &'a [Line<'a>], audit: Audit<'a>) -> Self {
         Self {
             uid,
             patch: None,
-            denial: None,
+            refusal: None,
             warnings,
             audit,
         }
@@ -68,23 +92,23 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// The request is refused.
+    /// The request is refused for `denying` findings, the first of which are the causes.
     pub fn deny(
         request: &'a Request<'_>,
-        message: &'a str,
         causes: &'a [Cause<'a>],
-        warnings: &'a [Cow<'a, str>],
+        denying: usize,
+        warnings: &'a [Line<'a>],
         audit: Audit<'a>,
     ) -> Self {
-        let denial = Denial {
-            message,
+        let refusal = Refusal {
             name: request.name.as_deref().unwrap_or_default(),
             group: &request.group,
             kind: &request.kind,
             causes,
+            denying,
         };
         Self {
-            denial: Some(denial),
+            refusal: Some(refusal),
             ..Self::allow(&request.uid, warnings, audit)
         }
     }
@@ -92,40 +116,37 @@ impl<'a> Response<'a> {
     /// The body of the HTTP answer: an AdmissionReview in one line.
     pub fn write(&self) -> Vec<u8> {
         // Mostly enough, so that it need not grow.
-        let texts = self
-            .denial
-            .as_ref()
-            .map_or(0, |denial| 3 * denial.message.len())
+        let length = |line: &Line<'_>| line.message.len() + 64;
+        let causes = self.refusal.iter().flat_map(|refusal| refusal.causes);
+        let texts = causes
+            .map(|cause| 2 * length(&cause.line) + 64)
+            .sum::<usize>()
             + self.patch.map_or(0, |patch| 2 * patch.len())
-            + self
-                .warnings
-                .iter()
-                .map(|line| line.len() + 16)
-                .sum::<usize>();
-        let mut out = Line(Vec::with_capacity(320 + texts));
+            + self.warnings.iter().map(length).sum::<usize>();
+        let mut out = Json(Vec::with_capacity(320 + texts));
         out.raw(r#"{"apiVersion":""#);
         out.raw(API_VERSION);
         out.raw(r#"","kind":"AdmissionReview","response":{"uid":"#);
         out.text(self.uid);
-        match &self.denial {
+        match &self.refusal {
             None => out.raw(r#","allowed":true"#),
-            Some(denial) => {
+            Some(refusal) => {
                 out.raw(r#","allowed":false,"status":"#);
-                denial.write(&mut out);
+                refusal.write(&mut out);
             }
         }
         if let Some(patch) = self.patch {
             out.raw(r#","patchType":"JSONPatch""#);
             out.member("patch", &STANDARD.encode(patch));
         }
-        let mut before = r#","warnings":["#;
+        let mut before = r#","warnings":[""#;
         for line in self.warnings {
             out.raw(before);
-            out.text(line);
-            before = ",";
+            out.line(line);
+            before = r#"",""#;
         }
         if !self.warnings.is_empty() {
-            out.raw("]");
+            out.raw(r#""]"#);
         }
         out.raw(r#","auditAnnotations":{"verdict":""#);
         out.raw(self.audit.verdict);
@@ -136,22 +157,38 @@ impl<'a> Response<'a> {
     }
 }
 
-impl Denial<'_> {
+impl Refusal<'_> {
     /// 403 Forbidden: of a 422 kubectl shows the causes and hides the message.
-    fn write(&self, out: &mut Line) {
-        out.raw(r#"{"status":"Failure","message":"#);
-        out.text(self.message);
-        out.raw(r#","reason":"Forbidden","code":403,"details":{"kind":"#);
+    fn write(&self, out: &mut Json) {
+        out.raw(r#"{"status":"Failure","message":""#);
+        // Each line is escaped once and copied from here into its cause.
+        let mut written = [const { 0..0 }; MOST_LINES];
+        for (index, (cause, place)) in self.causes.iter().zip(&mut written).enumerate() {
+            if index > 0 {
+                out.raw("\\n");
+            }
+            let start = out.0.len();
+            out.line(&cause.line);
+            *place = start..out.0.len();
+            if index == 0 && self.denying > 1 {
+                let others = self.denying - 1;
+                out.raw(&format!(" (and {others} more)"));
+            }
+        }
+        out.raw(r#"","reason":"Forbidden","code":403,"details":{"kind":"#);
         out.text(self.kind);
         out.member("name", self.name);
         out.member("group", self.group);
-        let mut before = r#","causes":[{"reason":"#;
-        for cause in self.causes {
+        let mut before = r#","causes":[{"reason":"FieldValueInvalid","message":""#;
+        for (index, cause) in self.causes.iter().enumerate() {
             out.raw(before);
-            out.text(cause.reason);
-            out.member("message", cause.message);
+            match written.get(index) {
+                Some(written) => out.0.extend_from_within(written.clone()),
+                None => out.line(&cause.line),
+            }
+            out.raw("\"");
             out.member("field", &cause.field);
-            before = r#"},{"reason":"#;
+            before = r#"},{"reason":"FieldValueInvalid","message":""#;
         }
         if !self.causes.is_empty() {
             out.raw("}]");
@@ -161,9 +198,9 @@ impl Denial<'_> {
 }
 
 /// JSON as it grows.
-struct Line(Vec<u8>);
+struct Json(Vec<u8>);
 
-impl Line {
+impl Json {
     /// Adds JSON.
     fn raw(&mut self, json: &str) {
         self.0.extend_from_slice(json.as_bytes());
@@ -171,7 +208,16 @@ impl Line {
 
     /// Adds a string.
     fn text(&mut self, text: &str) {
-        quote(text, &mut self.0);
+        self.raw("\"");
+        escape(text, &mut self.0);
+        self.raw("\"");
+    }
+
+    /// Adds a line to a string.
+    fn line(&mut self, line: &Line<'_>) {
+        self.raw(line.rule);
+        self.raw(Line::BETWEEN);
+        escape(&line.message, &mut self.0);
     }
 
     /// Adds a string behind another member, unless it is empty.

@@ -146,7 +146,7 @@ fn affinity(pod: &Value) -> String {
     written.collect::<Vec<_>>().join(",")
 }
 
-fn lines(answer: &Answer) -> Vec<&str> {
+fn lines(answer: &Answer) -> Vec<String> {
     answer.findings.iter().map(Finding::line).collect()
 }
 
