@@ -49,24 +49,26 @@ pub(super) fn master(
         );
         return;
     };
-    let shown = shorten(&name);
+    let shown = || shorten(&name);
     if let Some(fault) = name_fault(&name) {
         report.refuse(
             place,
-            format!("\"{shown}\" is on no node: {fault} ({plugin}: {says})"),
+            format!("\"{}\" is on no node: {fault} ({plugin}: {says})", shown()),
         );
     } else if name.len() > LONGEST_ALTERNATIVE {
         report.refuse(
             place,
             format!(
-                "\"{shown}\" is on no node: an interface's alternative name has at most {LONGEST_ALTERNATIVE} bytes ({plugin}: {says})"
+                "\"{}\" is on no node: an interface's alternative name has at most {LONGEST_ALTERNATIVE} bytes ({plugin}: {says})",
+                shown()
             ),
         );
     } else if name.len() > 15 {
         report.warn(
             place,
             format!(
-                "\"{shown}\" has more than the 15 bytes of an interface's name: plugins since 1.6.0 look it up as an alternative name, older ones refuse it"
+                "\"{}\" has more than the 15 bytes of an interface's name: plugins since 1.6.0 look it up as an alternative name, older ones refuse it",
+                shown()
             ),
         );
     } else if name == "lo" {

@@ -6,10 +6,11 @@ use std::net::IpAddr;
 
 use super::address::{family, same_family};
 use super::chain::{Chain, Given};
-use super::keys::{Read, Strangers, Table, Takes, key};
+use super::keys::{Read, Strangers, Table, Takes, key, through_a_map};
 use super::network::{Lease, Network};
 use super::part::Part;
 use super::report::Report;
+use crate::json::Member;
 
 static CONF: Table = Table {
     plugin: "sbr",
@@ -59,7 +60,8 @@ pub(super) fn judge(part: &Part<'_>, chain: &mut Chain<'_>, report: &mut Report)
 
 /// Whether this is an sbr that moves the routes of the interface to a table of its own.
 pub(super) fn moves_routes(part: &Part<'_>) -> bool {
-    part.kind == "sbr" && Read::new(&CONF, [part.object]).value("table").is_none()
+    let names_table = |Member { key, value }| key.folds("table") && !value.is_null();
+    part.kind == "sbr" && !through_a_map(part.object).any(names_table)
 }
 
 /// The kernel picks a table for 0, but only for IPv4. Of a number it gets 32 bits, and of a negative

@@ -1,6 +1,6 @@
 //! From text to nodes: the state machine of Go's `encoding/json/scanner.go`.
 
-use super::string::{odd_bytes, plain_characters};
+use super::string::odd_bytes;
 use super::{Node, SyntaxError, Tag};
 
 /// Go's `maxNestingDepth`.
@@ -122,25 +122,47 @@ impl Scan<'_> {
 
     #[inline(never)]
     fn long_string(&mut self, start: usize) -> Result<usize, Refusal> {
-        let mut at = plain_characters(self.bytes, start + 1);
-        if self.byte(at) == Some(b'"') {
-            return self.push(Tag::String, start, at + 1);
+        let mut tag = Tag::String;
+        let mut at = start + 1;
+        while let Some(chunk) = self.bytes.get(at..).and_then(<[u8]>::first_chunk) {
+            let mut odd = odd_bytes(chunk);
+            let mut read = chunk.len();
+            // Where the odd ones are is known at once and not found by going from one to the next.
+            while let Some(byte) = chunk.get(odd.trailing_zeros() as usize) {
+                let place = at + odd.trailing_zeros() as usize;
+                let after = match byte {
+                    b'"' => return self.push(tag, start, place + 1),
+                    _ => self.odd_character(place, &mut tag)?,
+                };
+                read = read.max(after - at);
+                // An escape has six bytes at most.
+                odd &= u32::MAX << (after - at);
+            }
+            at += read;
         }
-        let mut tag = Tag::WideString;
         loop {
             match self.byte(at) {
                 Some(b'"') => return self.push(tag, start, at + 1),
-                Some(b'\\') => {
-                    tag = Tag::EscapedString;
-                    at = self.escape(at + 1)?;
-                }
-                Some(0x80..) => {
-                    let rest = self.bytes.get(at..).unwrap_or_default();
-                    at += rest.iter().take_while(|byte| !byte.is_ascii()).count();
-                }
-                _ => return Err(self.unexpected(at, "in string literal")),
+                Some(b' '..=b'[' | b']'..=0x7f) => at += 1,
+                _ => at = self.odd_character(at, &mut tag)?,
             }
-            at = plain_characters(self.bytes, at);
+        }
+    }
+
+    /// A character of a string that is not just itself.
+    fn odd_character(&self, at: usize, tag: &mut Tag) -> Result<usize, Refusal> {
+        match self.byte(at) {
+            Some(b'\\') => {
+                *tag = Tag::EscapedString;
+                self.escape(at + 1)
+            }
+            Some(0x80..) => {
+                if *tag == Tag::String {
+                    *tag = Tag::WideString;
+                }
+                Ok(at + 1)
+            }
+            _ => Err(self.unexpected(at, "in string literal")),
         }
     }
 

@@ -73,70 +73,54 @@ fn copy(chunk: &[u8; CHUNK], length: usize, out: &mut Vec<u8>) {
 #[inline(never)]
 pub(super) fn unescape(inner: &str) -> String {
     let mut rest = inner.as_bytes();
-    let mut out = Vec::with_capacity(rest.len());
-    while !rest.is_empty() {
-        if let Some(chunk) = rest.first_chunk() {
+    let mut out = Vec::with_capacity(rest.len() + CHUNK);
+    while let Some(byte) = rest.first() {
+        let length = if *byte == b'\\' {
+            unescape_one(rest, &mut out)
+        } else if let Some(chunk) = rest.first_chunk() {
             let plain = (backslashes(chunk).trailing_zeros() as usize).min(CHUNK);
             copy(chunk, plain, &mut out);
-            rest = rest.get(plain..).unwrap_or_default();
-            if plain == CHUNK {
-                continue;
-            }
-        }
-        rest = unescape_one(rest, &mut out);
+            plain
+        } else {
+            out.push(*byte);
+            1
+        };
+        rest = rest.get(length..).unwrap_or_default();
     }
     // Whole characters went in, so it is one text.
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// Decodes the byte or the escape that `text` begins with; what comes after.
-fn unescape_one<'t>(text: &'t [u8], out: &mut Vec<u8>) -> &'t [u8] {
-    let (byte, after) = match text {
-        [b'\\', b'u', rest @ ..] => {
-            let (letter, after) = code_unit(rest);
-            out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-            return after;
-        }
-        [b'\\', b'b', after @ ..] => (0x8, after),
-        [b'\\', b'f', after @ ..] => (0xc, after),
-        [b'\\', b'n', after @ ..] => (b'\n', after),
-        [b'\\', b'r', after @ ..] => (b'\r', after),
-        [b'\\', b't', after @ ..] => (b'\t', after),
-        [b'\\', other, after @ ..] | [other, after @ ..] => (*other, after),
-        [] => return text,
+/// Decodes the escape that `text` begins with, and says how long it is.
+#[inline]
+fn unescape_one(text: &[u8], out: &mut Vec<u8>) -> usize {
+    let byte = match text.get(1).copied().unwrap_or_default() {
+        b'u' => return unescape_unicode(text, out),
+        b'b' => 0x8,
+        b'f' => 0xc,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        other => other,
     };
     out.push(byte);
-    after
+    2
 }
 
-/// The character of a `\u`, of which the digits begin `text`, or of two that are a pair; and what
-/// comes after. A lone surrogate is no character.
-fn code_unit(text: &[u8]) -> (char, &[u8]) {
-    let after = |length| text.get(length..).unwrap_or_default();
-    let first = hex4(text);
-    if let (0xd800..=0xdbff, [b'\\', b'u', low @ ..]) = (first, after(4))
-        && let low @ 0xdc00..=0xdfff = hex4(low)
-    {
-        let code = 0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00);
-        return (char::from_u32(code).unwrap_or('\u{fffd}'), after(10));
-    }
-    (char::from_u32(first).unwrap_or('\u{fffd}'), after(4))
-}
-
-/// Where the next quote, backslash or control character stands, or the next beyond ASCII: looked for
-/// in sixteen bytes at a time.
-#[inline]
-pub(super) fn plain_characters(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let odd = odd_bytes(chunk);
-        if odd != 0 {
-            return at + odd.trailing_zeros() as usize;
+/// The same for a `\u`, or two that are a pair. A lone surrogate is no character.
+#[cold]
+fn unescape_unicode(text: &[u8], out: &mut Vec<u8>) -> usize {
+    let first = hex4(text.get(2..));
+    let is_pair = text.get(6..8) == Some(b"\\u");
+    let (code, length) = match (first, is_pair.then(|| hex4(text.get(8..)))) {
+        (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) => {
+            (0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00), 12)
         }
-        at += chunk.len();
-    }
-    let is_plain = |byte: &&u8| byte.is_ascii() && **byte >= 0x20 && !matches!(byte, b'"' | b'\\');
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(is_plain).count()
+        _ => (first, 6),
+    };
+    let letter = char::from_u32(code).unwrap_or('\u{fffd}');
+    out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+    length
 }
 
 /// A bit for each byte that is a quote, a backslash, a control character or beyond ASCII.
@@ -171,8 +155,8 @@ fn splat(byte: u8) -> i8x16 {
     i8x16::splat(byte.cast_signed())
 }
 
-fn hex4(text: &[u8]) -> u32 {
-    text.get(..4)
+fn hex4(text: Option<&[u8]>) -> u32 {
+    text.and_then(|text| text.get(..4))
         .and_then(|digits| std::str::from_utf8(digits).ok())
         .and_then(|digits| u32::from_str_radix(digits, 16).ok())
         .unwrap_or(0xfffd)
