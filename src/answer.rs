@@ -1,5 +1,6 @@
 //! From a request to the bytes of its answer: the way through the house, without its edges.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::cluster::Snapshot;
@@ -164,11 +165,14 @@ impl Verdict {
 }
 
 /// The rules that are heard, each once.
-fn names(findings: &[Finding]) -> String {
+fn names(findings: &[Finding]) -> Cow<'static, str> {
+    if let [finding] = findings {
+        return Cow::Borrowed(finding.rule.name);
+    }
     let mut names: Vec<&str> = findings.iter().map(|finding| finding.rule.name).collect();
     names.sort_unstable();
     names.dedup();
-    names.join(",")
+    Cow::Owned(names.join(","))
 }
 
 /// Whether the patch applies to the whole object: three to seven times the work of the decision, so

@@ -151,6 +151,7 @@ impl<'d> Value<'d> {
     }
 
     /// A string, its escapes decoded; a lone surrogate becomes U+FFFD.
+    #[inline]
     pub fn str(self) -> Option<Cow<'d, str>> {
         match self.node().tag {
             Tag::String | Tag::WideString => Some(Cow::Borrowed(self.inner())),
@@ -160,6 +161,7 @@ impl<'d> Value<'d> {
     }
 
     /// A string that is written as it is, in ASCII, as nearly all keys are.
+    #[inline]
     pub fn plain(self) -> Option<&'d str> {
         (self.node().tag == Tag::String).then(|| self.inner())
     }

@@ -245,6 +245,7 @@ fn asked(object: &Object<'_>, config: &Config) -> impl Iterator<Item = &'static 
         .filter(move |rule| is_asked(rule, object, config))
 }
 
+#[inline]
 fn is_asked(rule: &Rule, object: &Object<'_>, config: &Config) -> bool {
     config.level(rule) != Level::Off && !config.exempts(rule.name, &object.namespace, &object.name)
 }

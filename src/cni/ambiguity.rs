@@ -131,33 +131,41 @@ fn structs(value: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
 
 /// Multus and libcni read the top of a list by different rules.
 fn envelope(root: Value<'_>, faults: &mut Vec<Fault>) {
-    let kind = root.field("type").and_then(Value::str).unwrap_or_default();
-    let plugins = root.field("plugins");
-    if let Some(plugins) = plugins
-        && !kind.is_empty()
-    {
-        faults.push(at(
-            plugins,
-            "\"type\" stands beside \"plugins\": Multus runs the one plugin of \"type\" and ignores the list, other readers run the list: remove one of them",
-        ));
+    const NAMES: [&str; 4] = ["plugins", "name", "cniVersion", "cniVersions"];
+    let (mut kind, mut plugins) = (None, None);
+    for Member { key, value } in root.members().filter(|member| !member.value.is_null()) {
+        if key.folds("type") {
+            kind = Some(value);
+        } else if key.folds("plugins") {
+            plugins = Some(value);
+        }
     }
-    if !kind.is_empty() {
+    if !kind.and_then(Value::str).unwrap_or_default().is_empty() {
+        if let Some(plugins) = plugins {
+            faults.push(at(
+                plugins,
+                "\"type\" stands beside \"plugins\": Multus runs the one plugin of \"type\" and ignores the list, other readers run the list: remove one of them",
+            ));
+        }
         return;
     }
-    for name in ["plugins", "name", "cniVersion", "cniVersions"] {
-        for member in root.members() {
-            if member.key.folds(name) && !member.key.is_str(name) && faults.len() < MOST {
-                let shown = show(member.key);
-                faults.push(at(
-                    member.key,
-                    if name == "plugins" {
-                        format!("Multus takes {shown} for the list of plugins and libcni does not, so nothing runs and the Pod starts without the interface: write \"plugins\"")
-                    } else {
-                        format!("Multus takes {shown} for \"{name}\" and libcni does not: write \"{name}\"")
-                    },
-                ));
-            }
+    for Member { key, .. } in root.members() {
+        let is_misspelled = |name: &&str| key.folds(name) && !key.is_str(name);
+        let Some(name) = NAMES.into_iter().find(is_misspelled) else {
+            continue;
+        };
+        if faults.len() == MOST {
+            break;
         }
+        let shown = show(key);
+        faults.push(at(
+            key,
+            if name == "plugins" {
+                format!("Multus takes {shown} for the list of plugins and libcni does not, so nothing runs and the Pod starts without the interface: write \"plugins\"")
+            } else {
+                format!("Multus takes {shown} for \"{name}\" and libcni does not: write \"{name}\"")
+            },
+        ));
     }
 }
 

@@ -1,7 +1,6 @@
 //! The chain: which plugin runs after which, and what each hands to the next.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use super::envelope::Envelope;
 use super::ipam::Answer;
@@ -21,7 +20,7 @@ pub(super) struct Chain<'d> {
     /// Whether an sbr of the chain moves the interface's routes to a table of their own.
     has_sbr: bool,
     /// The tables that each sbr so far was told to use.
-    pub(super) sbr: BTreeSet<Option<i64>>,
+    pub(super) sbr: Vec<Option<i64>>,
 }
 
 /// The `prevResult` of the next plugin.
@@ -58,7 +57,7 @@ pub(super) fn judge<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mu
         version_at: envelope.version_at,
         before: Before::Nothing,
         has_sbr: envelope.plugins.iter().any(|part| sbr::moves_routes(part)),
-        sbr: BTreeSet::new(),
+        sbr: Vec::new(),
     };
     let mut is_version_refused = false;
     for part in &envelope.plugins {

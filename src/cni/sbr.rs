@@ -55,7 +55,7 @@ pub(super) fn judge(part: &Part<'_>, chain: &mut Chain<'_>, report: &mut Report)
         ),
         Given::Unknown => {}
     }
-    chain.sbr.insert(table);
+    chain.sbr.push(table);
 }
 
 /// Whether this is an sbr that moves the routes of the interface to a table of its own.

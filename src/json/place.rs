@@ -74,18 +74,14 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let before = &text[..end];
-    let (line, line_start) = match before.rfind('\n') {
-        None => (1, 0),
-        Some(newline) => (before.matches('\n').count() + 1, newline + 1),
+    let mut places = Places {
+        text,
+        is_plain: false,
+        offset: 0,
+        line: 1,
+        column: 1,
     };
-    let before = &before[line_start..];
-    let column = if before.is_ascii() {
-        before.len()
-    } else {
-        before.chars().count()
-    };
-    (line, column + 1)
+    places.at(end)
 }
 
 /// Lines and columns of offsets that come in order, or nearly so: a text is walked through once,
@@ -93,6 +89,8 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 #[derive(Debug)]
 pub struct Places<'a> {
     text: &'a str,
+    /// Whether it is one line of ASCII.
+    is_plain: bool,
     offset: usize,
     line: usize,
     column: usize,
@@ -103,6 +101,9 @@ impl<'a> Places<'a> {
     pub fn of(text: &'a str) -> Self {
         Self {
             text,
+            is_plain: text.bytes().fold(true, |plain, byte| {
+                plain & (byte.is_ascii() & (byte != b'\n'))
+            }),
             offset: 0,
             line: 1,
             column: 1,
@@ -112,6 +113,9 @@ impl<'a> Places<'a> {
     /// Line and column of a byte offset, as [`line_and_column`] counts them.
     pub fn at(&mut self, offset: usize) -> (usize, usize) {
         let offset = offset.min(self.text.len());
+        if self.is_plain {
+            return (1, offset + 1);
+        }
         if offset < self.offset {
             match self.text.get(offset..self.offset) {
                 Some(between) if !between.contains('\n') => {
@@ -125,7 +129,7 @@ impl<'a> Places<'a> {
         match between.rfind('\n') {
             None => self.column += between.chars().count(),
             Some(newline) => {
-                self.line += between.matches('\n').count();
+                self.line += between.bytes().filter(|byte| *byte == b'\n').count();
                 self.column = between[newline + 1..].chars().count() + 1;
             }
         }
