@@ -55,7 +55,7 @@ impl Network {
         let text = selector.unwrap_or_default();
         let selector = selector::parse(text).map_err(|SelectorError { offset, message }| Fault {
             at: Inside::offset(text, offset, ""),
-            message: message.into(),
+            message,
         });
         Self {
             selector,

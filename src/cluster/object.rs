@@ -136,7 +136,7 @@ fn config(spec: &RawValue) -> Result<String, String> {
 
 fn malformed(why: &str) -> cni::Config {
     let at = Inside {
-        path: "".into(),
+        path: String::new(),
         line: 1,
         column: 1,
     };

@@ -227,7 +227,8 @@ pub(super) fn refuse_type(kind: &str, place: Value<'_>, report: &mut Report) -> 
             b'_' => b'-',
             letter => letter,
         };
-        let is_meant = |known: &&&str| known.bytes().eq(kind.trim().bytes().map(plain));
+        let trimmed = kind.trim();
+        let is_meant = |known: &&&str| known.bytes().eq(trimmed.bytes().map(plain));
         match PLUGINS.iter().find(is_meant) {
             Some(meant) if kind != *meant => format!(
                 "is no plugin: names are compared letter by letter, did you mean \"{meant}\"? (failed to find plugin \"{}\" in path)",

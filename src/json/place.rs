@@ -101,9 +101,7 @@ impl<'a> Places<'a> {
     pub fn of(text: &'a str) -> Self {
         Self {
             text,
-            is_plain: text.bytes().fold(true, |plain, byte| {
-                plain & (byte.is_ascii() & (byte != b'\n'))
-            }),
+            is_plain: text.is_ascii() && !text.contains('\n'),
             offset: 0,
             line: 1,
             column: 1,

@@ -171,8 +171,9 @@ impl Refusal<'_> {
             out.line(&cause.line);
             *place = start..out.0.len();
             if index == 0 && self.denying > 1 {
-                let others = self.denying - 1;
-                out.raw(&format!(" (and {others} more)"));
+                out.raw(" (and ");
+                out.raw(itoa::Buffer::new().format(self.denying - 1));
+                out.raw(" more)");
             }
         }
         out.raw(r#"","reason":"Forbidden","code":403,"details":{"kind":"#);

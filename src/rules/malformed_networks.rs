@@ -35,7 +35,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
             && let Some(problem) = not_one(asked)
         {
             let at = Inside {
-                path: "".into(),
+                path: String::new(),
                 line: 1,
                 column: 1,
             };

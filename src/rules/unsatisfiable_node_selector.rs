@@ -70,7 +70,7 @@ fn define(define: &Define<'_>, _: &World<'_>) -> Vec<Said> {
         return Vec::new();
     };
     let at = Inside {
-        path: "".into(),
+        path: String::new(),
         line: 1,
         column: 1,
     };

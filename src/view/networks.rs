@@ -84,7 +84,7 @@ impl Networks {
                     let problem = interface.and_then(interface_problem);
                     self.malformed.extend(problem.map(|problem| Fault {
                         at: at.clone(),
-                        message: problem.into(),
+                        message: problem,
                     }));
                     self.selections.push(Selection {
                         namespace: namespace.to_owned(),
@@ -94,10 +94,7 @@ impl Networks {
                         at,
                     });
                 }
-                Err(message) => self.malformed.push(Fault {
-                    at,
-                    message: message.into(),
-                }),
+                Err(message) => self.malformed.push(Fault { at, message }),
             }
         }
     }

@@ -93,10 +93,7 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
                 ),
             };
             let at = Inside::among(&mut places, value.span().start, path);
-            networks.malformed.push(Fault {
-                at,
-                message: message.into(),
-            });
+            networks.malformed.push(Fault { at, message });
             continue;
         }
         let mut element = Element {
@@ -200,10 +197,7 @@ impl<'d> Element<'_, 'd> {
                 member.key.span().start,
                 format!("{}{below}.{canonical}", self.path),
             );
-            self.networks.ambiguous.push(Fault {
-                at,
-                message: message.into(),
-            });
+            self.networks.ambiguous.push(Fault { at, message });
         }
     }
 
@@ -459,10 +453,7 @@ impl<'d> Element<'_, 'd> {
             );
             let start = place.unwrap_or(self.value).span().start;
             let at = Inside::among(self.places, start, format!("{}.{key}", self.path));
-            self.networks.malformed.push(Fault {
-                at,
-                message: message.into(),
-            });
+            self.networks.malformed.push(Fault { at, message });
         };
         if let Some(problem) = name_problem(namespace, &name) {
             let (key, problem) = match name.split_once(['/', '@']) {
@@ -510,7 +501,7 @@ impl<'d> Element<'_, 'd> {
         );
         self.networks.malformed.push(Fault {
             at,
-            message: format!("{key} {problem}").into(),
+            message: format!("{key} {problem}"),
         });
     }
 
@@ -522,7 +513,7 @@ impl<'d> Element<'_, 'd> {
         );
         self.requests.suspicious.push(Fault {
             at,
-            message: format!("{key} {problem}").into(),
+            message: format!("{key} {problem}"),
         });
     }
 }
