@@ -316,9 +316,8 @@ impl Scan<'_> {
             None => self.error(self.text.len(), "unexpected end of JSON input".to_owned()),
             Some(found) => {
                 let quoted = match found {
-                    '\'' => r"'\''".to_owned(),
-                    '\u{feff}' => "'\u{feff}'".to_owned(),
-                    found if found.is_control() => format!("{found:?}"),
+                    '\'' | '\\' | '\n' | '\r' | '\t' => format!("'{}'", found.escape_default()),
+                    '\0'..' ' | '\u{7f}' => format!("'\\x{:02x}'", u32::from(found)),
                     found => format!("'{found}'"),
                 };
                 self.error(at, format!("invalid character {quoted} {context}"))
