@@ -141,7 +141,7 @@ impl Plugin {
         }
     }
 
-    /// Where its type stands.
+    /// Where its type stands, by the names of the keys as they are spelled in the documentation.
     pub fn place(&self) -> Inside {
         self.inside("type", self.at)
     }

@@ -2,12 +2,16 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 use serde::Deserialize;
 
 use crate::json::{Places, Value, line_and_column};
 use crate::rules::Rule;
 use crate::view::selector::Requirement;
+
+/// As many faults of a text are kept, and as many findings of a rule: more than a denial has causes.
+pub const MOST: usize = 256;
 
 /// What a rule has to say, with the name and the level that it was given.
 #[derive(Clone, Debug)]
@@ -68,6 +72,27 @@ pub struct Fault {
     pub at: Inside,
     /// What is wrong, why, and what to write instead. One line, without the place.
     pub message: String,
+}
+
+/// The first faults of a text: nobody reads more, and a text of 256 KiB can have a hundred thousand.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Adds a fault, or drops it where there are enough.
+    pub fn push(&mut self, fault: Fault) {
+        if self.0.len() < MOST {
+            self.0.push(fault);
+        }
+    }
+}
+
+impl Deref for Faults {
+    type Target = [Fault];
+
+    fn deref(&self) -> &[Fault] {
+        &self.0
+    }
 }
 
 impl Finding {

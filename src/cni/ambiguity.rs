@@ -131,7 +131,6 @@ fn structs(value: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
 
 /// Multus and libcni read the top of a list by different rules.
 fn envelope(root: Value<'_>, faults: &mut Vec<Fault>) {
-    const NAMES: [&str; 4] = ["plugins", "name", "cniVersion", "cniVersions"];
     let (mut kind, mut plugins) = (None, None);
     for Member { key, value } in root.members().filter(|member| !member.value.is_null()) {
         if key.folds("type") {
@@ -149,23 +148,23 @@ fn envelope(root: Value<'_>, faults: &mut Vec<Fault>) {
         }
         return;
     }
-    for Member { key, .. } in root.members() {
-        let is_misspelled = |name: &&str| key.folds(name) && !key.is_str(name);
-        let Some(name) = NAMES.into_iter().find(is_misspelled) else {
-            continue;
-        };
-        if faults.len() == MOST {
-            break;
+    // The gravest first.
+    for name in ["plugins", "name", "cniVersion", "cniVersions"] {
+        let keys = root.members().map(|member| member.key);
+        for key in keys.filter(|key| key.folds(name) && !key.is_str(name)) {
+            if faults.len() == MOST {
+                return;
+            }
+            let shown = show(key);
+            faults.push(at(
+                key,
+                if name == "plugins" {
+                    format!("Multus takes {shown} for the list of plugins and libcni does not, so nothing runs and the Pod starts without the interface: write \"plugins\"")
+                } else {
+                    format!("Multus takes {shown} for \"{name}\" and libcni does not: write \"{name}\"")
+                },
+            ));
         }
-        let shown = show(key);
-        faults.push(at(
-            key,
-            if name == "plugins" {
-                format!("Multus takes {shown} for the list of plugins and libcni does not, so nothing runs and the Pod starts without the interface: write \"plugins\"")
-            } else {
-                format!("Multus takes {shown} for \"{name}\" and libcni does not: write \"{name}\"")
-            },
-        ));
     }
 }
 

@@ -284,8 +284,9 @@ impl Scan<'_> {
         if length >= MAX_NODES {
             return Err(self.error(start, format!("more than {MAX_NODES} values")));
         }
+        // Doubled, as far as there may be more.
         self.nodes
-            .reserve_exact(length.clamp(16, MAX_NODES - length));
+            .reserve_exact(length.max(16).min(MAX_NODES - length));
         Ok(())
     }
 
@@ -317,7 +318,12 @@ impl Scan<'_> {
             Some(found) => {
                 let quoted = match found {
                     '\'' | '\\' | '\n' | '\r' | '\t' => format!("'{}'", found.escape_default()),
+                    '\u{7}' => r"'\a'".to_owned(),
+                    '\u{8}' => r"'\b'".to_owned(),
+                    '\u{b}' => r"'\v'".to_owned(),
+                    '\u{c}' => r"'\f'".to_owned(),
                     '\0'..' ' | '\u{7f}' => format!("'\\x{:02x}'", u32::from(found)),
+                    found if found.is_control() => format!("{found:?}"),
                     found => format!("'{found}'"),
                 };
                 self.error(at, format!("invalid character {quoted} {context}"))

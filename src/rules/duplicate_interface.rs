@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Check, Rule, Said, World};
-use crate::finding::{Level, Place, shorten};
+use crate::finding::{Level, MOST, Place, shorten};
 use crate::view::Attach;
 use crate::view::networks::{DEFAULT_NETWORK, NETWORKS};
 
@@ -62,6 +62,9 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
             shorten(interface),
         );
         said.push(Said::at(&attach.object, place, problem));
+        if said.len() == MOST {
+            break;
+        }
     }
     said
 }

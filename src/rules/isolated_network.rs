@@ -1,7 +1,7 @@
 #![doc = include_str!("isolated_network.md")]
 
 use super::{Check, Rule, Said, World};
-use crate::finding::{Level, Place, shorten};
+use crate::finding::{Level, MOST, Place, shorten};
 use crate::view::Attach;
 use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Networks};
 
@@ -41,6 +41,7 @@ fn isolated(
             .isolation_allows(own, &selection.namespace, &selection.name, default_network)
     });
     isolated
+        .take(MOST)
         .map(|selection| {
             let role = if default_network {
                 " as its default network"

@@ -27,7 +27,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Said> {
         (attach.networks.new(), NETWORKS),
     ] {
         let Some(asked) = asked else { continue };
-        for fault in &asked.malformed {
+        for fault in asked.malformed.iter() {
             let place = Place::inside(attach.path(annotation), fault.at.clone());
             said.push(Said::at(&attach.object, place, &fault.message));
         }

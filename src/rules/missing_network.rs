@@ -2,7 +2,7 @@
 
 use super::{Check, Rule, Said, World};
 use crate::config::nearest;
-use crate::finding::{Level, Place, shorten};
+use crate::finding::{Level, MOST, Place, shorten};
 use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Selection};
 use crate::view::{Attach, Carrier};
 
@@ -29,6 +29,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
         .filter(|(selection, _, network)| {
             network.is_none() && !selection.namespace.is_empty() && !selection.name.is_empty()
         })
+        .take(MOST)
         .enumerate()
         .map(|(index, (selection, annotation, _))| {
             let place = Place::inside(attach.path(annotation), selection.at.clone());

@@ -1,7 +1,7 @@
 #![doc = include_str!("suspicious_networks.md")]
 
 use super::{Check, Rule, Said, World};
-use crate::finding::{Level, Place, shorten};
+use crate::finding::{Level, MOST, Place, shorten};
 use crate::view::networks::NETWORKS;
 use crate::view::{Attach, Carrier};
 
@@ -18,7 +18,10 @@ pub static RULE: Rule = Rule {
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
     let mut said = Vec::new();
     for (selection, annotation, network) in super::asked_networks(attach, world) {
-        for fault in &selection.requests.suspicious {
+        if said.len() >= MOST {
+            break;
+        }
+        for fault in selection.requests.suspicious.iter() {
             let place = Place::inside(attach.path(annotation), fault.at.clone());
             said.push(Said::at(&attach.object, place, &fault.message));
         }

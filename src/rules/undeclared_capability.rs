@@ -1,7 +1,7 @@
 #![doc = include_str!("undeclared_capability.md")]
 
 use super::{Check, Rule, Said, World};
-use crate::finding::{Level, Place, shorten};
+use crate::finding::{Level, MOST, Place, shorten};
 use crate::view::Attach;
 
 /// The rule.
@@ -26,6 +26,9 @@ const CAPABILITIES: [(&str, &str); 5] = [
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
     let mut said = Vec::new();
     for (selection, annotation, network) in super::asked_networks(attach, world) {
+        if said.len() >= MOST {
+            break;
+        }
         let Some(network) = network.filter(|network| !network.config.plugins.is_empty()) else {
             continue;
         };

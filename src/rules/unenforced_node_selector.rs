@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Check, Rule, Said, World};
 use crate::cluster::Network;
-use crate::finding::{Fix, Level, Place, shorten};
+use crate::finding::{Fix, Level, MOST, Place, shorten};
 use crate::patch;
 use crate::view::placement::{Patchable, Placement};
 use crate::view::selector::Requirement;
@@ -90,6 +90,7 @@ fn binding(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
                 Said::new(place, message)
             })
         })
+        .take(MOST)
         .collect()
 }
 

@@ -1,7 +1,7 @@
 #![doc = include_str!("unusable_network.md")]
 
 use super::{Check, Rule, Said, World};
-use crate::finding::{Level, Place, shorten};
+use crate::finding::{Level, MOST, Place, shorten};
 use crate::view::Attach;
 
 /// The rule.
@@ -17,6 +17,9 @@ pub static RULE: Rule = Rule {
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Said> {
     let mut said = Vec::new();
     for (selection, annotation, network) in super::asked_networks(attach, world) {
+        if said.len() >= MOST {
+            break;
+        }
         let Some(network) = network else { continue };
         let refusal = super::refusal(&selection.namespace, &selection.name, network, world);
         if let Some((rule, refused)) = refusal {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use crate::finding::{Fault, Inside, shorten};
+use crate::finding::{Fault, Faults, Inside, shorten};
 use crate::json::Places;
 use crate::view::name::{is_label, is_subdomain};
 
@@ -28,9 +28,9 @@ pub struct Networks {
     /// The elements whose namespace and name can be one's; all of them where nothing is malformed.
     pub selections: Vec<Selection>,
     /// What Multus fails on, panics on, or can only fail on later (rule `malformed-networks`).
-    pub malformed: Vec<Fault>,
+    pub malformed: Faults,
     /// Keys that Go folds together (rule `ambiguous-networks`).
-    pub ambiguous: Vec<Fault>,
+    pub ambiguous: Faults,
     /// How many default routes of IPv4 and of IPv6 it asks for, as Multus counts them.
     pub default_routes: [usize; 2],
 }
@@ -57,7 +57,7 @@ pub struct Requests {
     /// Keys that ask for something, in alphabetical order, with their values as they are written.
     pub keys: Vec<(&'static str, Box<str>)>,
     /// Accepted, and almost surely not meant (rule `suspicious-networks`).
-    pub suspicious: Vec<Fault>,
+    pub suspicious: Faults,
 }
 
 impl Networks {
@@ -81,11 +81,10 @@ impl Networks {
             offset += item.len() + 1;
             match short_item(item.trim(), own) {
                 Ok((namespace, name, interface)) => {
-                    let problem = interface.and_then(interface_problem);
-                    self.malformed.extend(problem.map(|problem| Fault {
-                        at: at.clone(),
-                        message: problem,
-                    }));
+                    if let Some(message) = interface.and_then(interface_problem) {
+                        let at = at.clone();
+                        self.malformed.push(Fault { at, message });
+                    }
                     self.selections.push(Selection {
                         namespace: namespace.to_owned(),
                         name: name.to_owned(),
