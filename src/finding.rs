@@ -110,14 +110,39 @@ impl Finding {
         }
     }
 
-    /// What is wrong, with the object's name, why, and what to do. One line.
-    pub fn message(&self) -> &str {
-        &self.message
+    /// How it is told.
+    pub fn told(&self) -> Line<'_> {
+        Line {
+            rule: self.rule.name,
+            message: Cow::Borrowed(&self.message),
+        }
     }
 
     /// The finding in one line, beginning with its rule's name; it stands alone.
     pub fn line(&self) -> String {
-        [self.rule.name, ": ", &self.message].concat()
+        self.told().to_string()
+    }
+}
+
+/// A finding as it is told: the name of its rule, and what is wrong.
+#[derive(Clone, Debug)]
+pub struct Line<'a> {
+    /// The rule.
+    pub rule: &'static str,
+    /// What it says.
+    pub message: Cow<'a, str>,
+}
+
+impl Line<'_> {
+    /// What stands between the name and the message.
+    pub const BETWEEN: &'static str = ": ";
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.rule)?;
+        f.write_str(Self::BETWEEN)?;
+        f.write_str(&self.message)
     }
 }
 

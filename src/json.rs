@@ -23,7 +23,7 @@ mod string;
 pub(crate) use fold::may_have_twins;
 pub use fold::{folded, folds};
 pub use place::{Places, line_and_column};
-pub use string::escape;
+pub use string::write_escaped;
 
 /// A text that is one JSON value, read whole.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use crate::finding::shorten;
 use crate::json::{Document, Kind, Member, SyntaxError, Value, line_and_column};
 
-pub use response::{Audit, Cause, Line, Response};
+pub use response::{Audit, Cause, Response};
 
 /// The one version of the AdmissionReview API that is spoken here.
 pub const API_VERSION: &str = "admission.k8s.io/v1";

@@ -1,7 +1,7 @@
 //! The validating answer: a request passes, with warnings or without, or is refused.
 
-use crate::finding::{Finding, Level, escape};
-use crate::review::{Cause, Line};
+use crate::finding::{Finding, Level, Line, escape};
+use crate::review::Cause;
 
 /// What `/validate` answers.
 #[derive(Debug)]
@@ -54,15 +54,8 @@ pub fn validate(findings: &[Finding]) -> Judgement<'_> {
 
 fn cause(finding: &Finding) -> Cause<'_> {
     Cause {
-        line: line(finding),
+        line: finding.told(),
         field: escape(&finding.place.field),
-    }
-}
-
-fn line(finding: &Finding) -> Line<'_> {
-    Line {
-        rule: finding.rule.name,
-        message: finding.message().into(),
     }
 }
 
@@ -83,7 +76,7 @@ fn warnings(findings: &[Finding]) -> Vec<Line<'_>> {
         .iter()
         .filter(|finding| finding.level == Level::Warn)
     {
-        let mut line = line(finding);
+        let mut line = finding.told();
         let before = line.rule.len() + Line::BETWEEN.len();
         let length = before + line.message.chars().count();
         if length <= left {
@@ -93,7 +86,7 @@ fn warnings(findings: &[Finding]) -> Vec<Line<'_>> {
         }
         // What begins to be said is better than nothing of it.
         if left >= SHORTEST_WARNING {
-            let cut = line.message.chars().take(left - before - 1);
+            let cut = line.message.chars().take(left.saturating_sub(before + 1));
             line.message = cut.chain(['…']).collect::<String>().into();
             lines.push(line);
         }

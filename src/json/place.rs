@@ -7,18 +7,9 @@ impl Value<'_> {
     /// Where this value stands in its document, `plugins[0].ipam.subnet`; empty for the whole. The
     /// path of a key is that of its value. A long one ends early, with `…`.
     pub fn path(self) -> String {
-        self.path_within(self.document.root(), "")
-    }
-
-    /// The same, from a container of this value whose path is known.
-    pub fn path_within(self, container: Self, known: &str) -> String {
         const LONGEST: usize = 200;
-        if container.index == self.index {
-            return known.to_owned();
-        }
-        let mut path = String::with_capacity(known.len() + 24);
-        path.push_str(known);
-        let mut container = container;
+        let mut path = String::with_capacity(32);
+        let mut container = self.document.root();
         while container.index != self.index {
             if path.len() > LONGEST {
                 path.push('…');
@@ -74,14 +65,7 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let mut places = Places {
-        text,
-        is_plain: false,
-        offset: 0,
-        line: 1,
-        column: 1,
-    };
-    places.at(end)
+    Places::unknown(text).at(end)
 }
 
 /// Lines and columns of offsets that come in order, or nearly so: a text is walked through once,
@@ -100,8 +84,15 @@ impl<'a> Places<'a> {
     /// The places of a text.
     pub fn of(text: &'a str) -> Self {
         Self {
-            text,
             is_plain: text.is_ascii() && !text.contains('\n'),
+            ..Self::unknown(text)
+        }
+    }
+
+    fn unknown(text: &'a str) -> Self {
+        Self {
+            text,
+            is_plain: false,
             offset: 0,
             line: 1,
             column: 1,
@@ -120,7 +111,7 @@ impl<'a> Places<'a> {
                     self.column -= between.chars().count();
                     self.offset = offset;
                 }
-                _ => *self = Self::of(self.text),
+                _ => *self = Self::unknown(self.text),
             }
         }
         let between = self.text.get(self.offset..offset).unwrap_or_default();

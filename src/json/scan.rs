@@ -391,3 +391,25 @@ fn position(at: usize) -> u32 {
 fn ends_with_digit(text: &str) -> bool {
     text.ends_with(|letter: char| letter.is_ascii_digit())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_nodes_grows_to_its_very_end() {
+        for values in [MAX_NODES - 1, MAX_NODES] {
+            let text = format!("[{}1]", "1,".repeat(values - 1));
+            // It begins with a node for eight bytes, and doubles.
+            for length in [text.len(), (1 << 23) - 56, (1 << 23) - 1] {
+                let padded = text.clone() + &" ".repeat(length - text.len());
+                let fits = nodes(&padded).is_ok();
+                assert_eq!(
+                    fits,
+                    values < MAX_NODES,
+                    "{values} values in {length} bytes"
+                );
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@ use wide::i8x16;
 const CHUNK: usize = 16;
 
 /// Writes `text` as it stands between the quotes of a JSON string, as `serde_json` would.
-pub fn escape(text: &str, out: &mut Vec<u8>) {
+pub fn write_escaped(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
     while let Some(pair) = rest.first_chunk() {
         escape_chunk(pair, out);
@@ -179,7 +179,7 @@ mod tests {
         }
         for text in texts {
             let mut escaped = Vec::new();
-            escape(&text, &mut escaped);
+            write_escaped(&text, &mut escaped);
             let escaped = String::from_utf8(escaped).unwrap();
             let expected = serde_json::to_string(&text).unwrap();
             assert_eq!(format!("\"{escaped}\""), expected);

@@ -1,13 +1,13 @@
 //! The answer. It is small and of one shape, so it is written without a serializer.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{API_VERSION, Request};
-use crate::json::escape;
+use crate::finding::{Line, MOST};
+use crate::json::write_escaped;
 
 /// The answer to a [`Request`]: what stands in `response`.
 #[derive(Debug)]
@@ -45,28 +45,6 @@ pub struct Cause<'a> {
     pub line: Line<'a>,
     /// Path of the field.
     pub field: Cow<'a, str>,
-}
-
-/// A finding as it is told: the name of its rule, and what is wrong.
-#[derive(Debug)]
-pub struct Line<'a> {
-    /// The rule.
-    pub rule: &'static str,
-    /// What it says.
-    pub message: Cow<'a, str>,
-}
-
-impl Line<'_> {
-    /// What stands between the name and the message.
-    pub const BETWEEN: &'static str = ": ";
-}
-
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.rule)?;
-        f.write_str(Self::BETWEEN)?;
-        f.write_str(&self.message)
-    }
 }
 
 /// The lines of a refusal for people: the first finding in full, then a line for each of the others.
@@ -172,6 +150,9 @@ impl Refusal<'_> {
             *place = start..out.0.len();
             if index == 0 && self.denying > 1 {
                 out.raw(" (and ");
+                if self.denying >= MOST {
+                    out.raw("at least ");
+                }
                 out.raw(itoa::Buffer::new().format(self.denying - 1));
                 out.raw(" more)");
             }
@@ -210,7 +191,7 @@ impl Json {
     /// Adds a string.
     fn text(&mut self, text: &str) {
         self.raw("\"");
-        escape(text, &mut self.0);
+        write_escaped(text, &mut self.0);
         self.raw("\"");
     }
 
@@ -218,7 +199,7 @@ impl Json {
     fn line(&mut self, line: &Line<'_>) {
         self.raw(line.rule);
         self.raw(Line::BETWEEN);
-        escape(&line.message, &mut self.0);
+        write_escaped(&line.message, &mut self.0);
     }
 
     /// Adds a string behind another member, unless it is empty.

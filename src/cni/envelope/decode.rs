@@ -24,7 +24,7 @@ pub(super) struct PluginConf<'d> {
     pub(super) kind: Option<(Cow<'d, str>, Value<'d>)>,
 }
 
-/// The fields of `types.PluginConf`.
+/// A field of `types.PluginConf`.
 #[derive(Clone, Copy, Debug)]
 enum Field {
     Attachments,
@@ -37,6 +37,7 @@ enum Field {
     Version,
 }
 
+/// Their names.
 const FIELDS: [(&str, Field); 8] = [
     ("capabilities", Field::Capabilities),
     ("cni.dev/valid-attachments", Field::Attachments),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use multinic::answer::{Case, Webhook};
 use multinic::cluster::{Fetched, Snapshot};
 use multinic::config::Config;
+use multinic::finding::MOST;
 use multinic::review::{self, Request};
 use multinic::rules::World;
 use multinic::view::networks::{DEFAULT_NETWORK, NETWORKS};
@@ -180,6 +181,47 @@ fn depth_is_no_danger() {
                 survive(deep.as_bytes(), &Snapshot::default());
             }
         }
+    }
+}
+
+/// A Pod costs its author 256 KiB, and must not cost the server hundreds of times as much.
+#[test]
+fn of_a_hundred_thousand_faults_some_are_told() {
+    let many = |unit: &str| unit.repeat(100_000);
+    for text in [
+        many("n,"),
+        many("x/n,"),
+        many("n@i,"),
+        many("n@////,"),
+        format!("[{}1]", many("1,")),
+        format!("[{{\"name\":\"n\",\"ips\":[{}1]}}]", many("1,")),
+        format!("[{{{}\"name\":\"n\"}}]", many("\"Name\":1,")),
+        format!("[{}{{}}]", many("{\"name\":\"n\",\"cni-args\":1},")),
+    ] {
+        let [pod, ..] = bodies(&text);
+        let body = pod.to_string().into_bytes();
+        let document = review::read(&body).unwrap();
+        let request = Request::of(&document).unwrap();
+        let config = Config::default();
+        let world = World {
+            snapshot: &Snapshot::default(),
+            fetched: &Fetched::default(),
+            config: &config,
+        };
+        let answer = Case::of(&request, &config).answer(Webhook::Validate, &world);
+        let told = answer.findings.len();
+        let begun = &text[..20];
+        assert!(
+            (MOST..=6 * MOST).contains(&told),
+            "{begun}: {told} findings"
+        );
+        assert!(
+            answer.body.len() < 128 << 10,
+            "{begun}: {} bytes",
+            answer.body.len()
+        );
+        let answer = String::from_utf8(answer.body).unwrap();
+        assert!(answer.contains("(and at least "), "{begun}: {answer}");
     }
 }
 
