@@ -62,6 +62,8 @@ pub struct LookupError {
 
 /// GETs at a time.
 const MOST_UNDER_WAY: usize = 8;
+/// Of one review: a Pod can ask for fifty thousand networks, and the next one waits behind none of them.
+const MOST_OF_ONE: usize = 4;
 
 impl Lookup {
     /// Looks up networks, given as namespace and name.
@@ -77,18 +79,20 @@ impl Lookup {
         let Self::Cluster(cluster) = self else {
             return Ok(fetched);
         };
-        let answers = join_all(wanted.iter().map(|(namespace, name)| async move {
-            let answer = tokio::time::timeout_at(deadline.into(), cluster.get(namespace, name));
-            answer
-                .await
-                .unwrap_or_else(|_| Err("the API server did not answer in time".to_owned()))
-        }));
-        for ((namespace, name), answer) in wanted.iter().zip(answers.await) {
-            let network = answer.map_err(|problem| LookupError {
-                network: format!("{namespace}/{name}"),
-                problem,
-            })?;
-            fetched.insert(namespace, name, network);
+        for some in wanted.chunks(MOST_OF_ONE) {
+            let answers = join_all(some.iter().map(|(namespace, name)| async move {
+                let answer = tokio::time::timeout_at(deadline.into(), cluster.get(namespace, name));
+                answer
+                    .await
+                    .unwrap_or_else(|_| Err("the API server did not answer in time".to_owned()))
+            }));
+            for ((namespace, name), answer) in some.iter().zip(answers.await) {
+                let network = answer.map_err(|problem| LookupError {
+                    network: format!("{namespace}/{name}"),
+                    problem,
+                })?;
+                fetched.insert(namespace, name, network);
+            }
         }
         Ok(fetched)
     }
@@ -180,7 +184,14 @@ mod tests {
     use std::cell::Cell;
     use std::time::Duration;
 
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
+
     use futures_util::future::join;
+    use hyper::{Request, Response};
+    use kube::client::Body;
     use tokio::sync::Notify;
     use tokio::time::timeout;
 
@@ -209,6 +220,49 @@ mod tests {
         assert!(under_way.map().is_empty());
         assert!(under_way.answer(&name, ask).await.is_ok());
         assert_eq!(asked.get(), 2);
+    }
+
+    /// An API server that has no network, and counts how many it is asked for at a time.
+    #[derive(Clone, Default)]
+    struct Empty(Arc<[AtomicUsize; 3]>);
+
+    impl tower_service::Service<Request<Body>> for Empty {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            let counts = Arc::clone(&self.0);
+            Box::pin(async move {
+                let [asked, now, most] = &*counts;
+                asked.fetch_add(1, Ordering::SeqCst);
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                now.fetch_sub(1, Ordering::SeqCst);
+                let status = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"none","reason":"NotFound","code":404}"#;
+                let answer = Response::builder().status(404);
+                Ok(answer.body(Body::from(status.as_bytes().to_vec())).unwrap())
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_review_asks_for_a_few_at_a_time() {
+        let server = Empty::default();
+        let client = kube::Client::new(server.clone(), "default");
+        let lookup = Lookup::Cluster(Cluster::new(client));
+        let names: Vec<_> = (0..101).map(|number| format!("net-{number}")).collect();
+        let wanted: Vec<_> = names.iter().map(|name| ("team-a", &**name)).collect();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let fetched = lookup.fetch(&wanted, deadline).await.unwrap();
+        assert!(fetched.get("team-a", "net-0").is_none());
+        let [asked, _, most] = &*server.0;
+        assert_eq!(asked.load(Ordering::SeqCst), names.len());
+        assert_eq!(most.load(Ordering::SeqCst), MOST_OF_ONE);
     }
 
     #[tokio::test]
