@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
 use crate::metrics::{Metrics, What};
+use crate::news::News;
 use crate::tls;
 
 mod client_ca;
@@ -62,7 +63,7 @@ pub enum Error {
 pub struct Files {
     cert: PathBuf,
     key: PathBuf,
-    last: (Vec<u8>, Vec<u8>),
+    last: News<(Vec<u8>, Vec<u8>)>,
     publish: watch::Sender<Option<Arc<Certificate>>>,
     /// The folder, where they are of our own making and are renewed here.
     made_in: Option<PathBuf>,
@@ -113,16 +114,16 @@ impl Files {
         publish: watch::Sender<Option<Arc<Certificate>>>,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
-        let mut files = Self {
+        let pair = pair(cert, key)?;
+        let files = Self {
             cert: cert.to_owned(),
             key: key.to_owned(),
-            last: Default::default(),
+            last: News::since(pair.clone()),
             publish,
             made_in: None,
             told: false,
         };
-        let bytes = files.read()?;
-        files.publish(bytes, metrics)?;
+        files.publish(&pair, metrics)?;
         Ok(files)
     }
 
@@ -150,20 +151,10 @@ impl Files {
     /// Publishes what the files hold if it is new and good; else the old pair stays.
     pub fn check(&mut self, metrics: &Metrics) {
         self.renew(metrics);
-        let done = match self.read() {
-            Ok(bytes) if bytes == self.last => return,
-            Ok(bytes) => {
-                // Said once, and again only when the files change.
-                self.last.clone_from(&bytes);
-                self.publish(bytes, metrics)
-            }
-            // Missing in the middle of a swap, or for good: said once.
-            Err(_) if self.last.0.is_empty() => return,
-            Err(error) => {
-                self.last = Default::default();
-                Err(error)
-            }
+        let Some(read) = self.last.tell(pair(&self.cert, &self.key)) else {
+            return;
         };
+        let done = read.and_then(|pair| self.publish(&pair, metrics));
         metrics.reload(What::Certificate, done.is_ok());
         match done {
             Ok(()) => tracing::info!("the certificate was replaced"),
@@ -188,17 +179,16 @@ impl Files {
         }
     }
 
-    fn publish(&mut self, bytes: (Vec<u8>, Vec<u8>), metrics: &Metrics) -> Result<(), Error> {
-        let certificate = Certificate::read(&bytes.0, &bytes.1)?;
+    fn publish(&self, (cert, key): &(Vec<u8>, Vec<u8>), metrics: &Metrics) -> Result<(), Error> {
+        let certificate = Certificate::read(cert, key)?;
         metrics.certificate(certificate.not_after);
-        self.last = bytes;
         self.publish.send_replace(Some(Arc::new(certificate)));
         Ok(())
     }
+}
 
-    fn read(&self) -> Result<(Vec<u8>, Vec<u8>), Error> {
-        Ok((read(&self.cert)?, read(&self.key)?))
-    }
+fn pair(cert: &Path, key: &Path) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    Ok((read(cert)?, read(key)?))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::{Certificate, Error, read};
 use crate::metrics::{Metrics, What};
+use crate::news::News;
 use crate::tls;
 
 /// The file of the CA, and the configuration of TLS that is published whenever the file changes.
@@ -15,7 +16,7 @@ use crate::tls;
 #[derive(Debug)]
 pub struct ClientCa {
     path: PathBuf,
-    last: Option<Vec<u8>>,
+    last: News<Vec<u8>>,
     certificate: watch::Receiver<Option<Arc<Certificate>>>,
     publish: watch::Sender<Arc<ServerConfig>>,
 }
@@ -33,7 +34,7 @@ impl ClientCa {
         let (publish, published) = watch::channel(config(path, &pem, &certificate)?);
         let ca = Self {
             path: path.to_owned(),
-            last: Some(pem),
+            last: News::since(pem),
             certificate,
             publish,
         };
@@ -42,23 +43,16 @@ impl ClientCa {
 
     /// Publishes what the file holds if it is new and good; else the old CA stays.
     pub fn check(&mut self, metrics: &Metrics) {
-        let done = match read(&self.path) {
-            Ok(pem) if self.last.as_ref() == Some(&pem) => return,
-            Ok(pem) => {
-                let made = config(&self.path, &pem, &self.certificate);
-                self.last = Some(pem);
-                made.map(|config| self.publish.send_replace(config))
-            }
-            // Missing in the middle of a swap, or for good: said once.
-            Err(_) if self.last.is_none() => return,
-            Err(error) => {
-                self.last = None;
-                Err(error)
-            }
+        let Some(read) = self.last.tell(read(&self.path)) else {
+            return;
         };
-        metrics.reload(What::ClientCa, done.is_ok());
-        match done {
-            Ok(_) => tracing::info!("the CA of the callers was replaced"),
+        let made = read.and_then(|pem| config(&self.path, &pem, &self.certificate));
+        metrics.reload(What::ClientCa, made.is_ok());
+        match made {
+            Ok(config) => {
+                self.publish.send_replace(config);
+                tracing::info!("the CA of the callers was replaced");
+            }
             Err(error) => tracing::error!(%error, "the old CA of the callers stays"),
         }
     }

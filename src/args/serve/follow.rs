@@ -13,6 +13,7 @@ use crate::cluster::follow::Follow;
 use crate::config::Config;
 use crate::finding::escape;
 use crate::metrics::{Metrics, What};
+use crate::news::News;
 
 /// Everything that is followed.
 pub(super) struct Followed {
@@ -26,7 +27,7 @@ pub(super) struct Followed {
 /// The file of the configuration.
 pub(super) struct ConfigFile {
     path: PathBuf,
-    last: Option<String>,
+    last: News<String>,
     publish: watch::Sender<Arc<Config>>,
 }
 
@@ -75,7 +76,7 @@ impl ConfigFile {
         let (publish, config) = watch::channel(Arc::new(parse_config(&path, &text)?));
         let file = Self {
             path,
-            last: Some(text),
+            last: News::since(text),
             publish,
         };
         Ok((file, config))
@@ -83,20 +84,10 @@ impl ConfigFile {
 
     /// Publishes the configuration if it is new and good; else the old one stays.
     fn check(&mut self, metrics: &Metrics) {
-        let read = match read_text(&self.path) {
-            Ok(text) if self.last.as_ref() == Some(&text) => return,
-            Ok(text) => {
-                let read = parse_config(&self.path, &text);
-                self.last = Some(text);
-                read
-            }
-            // Missing in the middle of a swap, or for good: said once.
-            Err(_) if self.last.is_none() => return,
-            Err(error) => {
-                self.last = None;
-                Err(error)
-            }
+        let Some(text) = self.last.tell(read_text(&self.path)) else {
+            return;
         };
+        let read = text.and_then(|text| parse_config(&self.path, &text));
         metrics.reload(What::Config, read.is_ok());
         match read {
             Ok(config) => {
