@@ -56,6 +56,21 @@ pub(super) fn address(like: IpAddr, number: u128) -> IpAddr {
     }
 }
 
+/// An address as text. The commonest kind has no need of the machinery of `Display`.
+pub(super) fn text(ip: IpAddr) -> String {
+    let IpAddr::V4(ip) = ip else {
+        return ip.to_string();
+    };
+    let mut text = String::with_capacity(15);
+    for octet in ip.octets() {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        text.push_str(itoa::Buffer::new().format(octet));
+    }
+    text
+}
+
 /// The address after the first of a subnet: what host-local and bridge take for the gateway.
 pub(super) fn first(subnet: IpNet) -> IpAddr {
     let network = subnet.network();

@@ -231,7 +231,7 @@ fn warn_of_gateway(gateway: Option<(Value<'_>, IpAddr)>, pools: &[Pool<'_>], rep
         pool.prefix.contains(&ip) && (number(pool.first)..=number(pool.last)).contains(&number(ip))
     });
     if is_given {
-        let ip = ip.to_string();
+        let ip = address::text(ip);
         report.warn(
             place,
             format!("whereabouts gives {ip} to a Pod too, for it does not spare the gateway: exclude it with \"exclude\": [\"{ip}\"]"),
