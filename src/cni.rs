@@ -29,7 +29,7 @@ mod whereabouts;
 use std::borrow::Cow;
 
 use crate::finding::{Fault, Inside};
-use crate::json::{Document, Places, SyntaxError, Value};
+use crate::json::{Document, SyntaxError};
 use part::Part;
 use report::Report;
 
@@ -87,7 +87,7 @@ impl Config {
             };
         }
         let document = match Document::parse(config) {
-            Ok(document) => document.compared(),
+            Ok(document) => document.surveyed(),
             Err(error) => {
                 return Self {
                     malformed: Some(not_json(config, &error)),
@@ -108,7 +108,6 @@ impl Config {
         };
         let mut report = Report::default();
         chain::judge(&envelope, document.root(), &mut report);
-        let mut places = Places::of(config);
         let plugins = envelope.plugins.iter().enumerate();
         Self {
             on_disk: false,
@@ -116,9 +115,7 @@ impl Config {
             ambiguous,
             version_missing: envelope.version.is_empty(),
             plugins: plugins
-                .map(|(index, part)| {
-                    Plugin::of(part, envelope.is_list.then_some(index), &mut places)
-                })
+                .map(|(index, part)| Plugin::of(part, envelope.is_list.then_some(index)))
                 .collect(),
             invalid: report.invalid,
             suspicious: report.suspicious,
@@ -127,15 +124,14 @@ impl Config {
 }
 
 impl Plugin {
-    fn of(part: &Part<'_>, index: Option<usize>, places: &mut Places<'_>) -> Self {
-        let mut place = |value: Value<'_>| places.at(value.span().start);
+    fn of(part: &Part<'_>, index: Option<usize>) -> Self {
         Self {
             kind: chain::name(&part.kind),
             index,
-            at: place(part.kind_at),
+            at: part.kind_at.line_and_column(),
             ipam: part.ipam_kind().map(|(kind, at)| Ipam {
                 kind: chain::name(kind),
-                at: place(at),
+                at: at.line_and_column(),
             }),
             capabilities: part.capabilities().map(Into::into).collect(),
         }

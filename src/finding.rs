@@ -209,7 +209,7 @@ impl Inside {
 
     /// The place of a JSON value.
     pub fn value(value: Value<'_>, path: impl Into<String>) -> Self {
-        Self::offset(value.text(), value.span().start, path)
+        Self::at(value.line_and_column(), path)
     }
 }
 

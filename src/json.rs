@@ -32,6 +32,8 @@ pub struct Document<'a> {
     nodes: Vec<Node>,
     /// Whether no two keys of one object may be one to Go; never a wrong `true`.
     has_plain_keys: bool,
+    /// Whether it is one line of ASCII; never a wrong `true`.
+    is_one_line: bool,
 }
 
 /// One value of a [`Document`].
@@ -89,19 +91,21 @@ impl<'a> Document<'a> {
             text,
             nodes,
             has_plain_keys: false,
+            is_one_line: false,
         })
     }
 
-    /// Finds out whether keys of this document may be one to Go.
+    /// Finds out what spares time later: whether keys may be one to Go, and how the text lies.
     #[must_use]
-    pub fn compared(mut self) -> Self {
+    pub fn surveyed(mut self) -> Self {
         let has_twins = self.root().objects().any(may_have_twins);
         self.has_plain_keys = !has_twins;
+        self.is_one_line = place::is_one_line(self.text);
         self
     }
 
     /// Whether every key of every object is known to be plain ASCII and to differ from the others of
-    /// its object in more than case: then their order is nobody's concern. See [`Self::compared`].
+    /// its object in more than case: then their order is nobody's concern. See [`Self::surveyed`].
     pub fn has_plain_keys(&self) -> bool {
         self.has_plain_keys
     }
@@ -143,11 +147,6 @@ impl<'d> Value<'d> {
     /// The document that this value is in.
     pub fn document(self) -> &'d Document<'d> {
         self.document
-    }
-
-    /// The text of the whole document.
-    pub fn text(self) -> &'d str {
-        self.document.text
     }
 
     /// A string, its escapes decoded; a lone surrogate becomes U+FFFD.

@@ -70,13 +70,17 @@ impl Judgement<'_> {
 }
 
 fn warnings(findings: &[Finding]) -> Vec<Line<'_>> {
-    let mut left = MOST_WARNING_CHARACTERS;
-    let mut lines = Vec::new();
-    for finding in findings
+    let told = findings
         .iter()
         .filter(|finding| finding.level == Level::Warn)
-    {
-        let mut line = finding.told();
+        .map(Finding::told);
+    let bytes = |line: Line<'_>| line.rule.len() + Line::BETWEEN.len() + line.message.len();
+    if told.clone().map(bytes).sum::<usize>() <= MOST_WARNING_CHARACTERS {
+        return told.collect();
+    }
+    let mut left = MOST_WARNING_CHARACTERS;
+    let mut lines = Vec::new();
+    for mut line in told {
         let before = line.rule.len() + Line::BETWEEN.len();
         let length = before + line.message.chars().count();
         if length <= left {

@@ -4,6 +4,15 @@ use super::{Member, Tag, Value};
 use crate::finding::shorten;
 
 impl Value<'_> {
+    /// Line and column at which this value begins, both from 1.
+    pub fn line_and_column(self) -> (usize, usize) {
+        let start = self.span().start;
+        if self.document.is_one_line {
+            return (1, start + 1);
+        }
+        line_and_column(self.document.text, start)
+    }
+
     /// Where this value stands in its document, `plugins[0].ipam.subnet`; empty for the whole. The
     /// path of a key is that of its value. A long one ends early, with `…`.
     pub fn path(self) -> String {
@@ -59,6 +68,11 @@ impl Value<'_> {
     }
 }
 
+/// Whether a text is one line of ASCII, so that its columns are its bytes.
+pub(super) fn is_one_line(text: &str) -> bool {
+    text.is_ascii() && !text.contains('\n')
+}
+
 /// Line and column of a byte offset, both from 1; the column counts characters.
 pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let mut end = offset.min(text.len());
@@ -74,7 +88,7 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 pub struct Places<'a> {
     text: &'a str,
     /// Whether it is one line of ASCII.
-    is_plain: bool,
+    is_one_line: bool,
     offset: usize,
     line: usize,
     column: usize,
@@ -84,7 +98,7 @@ impl<'a> Places<'a> {
     /// The places of a text.
     pub fn of(text: &'a str) -> Self {
         Self {
-            is_plain: text.is_ascii() && !text.contains('\n'),
+            is_one_line: is_one_line(text),
             ..Self::unknown(text)
         }
     }
@@ -92,7 +106,7 @@ impl<'a> Places<'a> {
     fn unknown(text: &'a str) -> Self {
         Self {
             text,
-            is_plain: false,
+            is_one_line: false,
             offset: 0,
             line: 1,
             column: 1,
@@ -102,7 +116,7 @@ impl<'a> Places<'a> {
     /// Line and column of a byte offset, as [`line_and_column`] counts them.
     pub fn at(&mut self, offset: usize) -> (usize, usize) {
         let offset = offset.min(self.text.len());
-        if self.is_plain {
+        if self.is_one_line {
             return (1, offset + 1);
         }
         if offset < self.offset {
