@@ -46,6 +46,7 @@ pub mod log;
 pub mod metrics;
 #[deny(clippy::disallowed_methods)]
 pub mod mutate;
+mod nearest;
 mod news;
 #[deny(clippy::disallowed_methods)]
 pub mod patch;

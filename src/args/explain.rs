@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{Error, print};
-use crate::config::nearest;
+use crate::nearest::nearest;
 use crate::rules::{self, RULES};
 
 /// Explain a rule, or list all of them.

@@ -10,9 +10,9 @@ mod decode;
 
 use super::address;
 use super::report::{Report, show};
-use crate::config::nearest;
 use crate::finding::shorten;
 use crate::json::{Kind, Member, Value, folds};
+use crate::nearest::nearest;
 use advice::{any_of, go_path, ip_advice, prefix_advice};
 pub(super) use decode::{Mapped, integer, through_a_map};
 use std::borrow::Cow;

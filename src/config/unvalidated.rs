@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
-use super::{Config, Error, Exemption, Grant, Pattern, SupportedPlugins, nearest};
+use super::{Config, Error, Exemption, Grant, Pattern, SupportedPlugins};
 use crate::finding::{Level, shorten};
+use crate::nearest::nearest;
 use crate::rules::{self, Rule};
 use crate::view::name::is_label;
 

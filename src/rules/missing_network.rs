@@ -1,8 +1,8 @@
 #![doc = include_str!("missing_network.md")]
 
 use super::{Check, Rule, Said, World};
-use crate::config::nearest;
 use crate::finding::{Level, MOST, Place, shorten};
+use crate::nearest::nearest;
 use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Selection};
 use crate::view::{Attach, Carrier};
 

@@ -1,8 +1,8 @@
 #![doc = include_str!("unsupported_ipam.md")]
 
 use super::{Check, Rule, Said, World};
-use crate::config::nearest;
 use crate::finding::{Level, Place, shorten};
+use crate::nearest::nearest;
 use crate::view::Define;
 
 /// The rule.

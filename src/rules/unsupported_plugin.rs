@@ -2,8 +2,8 @@
 
 use super::{Check, Rule, Said, World};
 use crate::cni::Plugin;
-use crate::config::nearest;
 use crate::finding::{Level, Place, shorten};
+use crate::nearest::nearest;
 use crate::view::Define;
 
 /// The rule.
