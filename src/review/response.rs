@@ -157,10 +157,16 @@ impl Refusal<'_> {
                 out.raw(" more)");
             }
         }
-        out.raw(r#"","reason":"Forbidden","code":403,"details":{"kind":"#);
+        out.raw(r#"","reason":"Forbidden","code":403,"details":{"#);
+        for (key, text) in [(r#""name":"#, self.name), (r#""group":"#, self.group)] {
+            if !text.is_empty() {
+                out.raw(key);
+                out.text(text);
+                out.raw(",");
+            }
+        }
+        out.raw(r#""kind":"#);
         out.text(self.kind);
-        out.member("name", self.name);
-        out.member("group", self.group);
         let mut before = r#","causes":[{"reason":"FieldValueInvalid","message":""#;
         for (index, cause) in self.causes.iter().enumerate() {
             out.raw(before);
