@@ -29,7 +29,7 @@ mod whereabouts;
 use std::borrow::Cow;
 
 use crate::finding::{Fault, Inside};
-use crate::json::{Document, SyntaxError};
+use crate::json::{Document, SyntaxError, Value};
 use part::Part;
 use report::Report;
 
@@ -59,8 +59,8 @@ pub struct Plugin {
     pub kind: Cow<'static, str>,
     /// Its number in `plugins`, from 0; `None` where it is the whole config.
     pub index: Option<usize>,
-    /// Where the type stands: line and column, both from 1.
-    pub at: (usize, usize),
+    /// Where the type stands.
+    at: TypeAt,
     /// Its IPAM plugin.
     pub ipam: Option<Ipam>,
     /// The capabilities it declares with `true`.
@@ -72,8 +72,18 @@ pub struct Plugin {
 pub struct Ipam {
     /// Its `type`.
     pub kind: Cow<'static, str>,
-    /// Where the type stands: line and column, both from 1.
-    pub at: (usize, usize),
+    /// Where the type stands.
+    at: TypeAt,
+}
+
+/// Where a `type` stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct TypeAt {
+    /// Both from 1.
+    line_and_column: (usize, usize),
+    /// Its path, if a key on the way is spelled otherwise than in the documentation: of the others it
+    /// need not be kept.
+    odd_path: Option<Box<str>>,
 }
 
 impl Config {
@@ -128,31 +138,42 @@ impl Plugin {
         Self {
             kind: chain::name(&part.kind),
             index,
-            at: part.kind_at.line_and_column(),
+            at: TypeAt::of(part.kind_at, true),
             ipam: part.ipam_kind().map(|(kind, at)| Ipam {
                 kind: chain::name(kind),
-                at: at.line_and_column(),
+                at: TypeAt::of(at, part.ipam_or_kind().has_key("ipam")),
             }),
             capabilities: part.capabilities().map(Into::into).collect(),
         }
     }
 
-    /// Where its type stands, by the names of the keys as they are spelled in the documentation.
+    /// Where its type stands.
     pub fn place(&self) -> Inside {
-        self.inside("type", self.at)
+        self.inside("type", &self.at)
     }
 
     /// Where the type of its IPAM plugin stands.
     pub fn ipam_place(&self, ipam: &Ipam) -> Inside {
-        self.inside("ipam.type", ipam.at)
+        self.inside("ipam.type", &ipam.at)
     }
 
-    fn inside(&self, path: &str, at: (usize, usize)) -> Inside {
-        let path = match self.index {
-            Some(index) => format!("plugins[{index}].{path}"),
-            None => path.to_owned(),
+    fn inside(&self, path: &str, at: &TypeAt) -> Inside {
+        let path = match (&at.odd_path, self.index) {
+            (Some(odd), _) => odd.to_string(),
+            (None, Some(index)) => format!("plugins[{index}].{path}"),
+            (None, None) => path.to_owned(),
         };
-        Inside::at(at, path)
+        Inside::at(at.line_and_column, path)
+    }
+}
+
+impl TypeAt {
+    fn of(value: Value<'_>, is_usual: bool) -> Self {
+        let is_usual = is_usual && value.has_key("type");
+        Self {
+            line_and_column: value.line_and_column(),
+            odd_path: (!is_usual).then(|| value.path().into()),
+        }
     }
 }
 
@@ -173,4 +194,36 @@ fn not_json(config: &str, error: &SyntaxError) -> Fault {
     let message =
         format!("the config is not JSON{hint} (failed to unmarshal Spec.Config: {problem})");
     Fault::offset(config, *offset, "", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_type_has_the_keys_as_they_are_written() {
+        for (config, places) in [
+            (
+                r#"{"type":"a","ipam":{"type":"b"}}"#,
+                ["type (line 1, column 9)", "ipam.type (line 1, column 28)"],
+            ),
+            (
+                "{\"TYPE\":\"a\",\n\"Ipam\":{\"type\":\"b\"}}",
+                ["TYPE (line 1, column 9)", "Ipam.type (line 2, column 16)"],
+            ),
+            (
+                r#"{"name":"n","plugins":[{"type":"a","ipam":{"Type":"b"}}]}"#,
+                [
+                    "plugins[0].type (line 1, column 32)",
+                    "plugins[0].ipam.Type (line 1, column 51)",
+                ],
+            ),
+        ] {
+            let read = Config::read("n", config);
+            let plugin = &read.plugins[0];
+            let ipam = plugin.ipam.as_ref().unwrap();
+            let found = [plugin.place(), plugin.ipam_place(ipam)];
+            assert_eq!(found.map(|place| place.to_string()), places, "{config}");
+        }
+    }
 }

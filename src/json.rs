@@ -244,6 +244,12 @@ impl<'d> Value<'d> {
         }
     }
 
+    /// Whether this value of a member stands behind `key`, spelled exactly so.
+    pub fn has_key(self, key: &str) -> bool {
+        let before = self.index.checked_sub(1);
+        before.is_some_and(|index| Self { index, ..self }.is_str(key))
+    }
+
     /// Whether this is a key that Go takes for the struct field `field`; see [`folds`].
     #[inline]
     pub fn folds(self, field: &str) -> bool {
