@@ -36,7 +36,7 @@ pub struct File {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("cannot read networks from {path}: {source}")]
     Read {
         /// The file.
         path: String,

@@ -226,20 +226,15 @@ impl Cluster {
     }
 
     pub(crate) fn exists(&self, namespace: &str, kind: &str, name: &str) -> bool {
-        let found = self.kubectl(
-            &[
-                "-n",
-                namespace,
-                "get",
-                kind,
-                name,
-                "-o",
-                "name",
-                "--ignore-not-found",
-            ],
-            None,
-        );
-        !found.accepted().stdout.trim().is_empty()
+        !self.found(namespace, kind, name).is_empty()
+    }
+
+    /// An object as it is, or nothing.
+    fn found(&self, namespace: &str, kind: &str, name: &str) -> String {
+        let object = ["-n", namespace, "get", kind, name];
+        let args = [&object[..], &["-o", "json", "--ignore-not-found"]].concat();
+        let found = self.kubectl(&args, None).accepted().stdout;
+        found.trim().to_owned()
     }
 
     /// The objects of a kind in a namespace.
@@ -290,22 +285,8 @@ impl Cluster {
     /// Waits until an object is gone.
     pub(crate) fn gone(&self, namespace: &str, kind: &str, name: &str) {
         eventually(&format!("{kind} {namespace}/{name} to be gone"), || {
-            let args = [
-                "-n",
-                namespace,
-                "get",
-                kind,
-                name,
-                "-o",
-                "json",
-                "--ignore-not-found",
-            ];
-            let left = self.kubectl(&args, None).accepted().stdout;
-            if left.trim().is_empty() {
-                Ok(())
-            } else {
-                Err(left)
-            }
+            let left = self.found(namespace, kind, name);
+            if left.is_empty() { Ok(()) } else { Err(left) }
         });
     }
 
