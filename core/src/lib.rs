@@ -33,6 +33,7 @@
 pub mod text;
 pub mod nearest;
 pub mod name;
+pub mod interface;
 pub mod mac;
 pub mod json;
 pub mod fault;

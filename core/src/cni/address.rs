@@ -32,7 +32,7 @@ pub(super) fn sloppy_prefix(text: &str) -> Option<IpNet> {
     with_length(ip, length)
 }
 
-/// Whether `text` is IPv4 in the clothes of IPv6, which some places take and others do not.
+/// Whether `text` is an IPv4-mapped IPv6 address, which some places accept and others do not.
 pub(super) fn is_mapped(text: &str) -> bool {
     let address = text.split_once('/').map_or(text, |(address, _)| address);
     address
@@ -40,7 +40,7 @@ pub(super) fn is_mapped(text: &str) -> bool {
         .is_ok_and(|ip| ip.to_ipv4_mapped().is_some())
 }
 
-/// An address as a number, to reckon with.
+/// An address as a number, to calculate with.
 pub(super) fn number(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => ip.to_bits().into(),
@@ -48,7 +48,7 @@ pub(super) fn number(ip: IpAddr) -> u128 {
     }
 }
 
-/// The address of the family of `like` that `number` stands for.
+/// The address of the family of `like` that has this number.
 pub(super) fn address(like: IpAddr, number: u128) -> IpAddr {
     match like {
         IpAddr::V4(_) => Ipv4Addr::from_bits(u32::try_from(number).unwrap_or(u32::MAX)).into(),
@@ -56,7 +56,7 @@ pub(super) fn address(like: IpAddr, number: u128) -> IpAddr {
     }
 }
 
-/// An address as text. The commonest kind has no need of the machinery of `Display`.
+/// An address as text. IPv4, the most common kind, is written without `Display`, which is slower.
 pub(super) fn text(ip: IpAddr) -> String {
     let IpAddr::V4(ip) = ip else {
         return ip.to_string();

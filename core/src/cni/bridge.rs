@@ -15,6 +15,7 @@ use super::link::{self, Negative, Use};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 use super::route::{MAIN, Route};
+use crate::interface::{MAX_LENGTH, name_fault};
 use crate::json::Value;
 use crate::text::shorten;
 
@@ -61,9 +62,9 @@ static CONF: Table = Table {
     unknown_keys: UnknownKeys::Ignored(&[
         (
             "mac",
-            "declare the capability \"mac\" and let the Pod ask for it",
+            "declare the capability \"mac\" and let the Pod request it",
         ),
-        ("master", "name the bridge with \"bridge\""),
+        ("master", "write \"bridge\""),
         ("vlanId", "write \"vlan\""),
     ]),
 };
@@ -120,7 +121,7 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
         report.warn(
             conf.value("disableContainerInterface")
                 .unwrap_or(raw.object),
-            "the interface stays down: something else has to bring it up",
+            "the interface stays down until something else brings it up",
         );
     }
     chain.interface("bridge", raw, answer, report);
@@ -133,32 +134,36 @@ fn name(conf: &Decoded<'_>, report: &mut Report) {
     };
     let shown = shorten(&name);
     let fault = if name.is_empty() {
-        Some("a bridge needs a name: remove the key for cni0".to_owned())
-    } else if name.len() > LONGEST_NAME {
+        Some("a bridge needs a name: remove the key to use cni0".to_owned())
+    } else if name.len() > MAX_LENGTH {
         let length = name.len();
         report.refuse(
             place,
             format!(
-                "\"{shown}\" has {length} bytes, and the name of an interface at most {LONGEST_NAME} (bridge: failed to create bridge \"{shown}\": could not add \"{shown}\": numerical result out of range)"
+                "\"{shown}\" has {length} bytes, and the name of an interface has at most \
+                 {MAX_LENGTH}: write a shorter name (bridge: failed to create bridge \"{shown}\": \
+                 could not add \"{shown}\": numerical result out of range)"
             ),
         );
         return;
     } else if name.contains('%') {
-        Some("the kernel takes \"%\" for a place to put a number".to_owned())
+        Some("the kernel replaces \"%\" in a name with a number".to_owned())
     } else if name == "lo" {
         report.refuse(
             place,
-            "\"lo\" is the loopback interface of every node (bridge: \"lo\" already exists but is not a bridge)",
+            "\"lo\" is the loopback interface of every node: write another name (bridge: \"lo\" \
+             already exists but is not a bridge)",
         );
         return;
     } else {
-        link::name_fault(&name)
+        name_fault(&name)
     };
     if let Some(fault) = fault {
         report.refuse(
             place,
             format!(
-                "no bridge can be called \"{shown}\": {fault} (bridge: failed to create bridge \"{shown}\": could not add \"{shown}\": invalid argument)"
+                "\"{shown}\" cannot be the name of a bridge, because {fault} (bridge: failed to \
+                 create bridge \"{shown}\": could not add \"{shown}\": invalid argument)"
             ),
         );
     }
@@ -171,7 +176,8 @@ fn vlans(conf: &Decoded<'_>, report: &mut Report) {
         report.refuse(
             place,
             format!(
-                "there is no VLAN {vlan}: write 1 to 4094, or 0 for none (bridge: invalid VLAN ID {vlan} (must be between 0 and 4094))"
+                "{vlan} is not a valid VLAN: write 1 to 4094, or 0 for none (bridge: invalid VLAN \
+                 ID {vlan} (must be between 0 and 4094))"
             ),
         );
     }
@@ -179,7 +185,8 @@ fn vlans(conf: &Decoded<'_>, report: &mut Report) {
         if item.is_null() {
             report.refuse(
                 item,
-                "an entry of the trunk is null: remove it (bridge: panic: runtime error: invalid memory address or nil pointer dereference)",
+                "an entry of the trunk is null: remove it (bridge: panic: runtime error: invalid \
+                 memory address or nil pointer dereference)",
             );
             continue;
         }
@@ -193,7 +200,8 @@ fn vlans(conf: &Decoded<'_>, report: &mut Report) {
                 report.refuse(
                     place,
                     format!(
-                        "there is no VLAN {value}: write 1 to 4094 (bridge: incorrect trunk {key} parameter)"
+                        "{value} is not a valid VLAN: write 1 to 4094 (bridge: incorrect trunk \
+                         {key} parameter)"
                     ),
                 );
             }
@@ -202,19 +210,23 @@ fn vlans(conf: &Decoded<'_>, report: &mut Report) {
             (Some((_, first)), Some((place, last))) if last < first => report.refuse(
                 place,
                 format!(
-                    "the VLANs {first} to {last} are none: the last comes before the first (bridge: minID is greater than maxID in trunk parameter)"
+                    "the range of VLANs {first} to {last} is empty: swap minID and maxID (bridge: \
+                     minID is greater than maxID in trunk parameter)"
                 ),
             ),
             (Some((place, _)), None) => report.refuse(
                 place,
-                "\"minID\" needs a \"maxID\" beside it, or write \"id\" for a single VLAN (bridge: minID and maxID should be configured simultaneously, maxID is missing)",
+                "\"minID\" needs \"maxID\": add it, or write \"id\" for a single VLAN (bridge: \
+                 minID and maxID should be configured simultaneously, maxID is missing)",
             ),
             (None, Some((place, _))) => report.refuse(
                 place,
-                "\"maxID\" needs a \"minID\" beside it, or write \"id\" for a single VLAN (bridge: minID and maxID should be configured simultaneously, minID is missing)",
+                "\"maxID\" needs \"minID\": add it, or write \"id\" for a single VLAN (bridge: \
+                 minID and maxID should be configured simultaneously, minID is missing)",
             ),
             (None, None) if id.is_none() => {
-                report.warn(item, "this entry of the trunk names no VLAN and does nothing");
+                report.warn(item, "this entry of the trunk names no VLAN and has no effect: add \
+                 \"id\", or remove it");
             }
             _ => {}
         }
@@ -228,7 +240,8 @@ fn flags(conf: &Decoded<'_>, raw: &RawPlugin<'_>, report: &mut Report) {
     {
         report.refuse(
             place,
-            "\"hairpinMode\" and \"promiscMode\" exclude each other: set one to false (bridge: cannot set hairpin mode and promiscuous mode at the same time)",
+            "\"hairpinMode\" and \"promiscMode\" are mutually exclusive: set one of them to false \
+             (bridge: cannot set hairpin mode and promiscuous mode at the same time)",
         );
     }
     if let Some(place) = conf.value("disableContainerInterface")
@@ -237,7 +250,8 @@ fn flags(conf: &Decoded<'_>, raw: &RawPlugin<'_>, report: &mut Report) {
     {
         report.refuse(
             place,
-            "an interface that is disabled gets no address: remove this or the IPAM plugin (bridge: cannot use IPAM when DisableContainerInterface flag is set)",
+            "a disabled interface cannot have an address: remove this key or the IPAM plugin \
+             (bridge: cannot use IPAM when DisableContainerInterface flag is set)",
         );
     }
 }
@@ -265,7 +279,8 @@ fn masquerade(conf: &Decoded<'_>, report: &mut Report) {
         report.refuse(
             place,
             format!(
-                "\"{shown}\" cannot masquerade: write \"iptables\" or \"nftables\", or remove the key (bridge: unknown ipmasq backend \"{shown}\")"
+                "\"{shown}\" is not a valid backend: write \"iptables\" or \"nftables\", or \
+                 remove the key (bridge: unknown ipmasq backend \"{shown}\")"
             ),
         );
     }
@@ -303,7 +318,10 @@ impl<'d> Gateways<'d> {
                 if address::first(lease.address) == subnet {
                     report.refuse(
                         lease.at,
-                        format!("no address follows {subnet} to be the gateway: use another subnet, or write \"gateway\" (bridge: panic: runtime error: makeslice: len out of range)"),
+                        format!(
+                            "no address follows {subnet} that could be the gateway: use another \
+                             subnet, or set \"gateway\" (bridge: panic: runtime error: makeslice: \
+                             len out of range)"),
                     );
                     return false;
                 }
@@ -354,14 +372,20 @@ impl<'d> Gateways<'d> {
             let Ok(gateway) = IpNet::new(ip, length) else {
                 report.refuse(
                     place,
-                    format!("the gateway {ip} of an IPv6 address cannot be put on the bridge: use an IPv6 gateway (bridge: failed to set bridge addr: could not add IP address {ip} to \"{shown}\": invalid argument)"),
+                    format!(
+                        "the gateway {ip} of an IPv6 address cannot be added to the bridge: use \
+                         an IPv6 gateway (bridge: failed to set bridge addr: could not add IP \
+                         address {ip} to \"{shown}\": invalid argument)"),
                 );
                 return;
             };
             if let Some(what) = ipam_result::unusable(ip) {
                 report.refuse(
                     place,
-                    format!("the gateway {ip} is {what}, which the bridge cannot have (bridge: failed to set bridge addr: could not add IP address {ip} to \"{shown}\": cannot assign requested address)"),
+                    format!(
+                        "the gateway {ip} is {what}, which a bridge cannot have: use another \
+                         (bridge: failed to set bridge addr: could not add IP address {ip} to \
+                         \"{shown}\": cannot assign requested address)"),
                 );
                 return;
             }
@@ -371,7 +395,11 @@ impl<'d> Gateways<'d> {
             if meets_link_local && !conf.is_true("forceAddress") {
                 report.refuse(
                     place,
-                    format!("{gateway} meets the link-local address that the bridge has anyway: use another subnet, or drop \"isGateway\" (bridge: failed to set bridge addr: \"{shown}\" already has an IP address different from {gateway})"),
+                    format!(
+                        "{gateway} overlaps with the link-local address that every bridge has: \
+                         use another subnet, or remove \"isGateway\" (bridge: failed to set \
+                         bridge addr: \"{shown}\" already has an IP address different from \
+                         {gateway})"),
                 );
                 return;
             }
@@ -390,7 +418,11 @@ impl<'d> Gateways<'d> {
                 report.refuse(
                     lease.at,
                     format!(
-                        "the bridge would be the gateway {other} and {gateway}, and it takes one IPv4 address only, and one IPv6 address of a subnet: remove one network, set \"forceAddress\", or drop \"isGateway\" (bridge: failed to set bridge addr: \"{shown}\" already has an IP address different from {gateway})"
+                        "the bridge would be the gateway {other} as well as {gateway}, and it \
+                         accepts only one IPv4 address, and one IPv6 address per subnet: remove \
+                         one network, set \"forceAddress\", or remove \"isGateway\" (bridge: \
+                         failed to set bridge addr: \"{shown}\" already has an IP address \
+                         different from {gateway})"
                     ),
                 );
                 return;
@@ -409,19 +441,19 @@ fn vlan_gateway(conf: &Decoded<'_>, name: &str, report: &mut Report) {
         return;
     };
     let interface = format!("{name}.{vlan}");
-    if interface.len() > LONGEST_NAME && name.len() <= LONGEST_NAME {
+    if interface.len() > MAX_LENGTH && name.len() <= MAX_LENGTH {
         let length = interface.len();
         report.refuse(
             place,
             format!(
-                "the gateway of VLAN {vlan} would be the interface \"{interface}\" of {length} bytes, and {LONGEST_NAME} are possible: give the bridge a shorter name (bridge: faild to create vlan gateway \"{interface}\")"
+                "the gateway of VLAN {vlan} is an interface with the name \"{interface}\", which \
+                 has {length} bytes and can have {MAX_LENGTH}: give the bridge a shorter name \
+                 (bridge: faild to create vlan gateway \"{interface}\")"
             ),
         );
     }
 }
 
-/// `IFNAMSIZ` without its NUL.
-const LONGEST_NAME: usize = 15;
 fn unspecified(like: IpAddr) -> IpAddr {
     address::address(like, 0)
 }

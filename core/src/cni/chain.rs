@@ -14,7 +14,7 @@ pub(super) struct Chain<'d> {
     before: Before<'d>,
     /// Whether an sbr of the chain moves the interface's routes to a table of their own.
     has_sbr: bool,
-    /// The tables that each sbr so far was told to use.
+    /// The tables that each sbr so far was configured with.
     pub(super) sbr: Vec<Option<i64>>,
     plugins: &'static [&'static Plugin],
 }
@@ -33,7 +33,7 @@ pub(super) struct Plugin {
 pub(super) enum Role {
     /// It makes the interface.
     Interface(Judge),
-    /// It gives addresses to the interface plugin that names it: `None` if it refuses.
+    /// It assigns addresses to the interface of the plugin that calls it: `None` if it refuses.
     Ipam(for<'d> fn(&RawPlugin<'d>, &Chain<'d>, &mut Report) -> Option<IpamResult<'d>>),
     /// It changes an interface that is there.
     Meta(Judge),
@@ -53,7 +53,7 @@ enum Before<'d> {
     },
     /// There is none: no plugin has run.
     Nothing,
-    /// Something, by a plugin that we do not know or that fails anyway.
+    /// Something, by a plugin that is not known here or that fails anyway.
     Something,
 }
 
@@ -64,12 +64,12 @@ pub(super) enum Given<'c, 'd> {
     Network(&'c IpamResult<'d>),
     /// No address at all.
     NoAddress,
-    /// That cannot be told.
+    /// That is not known.
     Unknown,
 }
 
 impl<'d> Chain<'d> {
-    /// A chain in which no plugin has run; `moves_routes` says whether an sbr will.
+    /// A chain in which no plugin has run; `moves_routes` is whether it has an sbr that moves routes.
     pub(super) fn new(
         version: &'d str,
         version_at: Option<Value<'d>>,
@@ -96,11 +96,12 @@ impl<'d> Chain<'d> {
         self.before = Before::Something;
     }
 
-    /// Refuses a `type` that cannot be the name of a plugin. False where it may be one.
+    /// Refuses a `type` that cannot be the name of a plugin. Returns `false` if it may be one.
     pub(super) fn refuse_type(&self, kind: &str, place: Value<'_>, report: &mut Report) -> bool {
         let problem = if kind.contains('/') {
             format!(
-                "is a path, and a plugin is looked up by its name alone (invalid plugin name: {})",
+                "is a path, and a plugin is looked up by its name: write the name alone (invalid \
+                 plugin name: {})",
                 shorten(kind)
             )
         } else {
@@ -112,7 +113,8 @@ impl<'d> Chain<'d> {
             let is_meant = |known: &&&Plugin| known.name.bytes().eq(trimmed.bytes().map(plain));
             match self.plugins.iter().find(is_meant) {
                 Some(meant) if kind != meant.name => format!(
-                    "is no plugin: names are compared letter by letter, did you mean \"{}\"? (failed to find plugin \"{}\" in path)",
+                    "is not the name of a plugin, which is case-sensitive: did you mean \"{}\"? \
+                     (failed to find plugin \"{}\" in path)",
                     meant.name,
                     shorten(kind)
                 ),
@@ -156,7 +158,8 @@ impl<'d> Chain<'d> {
             report.refuse(
                 raw.kind_at,
                 format!(
-                    "{plugin} changes an interface that another plugin made: put it into \"plugins\" behind ipvlan, macvlan or bridge ({plugin}: {says})"
+                    "{plugin} changes an interface that another plugin made: put it into \
+                     \"plugins\" after ipvlan, macvlan or bridge ({plugin}: {says})"
                 ),
             );
         }
@@ -175,7 +178,7 @@ impl<'d> Chain<'d> {
         }
     }
 
-    /// The plugin that made the interface, if it is one that we know.
+    /// The plugin that made the interface, if it is known here.
     pub(super) fn interface_plugin(&self) -> Option<&'static str> {
         match self.before {
             Before::Interface { plugin, .. } => Some(plugin),
@@ -195,7 +198,9 @@ impl<'d> Chain<'d> {
             report.refuse(
                 raw.kind_at,
                 format!(
-                    "{first} has already made the Pod's interface, and {plugin} cannot make it again: keep one of them, and make a second network of the other ({plugin}: failed to rename, file exists)"
+                    "{first} has already made the Pod's interface, and {plugin} cannot make it \
+                     again: keep one of them, and define a second network for the other \
+                     ({plugin}: failed to rename, file exists)"
                 ),
             );
             self.before = Before::Something;
@@ -211,7 +216,9 @@ impl<'d> Chain<'d> {
             report.refuse(
                 self.version_at.unwrap_or(raw.kind_at),
                 format!(
-                    "a network without addresses cannot be described {version}: write \"cniVersion\": \"0.3.1\" or later, at the top of the config ({plugin}: cannot convert: no valid IP addresses)"
+                    "a network without addresses cannot be described {version}: write \
+                     \"cniVersion\": \"0.3.1\" or later, at the top of the config ({plugin}: \
+                     cannot convert: no valid IP addresses)"
                 ),
             );
             self.before = Before::Something;

@@ -49,20 +49,20 @@ static IPAM: Table = Table {
     unknown_keys: UnknownKeys::Ignored(&[
         (
             "range_start",
-            "that is whereabouts' spelling, write \"rangeStart\"",
+            "that is the spelling of whereabouts: write \"rangeStart\"",
         ),
         (
             "range_end",
-            "that is whereabouts' spelling, write \"rangeEnd\"",
+            "that is the spelling of whereabouts: write \"rangeEnd\"",
         ),
-        ("range", "that is whereabouts', write \"subnet\""),
+        ("range", "that is a key of whereabouts: write \"subnet\""),
         (
             "exclude",
-            "that is whereabouts', use several ranges with \"rangeStart\" and \"rangeEnd\"",
+            "that is a key of whereabouts: use several ranges with \"rangeStart\" and \"rangeEnd\"",
         ),
         (
             "addresses",
-            "that is static's, write \"subnet\" or \"ranges\"",
+            "that is a key of static: write \"subnet\" or \"ranges\"",
         ),
         ("dns", "write it beside \"ipam\", or use \"resolvConf\""),
     ]),
@@ -103,7 +103,7 @@ static CNI: Table = Table {
     unknown_keys: UnknownKeys::Allowed,
 };
 
-/// What host-local answers on a node where no other Pod holds an address.
+/// The result of host-local on a node where no other Pod has an address.
 fn answer<'d>(
     raw: &RawPlugin<'d>,
     chain: &Chain<'d>,
@@ -160,7 +160,9 @@ fn sets<'d>(
             if let Some(place) = ipam.value(key) {
                 report.warn(
                     place,
-                    format!("\"{key}\" beside \"ranges\" does nothing without a \"subnet\": move it into a range"),
+                    format!(
+                        "\"{key}\" has no effect without \"subnet\": move it into a range of \
+                         \"ranges\""),
                 );
             }
         }
@@ -172,7 +174,8 @@ fn sets<'d>(
         }
     }
     if sets.is_empty() && sound {
-        let message = "there is neither \"subnet\" nor \"ranges\", so there are no addresses to give: write one of them (host-local: no IP ranges specified)";
+        let message = "the IPAM configuration has neither \"subnet\" nor \"ranges\", so it has no \
+         addresses to assign: add one of them (host-local: no IP ranges specified)";
         report.refuse_unless(raw.declares("ipRanges"), raw.ipam_or_kind(), message);
         return None;
     }
@@ -194,7 +197,10 @@ fn limit_families(sets: &[Vec<Range<'_>>], chain: &Chain<'_>, report: &mut Repor
             let version = chain.version();
             report.refuse(
                 second.at,
-                format!("before version 0.3.0 an interface has one {family} address: write \"cniVersion\": \"0.3.1\" or later, or remove a set (host-local: CNI version {version} does not support more than 1 address per family)"),
+                format!(
+                    "before version 0.3.0 an interface has one {family} address: write \
+                     \"cniVersion\": \"0.3.1\" or later, or remove a set (host-local: CNI version \
+                     {version} does not support more than 1 address per family)"),
             );
             return None;
         }
@@ -202,7 +208,7 @@ fn limit_families(sets: &[Vec<Range<'_>>], chain: &Chain<'_>, report: &mut Repor
     Some(())
 }
 
-/// The addresses that the configuration itself asks for, without a Pod's word.
+/// The addresses that the configuration itself requests, without a Pod.
 fn requested<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Vec<(Value<'d>, IpAddr)>> {
     let args = net.object("args").and_then(|args| args.object("cni"));
     let runtime = net.object("runtimeConfig");
@@ -225,7 +231,9 @@ fn requested<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Vec<(Value<'d
             let shown = shorten(&text);
             report.refuse(
                 value,
-                format!("\"{shown}\" is no IP address (host-local: invalid IP address {shown})"),
+                format!(
+                    "\"{shown}\" is not a valid IP address (host-local: invalid IP address \
+                     {shown})"),
             );
             sound = false;
         }
@@ -233,7 +241,7 @@ fn requested<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Vec<(Value<'d
     sound.then_some(requested)
 }
 
-/// Gives an address of every set (main.go:96-130). `None` where one has none, or where an address is
+/// Assigns an address of every set (main.go:96-130). `None` if a set has none, or if an address is
 /// asked for that is in no set.
 fn leases<'d>(
     sets: &[Vec<Range<'d>>],
@@ -257,7 +265,10 @@ fn leases<'d>(
             if ip == range.gateway {
                 report.refuse(
                     place,
-                    format!("{ip} is the gateway of its subnet, which host-local gives to nobody: ask for another (host-local: failed to allocate for range {index}: requested ip {ip} is subnet's gateway)"),
+                    format!(
+                        "{ip} is the gateway of its subnet, which host-local never assigns: \
+                         request another address (host-local: failed to allocate for range \
+                         {index}: requested ip {ip} is subnet's gateway)"),
                 );
                 return None;
             }
@@ -271,7 +282,11 @@ fn leases<'d>(
                 let shown = shorten(&shown);
                 report.refuse(
                     first.at,
-                    format!("the gateway is the only address there is, and host-local gives it to nobody: widen the range or name another gateway (host-local: failed to allocate for range {index}: no IP addresses available in range set: {shown})"),
+                    format!(
+                        "the gateway is the only address of the range, and host-local never \
+                         assigns it: extend the range or set another gateway (host-local: failed \
+                         to allocate for range {index}: no IP addresses available in range set: \
+                         {shown})"),
                 );
                 return None;
             };
@@ -290,7 +305,10 @@ fn leases<'d>(
         let missing = shorten(&missing);
         report.refuse(
             *place,
-            format!("no range has {missing} to give, one address for each set: ask for addresses of the ranges (host-local: failed to allocate all requested IPs: {missing})"),
+            format!(
+                "no range has the requested {missing}, with one address for each set: request \
+                 addresses of the ranges (host-local: failed to allocate all requested IPs: \
+                 {missing})"),
         );
         return None;
     }

@@ -38,10 +38,10 @@ static CONF: Table = Table {
             "mac",
             "an ipvlan interface has the hardware address of its master",
         ),
-        ("bridge", "ipvlan has no bridge: name a \"master\""),
+        ("bridge", "ipvlan has no bridge: set \"master\""),
         (
             "vlan",
-            "ipvlan takes no VLAN: name a VLAN interface as master",
+            "ipvlan has no VLAN: use a VLAN interface as the master",
         ),
     ]),
 };
@@ -65,7 +65,8 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
         // ipvlan.go:267, cni/pkg/invoke/find.go:27
         report.refuse(
             raw.ipam_or_kind(),
-            "ipvlan needs an IPAM plugin: name one in \"ipam\", as in \"ipam\": {\"type\": \"static\"} (ipvlan: no plugin name provided)",
+            "ipvlan needs an IPAM plugin: add one, as in \"ipam\": {\"type\": \"static\"} \
+             (ipvlan: no plugin name provided)",
         );
     }
     if let Some(network) = answer.result() {

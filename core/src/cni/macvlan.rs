@@ -43,9 +43,9 @@ static CONF: Table = Table {
     unknown_keys: UnknownKeys::Ignored(&[
         (
             "vlan",
-            "macvlan takes no VLAN: name a VLAN interface as master",
+            "macvlan has no VLAN: use a VLAN interface as the master",
         ),
-        ("bridge", "macvlan has no bridge: name a \"master\""),
+        ("bridge", "macvlan has no bridge: set \"master\""),
     ]),
 };
 
@@ -54,7 +54,8 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
     let sound = conf.check(report);
     if sound {
         link::master(&conf, "macvlan", "Link not found", raw.kind_at, report);
-        let says = "macvlan: invalid MTU, must be [0, master MTU]; failed to create macvlan: invalid argument";
+        let says = "macvlan: invalid MTU, must be [0, master MTU]; failed to create macvlan: \
+         invalid argument";
         link::mtu(&conf, Negative::Refuse, says, report);
         let runtime = conf.object("runtimeConfig");
         let given = runtime.as_ref().and_then(|runtime| runtime.value("mac"));

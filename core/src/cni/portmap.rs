@@ -29,14 +29,14 @@ static CONF: Table = Table {
         key("markMasqBit", Takes::Integer, "13"),
         // iptables only; :337
         key("externalSetMarkChain", Takes::Text, "none"),
-        // Rules of the backend's own language, which the first item tells; :347-360
+        // Rules in the language of the backend, which the first item decides; :347-360
         key("conditionsV4", Takes::List(&Takes::Text), "none"),
         key("conditionsV6", Takes::List(&Takes::Text), "none"),
         key("runtimeConfig", Takes::Object(&RUNTIME), ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[(
         "portMappings",
-        "the Pod asks for ports in its networks annotation",
+        "the Pod requests ports in its networks annotation",
     )]),
 };
 
@@ -71,7 +71,8 @@ fn judge(raw: &RawPlugin<'_>, chain: &mut Chain<'_>, report: &mut Report) {
     if is_chained && !raw.declares("portMappings") && conf.value("runtimeConfig").is_none() {
         report.warn(
             raw.kind_at,
-            "portmap never gets a port: declare it with \"capabilities\": {\"portMappings\": true}",
+            "portmap has no effect without its capability: add \"capabilities\": \
+             {\"portMappings\": true}",
         );
     }
 }
@@ -83,7 +84,9 @@ fn mark(conf: &Decoded<'_>, report: &mut Report) {
     if conf.value("externalSetMarkChain").is_some() {
         report.refuse(
             place,
-            "\"markMasqBit\" and \"externalSetMarkChain\" exclude each other, though upstream's example has both: remove one (portmap: Cannot specify externalSetMarkChain and markMasqBit)",
+            "\"markMasqBit\" and \"externalSetMarkChain\" are mutually exclusive, although the \
+             example in the documentation of portmap has both: remove one (portmap: Cannot \
+             specify externalSetMarkChain and markMasqBit)",
         );
     }
     if let Some(bit) = conf.integer("markMasqBit")
@@ -92,7 +95,8 @@ fn mark(conf: &Decoded<'_>, report: &mut Report) {
         report.refuse(
             place,
             format!(
-                "a mark has the bits 0 to 31 and no bit {bit} (portmap: MasqMarkBit must be between 0 and 31)"
+                "{bit} is not a valid bit of a mark: write 0 to 31 (portmap: MasqMarkBit must be \
+                 between 0 and 31)"
             ),
         );
     }
@@ -108,19 +112,22 @@ fn backend(conf: &Decoded<'_>, report: &mut Report) {
         report.refuse(
             place,
             format!(
-                "\"{shown}\" is no backend: write \"iptables\" or \"nftables\", or remove the key (portmap: unrecognized backend \"{shown}\")"
+                "\"{shown}\" is not a valid backend: write \"iptables\" or \"nftables\", or \
+                 remove the key (portmap: unrecognized backend \"{shown}\")"
             ),
         );
         return;
     }
-    // Without a word the plugin takes iptables wherever the node has it.
+    // If none is set, the plugin uses iptables wherever the node has it.
     let is_nftables = named.as_deref() == Some("nftables");
     if let Some(place) = conf.value("externalSetMarkChain")
         && is_nftables
     {
         report.refuse(
             place,
-            "\"externalSetMarkChain\" is a chain of iptables, and the backend is nftables: remove one (portmap: nftables backend was requested but configuration contains iptables-specific options [externalSetMarkChain])",
+            "\"externalSetMarkChain\" names a chain of iptables, and the backend is nftables: \
+             remove one (portmap: nftables backend was requested but configuration contains \
+             iptables-specific options [externalSetMarkChain])",
         );
     }
     for (name, is_v4) in [("conditionsV4", true), ("conditionsV6", false)] {
@@ -142,14 +149,16 @@ fn backend(conf: &Decoded<'_>, report: &mut Report) {
                 ("nftables", "iptables")
             };
             let advice = if named.is_some() {
-                format!("write it for {other}, or name the other backend")
+                format!("write it for {other}, or set the other backend")
             } else {
-                "name it with \"backend\": \"nftables\"".to_owned()
+                "add \"backend\": \"nftables\"".to_owned()
             };
             report.refuse(
                 place,
                 format!(
-                    "the condition is written for {written} and the backend is {other}: {advice} (portmap: {other} backend was requested but configuration contains {written}-specific options [{name}])"
+                    "the condition is written for {written} and the backend is {other}: {advice} \
+                     (portmap: {other} backend was requested but configuration contains \
+                     {written}-specific options [{name}])"
                 ),
             );
         } else if says_iptables {
@@ -158,7 +167,7 @@ fn backend(conf: &Decoded<'_>, report: &mut Report) {
     }
 }
 
-/// What stands behind `-s` and `-d` of an iptables condition has to be an address of the family.
+/// What follows `-s` and `-d` in a condition of iptables must be an address of the family.
 fn addresses(conf: &Decoded<'_>, name: &str, is_v4: bool, report: &mut Report) {
     const OPTIONS: &[&str] = &["-s", "-d", "--source", "--destination", "--src", "--dst"];
     let items: Vec<Value<'_>> = conf.elements(name).collect();
@@ -174,7 +183,7 @@ fn addresses(conf: &Decoded<'_>, name: &str, is_v4: bool, report: &mut Report) {
             let ip = raw.split_once('/').map_or(raw, |(ip, _)| ip);
             match address::ip(ip) {
                 Some(ip) => ip.is_ipv4() == is_v4,
-                // iptables asks the node's resolver for a name.
+                // iptables resolves names.
                 None => ip.contains('.') && ip.ends_with(|letter: char| letter.is_alphabetic()),
             }
         });
@@ -184,7 +193,8 @@ fn addresses(conf: &Decoded<'_>, name: &str, is_v4: bool, report: &mut Report) {
             report.refuse(
                 *value,
                 format!(
-                    "\"{shown}\" is no {family} address or prefix, which {option} needs (portmap: unable to setup DNAT: host/network `{shown}' not found)"
+                    "\"{shown}\" is not a valid {family} address or prefix, which {option} needs \
+                     (portmap: unable to setup DNAT: host/network `{shown}' not found)"
                 ),
             );
         }
@@ -203,7 +213,8 @@ fn ports(conf: &Decoded<'_>, report: &mut Report) {
                 report.refuse(
                     port.value(key).unwrap_or(item),
                     format!(
-                        "{number} is no port: write 1 to 65535 (portmap: Invalid {says} port number: {number})"
+                        "{number} is not a valid port: write 1 to 65535 (portmap: Invalid {says} \
+                         port number: {number})"
                     ),
                 );
             }

@@ -28,7 +28,7 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
             Some(Role::Interface(judge) | Role::Meta(judge)) => judge(raw, &mut chain, report),
             Some(Role::Ipam(answer)) => {
                 refuse_standalone(raw, report);
-                // What else is wrong with it is said too.
+                // What else is wrong with it is reported too.
                 if raw.ipam().next().is_some() {
                     let _ = answer(raw, &chain, report);
                 }
@@ -45,21 +45,23 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
     }
 }
 
-/// An IPAM plugin as a plugin of its own: it gives addresses to nobody.
+/// An IPAM plugin in the place of another plugin: its addresses are assigned to nothing.
 fn refuse_standalone(raw: &RawPlugin<'_>, report: &mut Report) {
     let plugin = &raw.kind;
     if raw.ipam().next().is_none() {
         report.refuse(
             raw.kind_at,
             format!(
-                "{plugin} gives addresses and makes no interface: name it in \"ipam\" of ipvlan, macvlan or bridge ({plugin}: IPAM config missing 'ipam' key)"
+                "{plugin} assigns addresses and does not make an interface: use it in \"ipam\" of \
+                 ipvlan, macvlan or bridge ({plugin}: IPAM config missing 'ipam' key)"
             ),
         );
     } else {
         report.warn(
             raw.kind_at,
             format!(
-                "{plugin} gives addresses and makes no interface, so the Pod gets none: name it in \"ipam\" of ipvlan, macvlan or bridge"
+                "{plugin} assigns addresses and does not make an interface, so the Pod gets none: \
+                 use it in \"ipam\" of ipvlan, macvlan or bridge"
             ),
         );
     }
@@ -106,7 +108,8 @@ fn refuse_version(raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) -
     report.refuse(
         chain.version_at.unwrap_or(raw.kind_at),
         format!(
-            "{plugin} does not know the version \"{shown}\": write one of {} ({plugin}: incompatible CNI versions; config is \"{shown}\", plugin supports [{}])",
+            "{plugin} does not support version \"{shown}\": write one of {} ({plugin}: \
+             incompatible CNI versions; config is \"{shown}\", plugin supports [{}])",
             listed.join(", "),
             listed.join(" ")
         ),
@@ -117,9 +120,9 @@ fn refuse_version(raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) -
 /// libcni keeps its result in a file called `<name>-<container>-<interface>`
 /// (`cni/libcni/api.go:252`), and the name of a file has at most 255 bytes.
 fn check_length_of_name(envelope: &Envelope<'_>, root: Value<'_>, report: &mut Report) {
-    const LONGEST_FILE: usize = 255;
+    const MAX_FILE_NAME: usize = 255;
     const CONTAINER: usize = 64;
-    let longest = |interface: &str| LONGEST_FILE - CONTAINER - interface.len() - 2;
+    let longest = |interface: &str| MAX_FILE_NAME - CONTAINER - interface.len() - 2;
     let length = envelope.name.len();
     let place = root
         .get("name")
@@ -130,7 +133,9 @@ fn check_length_of_name(envelope: &Envelope<'_>, root: Value<'_>, report: &mut R
         report.refuse(
             place,
             format!(
-                "the name of the network has {length} bytes and can have {most}, since libcni makes the name of a file of it: write a shorter \"name\" (file name too long)"
+                "the name of the network has {length} bytes and can have at most {most}, because \
+                 libcni uses it in the name of a file: write a shorter \"name\" (file name too \
+                 long)"
             ),
         );
     } else if length > longest("fifteen-letters") {
@@ -138,7 +143,9 @@ fn check_length_of_name(envelope: &Envelope<'_>, root: Value<'_>, report: &mut R
         report.warn(
             place,
             format!(
-                "the name of the network has {length} bytes: beyond {most} a Pod that asks for a long interface name fails, since libcni makes the name of a file of both"
+                "the name of the network has {length} bytes: above {most}, a Pod that requests a \
+                 long interface name fails, because libcni uses both in the name of a file: write \
+                 a shorter \"name\""
             ),
         );
     }
@@ -166,7 +173,9 @@ fn warn_of_list_keys(root: Value<'_>, report: &mut Report) {
         {
             report.warn(
                 member.key,
-                format!("\"{key}\" does nothing beside \"plugins\": move it into the plugin that is to read it"),
+                format!(
+                    "\"{key}\" has no effect beside \"plugins\": move it into the plugin that \
+                     should read it"),
             );
         }
     }

@@ -1,4 +1,4 @@
-//! static: the addresses that are written down, or that the Pod asks for.
+//! static: the addresses in the configuration, or those that the Pod requests.
 //!
 //! `plugins/ipam/static/main.go` of v1.9.1.
 
@@ -29,7 +29,7 @@ static IPAM: Table = Table {
     go: "IPAMConfig",
     keys: &[
         key("type", Takes::Text, ""),
-        // Left out, or empty, where the Pod asks for its address.
+        // Left out, or empty, if the Pod requests its address.
         key(
             "addresses",
             Takes::List(&Takes::Object(&ADDRESS)),
@@ -41,16 +41,16 @@ static IPAM: Table = Table {
         key("name", Takes::Text, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
-        ("address", "put it into \"addresses\": [{\"address\": …}]"),
-        ("gateway", "put it beside the address, in \"addresses\""),
+        ("address", "move it into \"addresses\": [{\"address\": …}]"),
+        ("gateway", "move it beside the address, in \"addresses\""),
         ("ips", "write \"addresses\": [{\"address\": …}]"),
         (
             "subnet",
-            "that is host-local's; static takes \"addresses\": [{\"address\": …}]",
+            "that is a key of host-local; static has \"addresses\": [{\"address\": …}]",
         ),
         (
             "range",
-            "that is whereabouts'; static takes \"addresses\": [{\"address\": …}]",
+            "that is a key of whereabouts; static has \"addresses\": [{\"address\": …}]",
         ),
     ]),
 };
@@ -79,7 +79,7 @@ static IP_NET: Table = Table {
     unknown_keys: UnknownKeys::Allowed,
 };
 
-/// `types.DNS`, whose contents nobody checks.
+/// `types.DNS`, the contents of which are not checked.
 pub(super) static DNS: Table = Table {
     plugin: "the IPAM plugin",
     go: "DNS",
@@ -117,7 +117,7 @@ static IPS: Table = Table {
     unknown_keys: UnknownKeys::Allowed,
 };
 
-/// What static answers to a Pod that asks for no address.
+/// The result of static for a Pod that requests no address.
 pub(super) fn answer<'d>(
     raw: &RawPlugin<'d>,
     chain: &Chain<'d>,
@@ -139,7 +139,9 @@ pub(super) fn answer<'d>(
         if !is_replaceable {
             report.warn(
                 raw.ipam_or_kind(),
-                "there are no \"addresses\", so every Pod has to ask for its own with \"ips\" in its networks annotation, else: IPAM plugin returned missing IP config",
+                "there are no \"addresses\", so every Pod has to request its own with \"ips\" in \
+                 its networks annotation, and fails otherwise (IPAM plugin returned missing IP \
+                 config)",
             );
         }
         return Some(IpamResult {
@@ -172,14 +174,16 @@ fn addresses<'d>(
         let Some(prefix) = address::prefix(&text) else {
             let shown = shorten(&text);
             let advice = if address::ip(&text).is_some() {
-                format!("add the length of its prefix, as in \"{shown}/24\"")
+                format!("add the prefix length, as in \"{shown}/24\"")
             } else {
                 "write one like \"10.1.0.5/24\"".to_owned()
             };
             report.refuse_unless(
                 replaceable,
                 place,
-                format!("\"{shown}\" is no address with a prefix length: {advice} (static: the 'address' field is expected to be in CIDR notation, got: '{shown}')"),
+                format!(
+                    "\"{shown}\" is not a valid address with a prefix length: {advice} (static: \
+                     the 'address' field is expected to be in CIDR notation, got: '{shown}')"),
             );
             sound &= replaceable;
             continue;
@@ -199,7 +203,7 @@ fn addresses<'d>(
 }
 
 /// `runtimeConfig.ips`, else `args.cni.ips`, which replace the addresses (:200-228). The outer
-/// `None` where one of them cannot be read.
+/// `None` if one of them cannot be parsed.
 #[expect(
     clippy::option_option,
     reason = "unreadable, absent and present are three things"
@@ -225,7 +229,10 @@ fn replacements<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Option<Vec
                 let shown = shorten(&text);
                 report.refuse(
                     value,
-                    format!("\"{shown}\" is no address with a prefix length: write one like \"10.1.0.5/24\" (static: an entry in the 'ips' field is NOT in CIDR notation, got: '{shown}')"),
+                    format!(
+                        "\"{shown}\" is not a valid address with a prefix length: write one like \
+                         \"10.1.0.5/24\" (static: an entry in the 'ips' field is NOT in CIDR \
+                         notation, got: '{shown}')"),
                 );
                 sound = false;
             }
@@ -252,7 +259,10 @@ fn limit_families(leases: &[Lease<'_>], chain: &Chain<'_>, report: &mut Report) 
             let version = chain.version();
             report.refuse(
                 second.at,
-                format!("before version 0.3.0 an interface has one {family} address: write \"cniVersion\": \"0.3.1\" or later, or remove one (static: CNI version {version} does not support more than 1 address per family)"),
+                format!(
+                    "before version 0.3.0 an interface has one {family} address: write \
+                     \"cniVersion\": \"0.3.1\" or later, or remove one (static: CNI version \
+                     {version} does not support more than 1 address per family)"),
             );
             return None;
         }
@@ -260,7 +270,7 @@ fn limit_families(leases: &[Lease<'_>], chain: &Chain<'_>, report: &mut Report) 
     Some(())
 }
 
-/// Addresses that the kernel takes and that are none of a Pod.
+/// Warns of addresses that the kernel accepts and that a Pod cannot use.
 pub(super) fn warn_of_odd(place: Value<'_>, prefix: IpNet, report: &mut Report) {
     let IpAddr::V4(ip) = prefix.addr() else {
         return;
@@ -278,6 +288,6 @@ pub(super) fn warn_of_odd(place: Value<'_>, prefix: IpNet, report: &mut Report) 
     };
     report.warn(
         place,
-        format!("{ip} is {what}, and no other host can talk to it: use another"),
+        format!("{ip} is {what}, which other hosts cannot reach: use another address"),
     );
 }

@@ -84,7 +84,8 @@ fn sysctls(conf: &Decoded<'_>, args: Option<&Decoded<'_>>, report: &mut Report) 
     {
         report.refuse(
             given,
-            "sysctls in \"args\" need a \"sysctl\" of the plugin's own beside them, which may be empty (tuning: panic: assignment to entry in nil map)",
+            "\"sysctl\" in \"args\" needs a \"sysctl\" of the plugin itself, which may be empty: \
+             add it (tuning: panic: assignment to entry in nil map)",
         );
     }
     for member in [own, given].into_iter().flatten().flat_map(through_a_map) {
@@ -133,7 +134,8 @@ fn sysctl(key: Value<'_>, value: Value<'_>, report: &mut Report) {
         report.refuse(
             key,
             format!(
-                "\"{shown}\" is no setting of the network, and tuning makes no other: its name begins with \"net.\" (tuning: invalid net sysctl key: \"{says}\")"
+                "\"{shown}\" is not a network setting: tuning changes only settings with names \
+                 that begin with \"net.\" (tuning: invalid net sysctl key: \"{says}\")"
             ),
         );
         return;
@@ -141,14 +143,18 @@ fn sysctl(key: Value<'_>, value: Value<'_>, report: &mut Report) {
     if DIRECTORIES.contains(&path.as_str()) {
         report.refuse(
             key,
-            format!("\"{shown}\" is a folder of settings, not one of them: name one in it (tuning: is a directory)"),
+            format!(
+                "\"{shown}\" is a folder of settings: write the name of a setting in it (tuning: \
+                 is a directory)"),
         );
         return;
     }
     if !FAMILIES.contains(&rest.first().copied().unwrap_or_default()) {
         report.warn(
             key,
-            format!("few kernels have \"{shown}\": check its name, for where it is missing the Pod does not start"),
+            format!(
+                "few kernels have the setting \"{shown}\", and a Pod does not start on a node \
+                 without it: check the name"),
         );
     }
     // An empty text is written, and changes nothing.
@@ -164,13 +170,16 @@ fn sysctl(key: Value<'_>, value: Value<'_>, report: &mut Report) {
         report.refuse(
             value,
             format!(
-                "{shown} is no number of 32 bits, and this setting takes one (tuning: write: invalid argument)"
+                "{shown} is not a valid value: this setting is a number of 32 bits (tuning: \
+                 write: invalid argument)"
             ),
         );
     } else if !WORDS.iter().any(|word| path.contains(word)) {
         report.warn(
             value,
-            format!("{shown} is no number, and nearly all settings of the network are: the kernel refuses it then (invalid argument)"),
+            format!(
+                "{shown} is not a number, and nearly all network settings are: check the value \
+                 (invalid argument)"),
         );
     }
 }
@@ -217,7 +226,7 @@ fn is_numeric(path: &[&str]) -> bool {
     }
 }
 
-/// Of settings that take words, or numbers with something between.
+/// Parts of the names of settings that are words, or numbers with separators.
 const WORDS: &[&str] = &[
     "congestion",
     "cpu",
@@ -228,7 +237,7 @@ const WORDS: &[&str] = &[
     "secret",
 ];
 
-/// What stands below `/proc/sys/net`.
+/// The folders below `/proc/sys/net`.
 const FAMILIES: &[&str] = &[
     "core",
     "ipv4",
@@ -275,7 +284,8 @@ fn hardware_address(
     if chain.interface_plugin() == Some("ipvlan") {
         report.refuse(
             mac,
-            "an ipvlan interface has the hardware address of its master and takes no other: remove it, or use macvlan (tuning: operation not supported)",
+            "an ipvlan interface has the hardware address of its master, which cannot be changed: \
+             remove the key, or use macvlan (tuning: operation not supported)",
         );
         return;
     }

@@ -34,7 +34,7 @@ static IPAM: Table = Table {
         // A prefix, or first-last/length; config.go:97-113. At least two bits for hosts;
         // iphelpers.go:125. Leading zeros and host bits are fine.
         key("range", Takes::Text, "none"),
-        // Ignored where it is no address of the range; types.go:158, iphelpers.go:236
+        // Ignored if it is not an address of the range; types.go:158, iphelpers.go:236
         key("range_start", Takes::Text, "the first address of the range"),
         key("range_end", Takes::Text, "the last address of the range"),
         // Prefixes or addresses; allocate.go:151-171. Of the top-level range only; config.go:81-90
@@ -49,7 +49,7 @@ static IPAM: Table = Table {
         ),
         // config.go:135
         key("gateway", Takes::Text, "none"),
-        // The Go name of a field beside it, which is read too and ignored if it is no address.
+        // The Go name of another field, which is read too and ignored if it is not an address.
         key("Gateway", Takes::Text, ""),
         key("routes", ipam_routes::ROUTES, "none"),
         key("dns", Takes::Object(&static_::DNS), "none"),
@@ -83,15 +83,15 @@ static IPAM: Table = Table {
     unknown_keys: UnknownKeys::Ignored(&[
         (
             "rangeStart",
-            "that is host-local's spelling, did you mean range_start?",
+            "that is the spelling of host-local: did you mean range_start?",
         ),
         (
             "rangeEnd",
-            "that is host-local's spelling, did you mean range_end?",
+            "that is the spelling of host-local: did you mean range_end?",
         ),
-        ("subnet", "that is host-local's, did you mean range?"),
-        ("ranges", "that is host-local's, did you mean ipRanges?"),
-        ("fast_ipam", "\"node_slice_size\" alone turns it on"),
+        ("subnet", "that is a key of host-local: did you mean range?"),
+        ("ranges", "that is a key of host-local: did you mean ipRanges?"),
+        ("fast_ipam", "\"node_slice_size\" is enough to turn it on"),
     ]),
 };
 
@@ -105,7 +105,7 @@ static KUBERNETES: Table = Table {
     unknown_keys: UnknownKeys::Ignored(&[]),
 };
 
-/// What whereabouts answers in a cluster where no other Pod holds an address.
+/// The result of whereabouts in a cluster where no other Pod has an address.
 fn answer<'d>(
     raw: &RawPlugin<'d>,
     chain: &Chain<'d>,
@@ -182,14 +182,15 @@ fn timings(ipam: &Decoded<'_>, report: &mut Report) -> bool {
         Some((
             place(&["leader_lease_duration", "leader_renew_deadline"]),
             format!(
-                "the lease of {lease} ms has to be longer than the deadline of {renew} ms to renew it"
+                "the lease of {lease} ms must be longer than its renew deadline of {renew} ms"
             ),
         ))
     } else if i128::from(renew) * 10 <= i128::from(retry) * 12 {
         Some((
             place(&["leader_retry_period", "leader_renew_deadline"]),
             format!(
-                "the deadline of {renew} ms has to be longer than 1.2 times the period of {retry} ms after which it is tried again"
+                "the renew deadline of {renew} ms must be longer than 1.2 times the retry period \
+                 of {retry} ms"
             ),
         ))
     } else {
@@ -200,12 +201,14 @@ fn timings(ipam: &Decoded<'_>, report: &mut Report) -> bool {
     };
     report.refuse(
         place,
-        format!("{why}: the defaults are 1500, 1000 and 500 (whereabouts: Failed to create leader elector, and a nil pointer dereference)"),
+        format!(
+            "{why}: the defaults are 1500, 1000 and 500 (whereabouts: Failed to create leader \
+             elector, and a nil pointer dereference)"),
     );
     false
 }
 
-/// config.go:135. The outer `None` where it cannot be read.
+/// config.go:135. The outer `None` if it cannot be parsed.
 #[expect(
     clippy::option_option,
     reason = "unreadable, absent and present are three things"
@@ -224,7 +227,9 @@ fn gateway<'d>(ipam: &Decoded<'d>, report: &mut Report) -> Option<Option<(Value<
     let shown = shorten(&text);
     report.refuse(
         place,
-        format!("\"{shown}\" is no IP address: write an address alone, without a prefix length (whereabouts: couldn't parse gateway IP: {shown})"),
+        format!(
+            "\"{shown}\" is not a valid IP address: write an address without a prefix length \
+             (whereabouts: couldn't parse gateway IP: {shown})"),
     );
     None
 }
@@ -240,7 +245,9 @@ fn warn_of_gateway(gateway: Option<(Value<'_>, IpAddr)>, pools: &[Pool<'_>], rep
         let ip = address::text(ip);
         report.warn(
             place,
-            format!("whereabouts gives {ip} to a Pod too, for it does not spare the gateway: exclude it with \"exclude\": [\"{ip}\"]"),
+            format!(
+                "whereabouts does not exclude the gateway {ip} and will assign it to a Pod: add \
+                 \"exclude\": [\"{ip}\"]"),
         );
     }
 }
@@ -261,7 +268,10 @@ fn addresses<'d>(
             let shown = shorten(&text);
             report.refuse(
                 place,
-                format!("\"{shown}\" is no address with a prefix length: write one like \"10.1.0.5/24\" (whereabouts: invalid CIDR in addresses {shown}: invalid CIDR address: {shown})"),
+                format!(
+                    "\"{shown}\" is not a valid address with a prefix length: write one like \
+                     \"10.1.0.5/24\" (whereabouts: invalid CIDR in addresses {shown}: invalid \
+                     CIDR address: {shown})"),
             );
             sound = false;
             continue;
@@ -288,7 +298,10 @@ fn addresses<'d>(
                 let version = chain.version();
                 report.refuse(
                     second.at,
-                    format!("before version 0.3.0 there is one {family} address in \"addresses\": write \"cniVersion\": \"0.3.1\" or later, or remove one (whereabouts: CNI version {version} does not support more than 1 address per family)"),
+                    format!(
+                        "before version 0.3.0 there is one {family} address in \"addresses\": \
+                         write \"cniVersion\": \"0.3.1\" or later, or remove one (whereabouts: \
+                         CNI version {version} does not support more than 1 address per family)"),
                 );
                 return None;
             }
@@ -310,7 +323,7 @@ fn slices(ipam: &Decoded<'_>, report: &mut Report) {
     let Ok(size) = text.trim_start_matches('/').parse::<u8>() else {
         report.warn(
             place,
-            format!("\"{shown}\" is no prefix length: write one like \"/26\""),
+            format!("\"{shown}\" is not a valid prefix length: write one like \"/26\""),
         );
         return;
     };
@@ -318,12 +331,15 @@ fn slices(ipam: &Decoded<'_>, report: &mut Report) {
         return;
     };
     if prefix.addr().is_ipv6() {
-        report.warn(place, "a range is divided among the nodes for IPv4 only");
+        report.warn(place, "\"node_slice_size\" works for IPv4 only: remove it, or use an IPv4 \
+         range");
     } else if size > 32 || size < prefix.prefix_len() {
         let length = prefix.prefix_len();
         report.warn(
             place,
-            format!("a range of /{length} cannot be divided into slices of \"{shown}\": use /{length} to /32 (subnetMaskSize must be greater or equal than netMaskSize)"),
+            format!(
+                "a range of /{length} cannot be divided into slices of \"{shown}\": write \
+                 /{length} to /32 (subnetMaskSize must be greater or equal than netMaskSize)"),
         );
     }
 }
