@@ -7,7 +7,6 @@
 
 // In the order of their imports, as in lib.rs.
 mod report;
-mod address;
 mod keys;
 mod route;
 mod raw_plugin;

@@ -11,7 +11,12 @@ pub fn name_fault(name: &str) -> Option<String> {
     }
     let letter = name.chars().find(|letter| {
         // The kernel looks at bytes, with the white space of Latin-1.
-        let has_space = |letter: char| letter.encode_utf8(&mut [0; 4]).bytes().any(|byte| byte == 0xa0);
+        let has_space = |letter: char| {
+            letter
+                .encode_utf8(&mut [0; 4])
+                .bytes()
+                .any(|byte| byte == 0xa0)
+        };
         matches!(letter, '/' | ':' | '\0') || letter.is_whitespace() || has_space(*letter)
     })?;
     Some(match letter {
@@ -23,15 +28,17 @@ pub fn name_fault(name: &str) -> Option<String> {
 /// Why this name, which an interface can have, is not used: scripts, rules of a firewall and paths of
 /// kernel settings are made of the names of interfaces. `None` if nothing is wrong with it.
 pub fn danger(name: &str) -> Option<String> {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
+    let is_plain =
+        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
     if let Some(letter) = name.chars().find(|letter| !is_plain(*letter)) {
         return Some(format!("it contains {letter:?}"));
     }
     if name.starts_with('-') {
         return Some("it begins with \"-\", like an option of a program".to_owned());
     }
-    matches!(name, "all" | "default")
-        .then(|| "it is the name under which the kernel keeps settings for all interfaces".to_owned())
+    matches!(name, "all" | "default").then(|| {
+        "it is the name under which the kernel keeps settings for all interfaces".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -40,7 +47,17 @@ mod tests {
 
     #[test]
     fn names_that_no_interface_can_have() {
-        for name in [".", "..", "a/b", "a:b", "a b", "a\tb", "a\u{2003}b", "a\0", "\u{e0}"] {
+        for name in [
+            ".",
+            "..",
+            "a/b",
+            "a:b",
+            "a b",
+            "a\tb",
+            "a\u{2003}b",
+            "a\0",
+            "\u{e0}",
+        ] {
             assert!(name_fault(name).is_some(), "{name:?}");
         }
         for name in ["eth0", "eth0.100", "br-lan", "$(id)", "-j", "all", "\u{e9}"] {
@@ -50,7 +67,17 @@ mod tests {
 
     #[test]
     fn names_that_are_dangerous() {
-        for name in ["\";monitor#", "$(id)", "-j", "all", "default", "a\nb", "\u{e9}", "eth0@if3", "eth+"] {
+        for name in [
+            "\";monitor#",
+            "$(id)",
+            "-j",
+            "all",
+            "default",
+            "a\nb",
+            "\u{e9}",
+            "eth0@if3",
+            "eth+",
+        ] {
             assert!(danger(name).is_some(), "{name:?}");
         }
         for name in ["eth0", "eth0.100", "br-lan", "net_1", "enp3s0f0np0", "ALL"] {

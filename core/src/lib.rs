@@ -33,8 +33,8 @@
 pub mod text;
 pub mod nearest;
 pub mod name;
+pub mod address;
 pub mod interface;
-pub mod mac;
 pub mod json;
 pub mod fault;
 pub mod selector;

@@ -43,7 +43,8 @@ fn repeated(object: Value<'_>, faults: &mut Vec<Fault>) {
                 *key,
                 format!(
                     "the key {shown} appears twice, and readers disagree on which one counts: \
-                     remove one"),
+                     remove one"
+                ),
             ));
         }
     }
@@ -92,7 +93,8 @@ fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
                     *key,
                     format!(
                         "Go reads the keys {other} and {shown} as one, and which of them counts \
-                         depends on their order: remove one"),
+                         depends on their order: remove one"
+                    ),
                 ));
             }
         }
@@ -107,7 +109,8 @@ fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
                     member.key,
                     format!(
                         "the key {shown} has a letter that Go folds into an ASCII one, so Go \
-                         reads \"{plain}\": write that"),
+                         reads \"{plain}\": write that"
+                    ),
                 ));
             }
         }
@@ -168,10 +171,12 @@ fn envelope(root: Value<'_>, faults: &mut Vec<Fault>) {
                 if name == "plugins" {
                     format!(
                         "Multus reads {shown} as the list of plugins and libcni does not, so \
-                         nothing runs and the Pod starts without the interface: write \"plugins\"")
+                         nothing runs and the Pod starts without the interface: write \"plugins\""
+                    )
                 } else {
                     format!(
-                        "Multus reads {shown} as \"{name}\" and libcni does not: write \"{name}\"")
+                        "Multus reads {shown} as \"{name}\" and libcni does not: write \"{name}\""
+                    )
                 },
             ));
         }

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::address;
 use super::chain::{Chain, Plugin, Role};
 use super::ipam;
 use super::ipam_result::{self, IpamOutcome, IpamResult, MAX_COMPARED};
@@ -15,6 +14,7 @@ use super::link::{self, Negative, Use};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 use super::route::{MAIN, Route};
+use crate::address;
 use crate::interface::{MAX_LENGTH, name_fault};
 use crate::json::Value;
 use crate::text::shorten;
@@ -225,8 +225,11 @@ fn vlans(conf: &Decoded<'_>, report: &mut Report) {
                  minID and maxID should be configured simultaneously, minID is missing)",
             ),
             (None, None) if id.is_none() => {
-                report.warn(item, "this entry of the trunk names no VLAN and has no effect: add \
-                 \"id\", or remove it");
+                report.warn(
+                    item,
+                    "this entry of the trunk names no VLAN and has no effect: add \
+                 \"id\", or remove it",
+                );
             }
             _ => {}
         }
@@ -321,7 +324,8 @@ impl<'d> Gateways<'d> {
                         format!(
                             "no address follows {subnet} that could be the gateway: use another \
                              subnet, or set \"gateway\" (bridge: panic: runtime error: makeslice: \
-                             len out of range)"),
+                             len out of range)"
+                        ),
                     );
                     return false;
                 }
@@ -375,7 +379,8 @@ impl<'d> Gateways<'d> {
                     format!(
                         "the gateway {ip} of an IPv6 address cannot be added to the bridge: use \
                          an IPv6 gateway (bridge: failed to set bridge addr: could not add IP \
-                         address {ip} to \"{shown}\": invalid argument)"),
+                         address {ip} to \"{shown}\": invalid argument)"
+                    ),
                 );
                 return;
             };
@@ -385,7 +390,8 @@ impl<'d> Gateways<'d> {
                     format!(
                         "the gateway {ip} is {what}, which a bridge cannot have: use another \
                          (bridge: failed to set bridge addr: could not add IP address {ip} to \
-                         \"{shown}\": cannot assign requested address)"),
+                         \"{shown}\": cannot assign requested address)"
+                    ),
                 );
                 return;
             }
@@ -399,7 +405,8 @@ impl<'d> Gateways<'d> {
                         "{gateway} overlaps with the link-local address that every bridge has: \
                          use another subnet, or remove \"isGateway\" (bridge: failed to set \
                          bridge addr: \"{shown}\" already has an IP address different from \
-                         {gateway})"),
+                         {gateway})"
+                    ),
                 );
                 return;
             }

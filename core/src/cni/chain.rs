@@ -1,8 +1,11 @@
 //! The chain: which plugin runs after which, and what each hands to the next.
 
+use std::net::IpAddr;
+
 use super::ipam_result::{IpamOutcome, IpamResult};
 use super::raw_plugin::RawPlugin;
 use super::report::{Report, show};
+use crate::address::family;
 use crate::json::Value;
 use crate::text::shorten;
 
@@ -128,6 +131,35 @@ impl<'d> Chain<'d> {
     /// Whether results are handed on in the format before 0.3.0, with one address of each family.
     pub(super) fn is_old(&self) -> bool {
         matches!(self.version, "" | "0.1.0" | "0.2.0")
+    }
+
+    /// Refuses a second address of a family if the version is older than 0.3.0. `None` if it does.
+    pub(super) fn limit_families<'v>(
+        &self,
+        plugin: &str,
+        addresses: impl Iterator<Item = (IpAddr, Value<'v>)> + Clone,
+        report: &mut Report,
+    ) -> Option<()> {
+        if !self.is_old() {
+            return Some(());
+        }
+        let second = [true, false].into_iter().find_map(|is_v4| {
+            let mut of_family = addresses.clone().filter(|(ip, _)| ip.is_ipv4() == is_v4);
+            of_family.nth(1)
+        });
+        let Some((ip, place)) = second else {
+            return Some(());
+        };
+        let (family, version) = (family(ip), self.version);
+        report.refuse(
+            place,
+            format!(
+                "before version 0.3.0 an interface has at most one {family} address: write \
+                 \"cniVersion\": \"0.3.1\" or later, or remove one ({plugin}: CNI version {version} \
+                 does not support more than 1 address per family)"
+            ),
+        );
+        None
     }
 
     /// Whether the interface's routes leave the main table again.

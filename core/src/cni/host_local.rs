@@ -5,14 +5,13 @@
 
 mod range;
 
-use super::address::{self, family};
 use super::chain::{Chain, Plugin, Role};
-use super::envelope::parse_version;
 use super::ipam_result::{IpamResult, Lease, MAX_COMPARED};
 use super::ipam_routes;
 use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
+use crate::address;
 use crate::json::Value;
 use crate::text::shorten;
 use ipnet::IpNet;
@@ -119,7 +118,10 @@ fn answer<'d>(
     let routes = ipam_routes::read(&ipam, "host-local", chain, report);
     let sets = sets(&net, &ipam, raw, report)?;
     let requested = requested(&net, report)?;
-    limit_families(&sets, chain, report)?;
+    // config.go:151
+    let firsts = sets.iter().filter_map(|set| set.first());
+    let firsts = firsts.map(|range| (range.start, range.at));
+    chain.limit_families("host-local", firsts, report)?;
     overlaps(&sets, report)?;
     let leases = leases(&sets, &requested, report)?;
     Some(IpamResult {
@@ -162,7 +164,8 @@ fn sets<'d>(
                     place,
                     format!(
                         "\"{key}\" has no effect without \"subnet\": move it into a range of \
-                         \"ranges\""),
+                         \"ranges\""
+                    ),
                 );
             }
         }
@@ -180,32 +183,6 @@ fn sets<'d>(
         return None;
     }
     sound.then_some(sets)
-}
-
-/// config.go:151
-fn limit_families(sets: &[Vec<Range<'_>>], chain: &Chain<'_>, report: &mut Report) -> Option<()> {
-    if parse_version(chain.version()).is_some_and(|version| version >= (0, 3, 0)) {
-        return Some(());
-    }
-    for is_v4 in [true, false] {
-        let of_family = sets
-            .iter()
-            .filter_map(|set| set.first())
-            .filter(|range| range.start.is_ipv4() == is_v4);
-        if let Some(second) = of_family.clone().nth(1) {
-            let family = family(second.start);
-            let version = chain.version();
-            report.refuse(
-                second.at,
-                format!(
-                    "before version 0.3.0 an interface has one {family} address: write \
-                     \"cniVersion\": \"0.3.1\" or later, or remove a set (host-local: CNI version \
-                     {version} does not support more than 1 address per family)"),
-            );
-            return None;
-        }
-    }
-    Some(())
 }
 
 /// The addresses that the configuration itself requests, without a Pod.
@@ -233,7 +210,8 @@ fn requested<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Vec<(Value<'d
                 value,
                 format!(
                     "\"{shown}\" is not a valid IP address (host-local: invalid IP address \
-                     {shown})"),
+                     {shown})"
+                ),
             );
             sound = false;
         }
@@ -268,7 +246,8 @@ fn leases<'d>(
                     format!(
                         "{ip} is the gateway of its subnet, which host-local never assigns: \
                          request another address (host-local: failed to allocate for range \
-                         {index}: requested ip {ip} is subnet's gateway)"),
+                         {index}: requested ip {ip} is subnet's gateway)"
+                    ),
                 );
                 return None;
             }
@@ -286,7 +265,8 @@ fn leases<'d>(
                         "the gateway is the only address of the range, and host-local never \
                          assigns it: extend the range or set another gateway (host-local: failed \
                          to allocate for range {index}: no IP addresses available in range set: \
-                         {shown})"),
+                         {shown})"
+                    ),
                 );
                 return None;
             };
@@ -308,7 +288,8 @@ fn leases<'d>(
             format!(
                 "no range has the requested {missing}, with one address for each set: request \
                  addresses of the ranges (host-local: failed to allocate all requested IPs: \
-                 {missing})"),
+                 {missing})"
+            ),
         );
         return None;
     }

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::address::{family, same_family};
 use super::report::Report;
 use super::route::{LINK, MAIN, Route};
+use crate::address::{family, same_family};
 use crate::json::Value;
 
 /// The addresses and routes that an interface gets.

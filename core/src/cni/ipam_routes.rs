@@ -2,11 +2,11 @@
 
 use ipnet::IpNet;
 
-use super::address;
 use super::chain::Chain;
 use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
 use super::report::Report;
 use super::route::{MAIN, Route};
+use crate::address;
 use crate::json::Value;
 
 /// The keys of a route, alike in host-local, static and whereabouts.

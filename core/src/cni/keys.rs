@@ -8,8 +8,8 @@
 mod advice;
 mod decode;
 
-use super::address;
 use super::report::{Report, show};
+use crate::address;
 use crate::json::{Kind, Member, Value, folds};
 use crate::nearest::nearest;
 use crate::text::shorten;

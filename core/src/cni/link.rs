@@ -1,9 +1,9 @@
 //! What the kernel allows of a link: its name, its MTU, its hardware address.
 
-use super::address::Mac;
 use super::ipam_result::IpamResult;
 use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
 use super::report::Report;
+use crate::address::Mac;
 use crate::interface::{MAX_LENGTH, name_fault};
 use crate::json::Value;
 use crate::text::shorten;
@@ -38,7 +38,9 @@ pub(super) fn master(
         report.refuse(
             place,
             format!(
-                "\"{}\" cannot be the name of an interface, because {fault} ({plugin}: {says})", shown()),
+                "\"{}\" cannot be the name of an interface, because {fault} ({plugin}: {says})",
+                shown()
+            ),
         );
     } else if name.len() > MAX_ALTERNATIVE {
         report.refuse(
@@ -60,8 +62,7 @@ pub(super) fn master(
             ),
         );
     } else if name == "lo" {
-        let message =
-            "\"lo\" is not an Ethernet interface and carries no traffic outside the node: use \
+        let message = "\"lo\" is not an Ethernet interface and carries no traffic outside the node: use \
              another";
         if plugin == "macvlan" {
             report.refuse(
@@ -198,7 +199,8 @@ pub(super) fn mac(
             place,
             format!(
                 "\"{shown}\" is longer than the 6 bytes of an Ethernet address: the rest is \
-                 ignored"),
+                 ignored"
+            ),
         );
     }
 }

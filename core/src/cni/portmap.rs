@@ -2,11 +2,11 @@
 //!
 //! `plugins/meta/portmap/main.go` of v1.9.1.
 
-use super::address;
 use super::chain::{Chain, Plugin, Role};
 use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
+use crate::address;
 use crate::json::Value;
 use crate::text::shorten;
 

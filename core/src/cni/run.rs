@@ -175,7 +175,8 @@ fn warn_of_list_keys(root: Value<'_>, report: &mut Report) {
                 member.key,
                 format!(
                     "\"{key}\" has no effect beside \"plugins\": move it into the plugin that \
-                     should read it"),
+                     should read it"
+                ),
             );
         }
     }

@@ -4,12 +4,12 @@
 
 use std::net::IpAddr;
 
-use super::address::{family, same_family};
 use super::chain::{Chain, Given, Plugin, Role};
 use super::ipam_result::{IpamResult, Lease};
 use super::keys::{Decoded, Table, Takes, UnknownKeys, key, through_a_map};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
+use crate::address::{family, same_family};
 use crate::json::Member;
 
 /// The plugin.
@@ -84,7 +84,8 @@ fn no_table(conf: &Decoded<'_>, network: &IpamResult<'_>, report: &mut Report) {
             place,
             format!(
                 "table 0 is not valid for the IPv6 address {ip}: write the number of a table \
-                 (sbr: failed to add rule: invalid argument)"),
+                 (sbr: failed to add rule: invalid argument)"
+            ),
         );
     }
 }
@@ -122,7 +123,8 @@ fn default_routes(raw: &RawPlugin<'_>, network: &IpamResult<'_>, report: &mut Re
                 format!(
                     "sbr adds a default route for {address} to table {table}, which this route \
                      already is: remove it, or use another table (sbr: Failed to add default \
-                     route to {gateway}: file exists)"),
+                     route to {gateway}: file exists)"
+                ),
             );
             return;
         }
@@ -133,7 +135,8 @@ fn default_routes(raw: &RawPlugin<'_>, network: &IpamResult<'_>, report: &mut Re
                 place,
                 format!(
                     "sbr adds a default route through it, and {why} (sbr: Failed to add default \
-                     route to {gateway}: {says})"),
+                     route to {gateway}: {says})"
+                ),
             );
             return;
         }

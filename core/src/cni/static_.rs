@@ -6,14 +6,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::address::{self, family};
 use super::chain::{Chain, Plugin, Role};
-use super::envelope::parse_version;
 use super::ipam_result::{IpamResult, Lease};
 use super::ipam_routes;
 use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
+use crate::address;
 use crate::json::Value;
 use crate::text::shorten;
 
@@ -150,7 +149,9 @@ pub(super) fn answer<'d>(
         });
     }
     report.refuse_if(!is_replaceable, |report| {
-        limit_families(&leases, chain, report)
+        // :252
+        let addresses = leases.iter().map(|lease| (lease.address.addr(), lease.at));
+        chain.limit_families("static", addresses, report)
     })?;
     Some(IpamResult {
         leases: Some(leases),
@@ -183,7 +184,8 @@ fn addresses<'d>(
                 place,
                 format!(
                     "\"{shown}\" is not a valid address with a prefix length: {advice} (static: \
-                     the 'address' field is expected to be in CIDR notation, got: '{shown}')"),
+                     the 'address' field is expected to be in CIDR notation, got: '{shown}')"
+                ),
             );
             sound &= replaceable;
             continue;
@@ -232,7 +234,8 @@ fn replacements<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Option<Vec
                     format!(
                         "\"{shown}\" is not a valid address with a prefix length: write one like \
                          \"10.1.0.5/24\" (static: an entry in the 'ips' field is NOT in CIDR \
-                         notation, got: '{shown}')"),
+                         notation, got: '{shown}')"
+                    ),
                 );
                 sound = false;
             }
@@ -242,32 +245,6 @@ fn replacements<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Option<Vec
         }
     }
     sound.then_some(leases)
-}
-
-/// :252
-fn limit_families(leases: &[Lease<'_>], chain: &Chain<'_>, report: &mut Report) -> Option<()> {
-    if parse_version(chain.version()).is_some_and(|version| version >= (0, 3, 0)) {
-        return Some(());
-    }
-    for is_v4 in [true, false] {
-        let second = leases
-            .iter()
-            .filter(|lease| lease.address.addr().is_ipv4() == is_v4)
-            .nth(1);
-        if let Some(second) = second {
-            let family = family(second.address.addr());
-            let version = chain.version();
-            report.refuse(
-                second.at,
-                format!(
-                    "before version 0.3.0 an interface has one {family} address: write \
-                     \"cniVersion\": \"0.3.1\" or later, or remove one (static: CNI version \
-                     {version} does not support more than 1 address per family)"),
-            );
-            return None;
-        }
-    }
-    Some(())
 }
 
 /// Warns of addresses that the kernel accepts and that a Pod cannot use.

@@ -145,7 +145,8 @@ fn sysctl(key: Value<'_>, value: Value<'_>, report: &mut Report) {
             key,
             format!(
                 "\"{shown}\" is a folder of settings: write the name of a setting in it (tuning: \
-                 is a directory)"),
+                 is a directory)"
+            ),
         );
         return;
     }
@@ -154,7 +155,8 @@ fn sysctl(key: Value<'_>, value: Value<'_>, report: &mut Report) {
             key,
             format!(
                 "few kernels have the setting \"{shown}\", and a Pod does not start on a node \
-                 without it: check the name"),
+                 without it: check the name"
+            ),
         );
     }
     // An empty text is written, and changes nothing.
@@ -179,7 +181,8 @@ fn sysctl(key: Value<'_>, value: Value<'_>, report: &mut Report) {
             value,
             format!(
                 "{shown} is not a number, and nearly all network settings are: check the value \
-                 (invalid argument)"),
+                 (invalid argument)"
+            ),
         );
     }
 }

@@ -5,7 +5,6 @@
 
 mod pool;
 
-use super::address::{self, family, number};
 use super::chain::{Chain, Plugin, Role};
 use super::ipam_result::{IpamResult, Lease};
 use super::ipam_routes;
@@ -13,6 +12,7 @@ use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 use super::static_;
+use crate::address::{self, number};
 use crate::json::Value;
 use crate::text::shorten;
 use ipnet::IpNet;
@@ -90,7 +90,10 @@ static IPAM: Table = Table {
             "that is the spelling of host-local: did you mean range_end?",
         ),
         ("subnet", "that is a key of host-local: did you mean range?"),
-        ("ranges", "that is a key of host-local: did you mean ipRanges?"),
+        (
+            "ranges",
+            "that is a key of host-local: did you mean ipRanges?",
+        ),
         ("fast_ipam", "\"node_slice_size\" is enough to turn it on"),
     ]),
 };
@@ -181,9 +184,7 @@ fn timings(ipam: &Decoded<'_>, report: &mut Report) -> bool {
     } else if lease <= renew {
         Some((
             place(&["leader_lease_duration", "leader_renew_deadline"]),
-            format!(
-                "the lease of {lease} ms must be longer than its renew deadline of {renew} ms"
-            ),
+            format!("the lease of {lease} ms must be longer than its renew deadline of {renew} ms"),
         ))
     } else if i128::from(renew) * 10 <= i128::from(retry) * 12 {
         Some((
@@ -203,7 +204,8 @@ fn timings(ipam: &Decoded<'_>, report: &mut Report) -> bool {
         place,
         format!(
             "{why}: the defaults are 1500, 1000 and 500 (whereabouts: Failed to create leader \
-             elector, and a nil pointer dereference)"),
+             elector, and a nil pointer dereference)"
+        ),
     );
     false
 }
@@ -229,7 +231,8 @@ fn gateway<'d>(ipam: &Decoded<'d>, report: &mut Report) -> Option<Option<(Value<
         place,
         format!(
             "\"{shown}\" is not a valid IP address: write an address without a prefix length \
-             (whereabouts: couldn't parse gateway IP: {shown})"),
+             (whereabouts: couldn't parse gateway IP: {shown})"
+        ),
     );
     None
 }
@@ -247,7 +250,8 @@ fn warn_of_gateway(gateway: Option<(Value<'_>, IpAddr)>, pools: &[Pool<'_>], rep
             place,
             format!(
                 "whereabouts does not exclude the gateway {ip} and will assign it to a Pod: add \
-                 \"exclude\": [\"{ip}\"]"),
+                 \"exclude\": [\"{ip}\"]"
+            ),
         );
     }
 }
@@ -271,7 +275,8 @@ fn addresses<'d>(
                 format!(
                     "\"{shown}\" is not a valid address with a prefix length: write one like \
                      \"10.1.0.5/24\" (whereabouts: invalid CIDR in addresses {shown}: invalid \
-                     CIDR address: {shown})"),
+                     CIDR address: {shown})"
+                ),
             );
             sound = false;
             continue;
@@ -287,26 +292,8 @@ fn addresses<'d>(
             gateway_at,
         });
     }
-    if chain.is_old() {
-        for is_v4 in [true, false] {
-            let second = leases
-                .iter()
-                .filter(|lease| lease.address.addr().is_ipv4() == is_v4)
-                .nth(1);
-            if let Some(second) = second {
-                let family = family(second.address.addr());
-                let version = chain.version();
-                report.refuse(
-                    second.at,
-                    format!(
-                        "before version 0.3.0 there is one {family} address in \"addresses\": \
-                         write \"cniVersion\": \"0.3.1\" or later, or remove one (whereabouts: \
-                         CNI version {version} does not support more than 1 address per family)"),
-                );
-                return None;
-            }
-        }
-    }
+    let all = leases.iter().map(|lease| (lease.address.addr(), lease.at));
+    chain.limit_families("whereabouts", all, report)?;
     sound.then_some(leases)
 }
 
@@ -331,15 +318,19 @@ fn slices(ipam: &Decoded<'_>, report: &mut Report) {
         return;
     };
     if prefix.addr().is_ipv6() {
-        report.warn(place, "\"node_slice_size\" works for IPv4 only: remove it, or use an IPv4 \
-         range");
+        report.warn(
+            place,
+            "\"node_slice_size\" works for IPv4 only: remove it, or use an IPv4 \
+         range",
+        );
     } else if size > 32 || size < prefix.prefix_len() {
         let length = prefix.prefix_len();
         report.warn(
             place,
             format!(
                 "a range of /{length} cannot be divided into slices of \"{shown}\": write \
-                 /{length} to /32 (subnetMaskSize must be greater or equal than netMaskSize)"),
+                 /{length} to /32 (subnetMaskSize must be greater or equal than netMaskSize)"
+            ),
         );
     }
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::fault::{Fault, Faults, Inside};
+use crate::interface::{MAX_LENGTH, name_fault};
 use crate::json::Places;
 use crate::name::{is_label, is_subdomain};
 use crate::text::shorten;
@@ -154,23 +155,16 @@ impl Selection {
     }
 }
 
-/// Why `name` can be no interface of a Pod: libcni's `ValidateInterfaceName`.
+/// Why `name` cannot be that of an interface of a Pod. `None` if it can.
 pub fn interface_problem(name: &str) -> Option<String> {
-    let problem = if name.len() > 15 {
-        format!("is longer than 15 bytes ({})", name.len())
-    } else if name == "." || name == ".." {
-        "is no name".to_owned()
-    } else if let Some(letter) = name
-        .chars()
-        .find(|letter| matches!(letter, '/' | ':') || letter.is_whitespace())
-    {
-        format!("contains {letter:?}")
+    let problem = if name.len() > MAX_LENGTH {
+        format!("it has {} bytes", name.len())
     } else {
-        return None;
+        name_fault(name)?
     };
     Some(format!(
-        "interface name \"{}\" {problem}: an interface name has at most 15 bytes and none of \
-         \"/\", \":\" or white space",
+        "interface name \"{}\" is not valid, because {problem}: use at most {MAX_LENGTH} bytes \
+         without \"/\", \":\" and white space",
         shorten(name)
     ))
 }

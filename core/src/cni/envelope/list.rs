@@ -164,7 +164,8 @@ fn libcni_list<'d>(
             at(
                 value,
                 format!(
-                    "expected a string as the version ({LIBCNI}: invalid cniVersion type {go})"),
+                    "expected a string as the version ({LIBCNI}: invalid cniVersion type {go})"
+                ),
             )
         })?,
         None => Cow::Borrowed(""),
@@ -183,7 +184,8 @@ fn libcni_list<'d>(
                 return Err(at(
                     array,
                     format!(
-                        "expected an array in \"plugins\" ({LIBCNI}: invalid 'plugins' type {go})"),
+                        "expected an array in \"plugins\" ({LIBCNI}: invalid 'plugins' type {go})"
+                    ),
                 ));
             }
             if let Some(surplus) = array.elements().nth(MAX_PLUGINS) {

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::address::{self, number, same_family};
 use super::super::ipam_result::MAX_COMPARED;
 use super::super::keys::{Decoded, Key, Table, Takes, UnknownKeys, key};
 use super::super::report::Report;
+use crate::address::{self, number, same_family};
 use crate::json::{Kind, Value};
 use crate::text::shorten;
 
@@ -131,7 +131,8 @@ pub(super) fn range_set<'d>(set: Value<'d>, report: &mut Report) -> Option<Vec<R
                 range.at,
                 format!(
                     "the ranges {a} and {b} overlap: separate them (host-local: invalid range \
-                     set: subnets {a} and {b} overlap)"),
+                     set: subnets {a} and {b} overlap)"
+                ),
             );
             return None;
         }
@@ -162,7 +163,9 @@ pub(super) fn range<'d>(
             subnet_at,
             format!(
                 "\"{}\" is IPv4 written as IPv6: write \"{subnet}\" (host-local: invalid range \
-                 set: IPNet IP and Mask version mismatch)", shorten(&text)),
+                 set: IPNet IP and Mask version mismatch)",
+                shorten(&text)
+            ),
         );
         return None;
     }
@@ -173,7 +176,8 @@ pub(super) fn range<'d>(
             format!(
                 "{subnet} has no address beside its first and last: the smallest subnet is \
                  /{most} (host-local: invalid range set: Network {subnet} too small to allocate \
-                 from)"),
+                 from)"
+            ),
         );
         return None;
     }
@@ -185,7 +189,8 @@ pub(super) fn range<'d>(
             format!(
                 "{subnet} is an address in a subnet, not a subnet: write \"{trunc}\" (host-local: \
                  invalid range set: Network has host bits set. For a subnet mask of length \
-                 {length} the network address is {network})"),
+                 {length} the network address is {network})"
+            ),
         );
         return None;
     }
@@ -194,7 +199,8 @@ pub(super) fn range<'d>(
             subnet_at,
             format!(
                 "{subnet} is a multicast prefix, and an interface cannot have an address of it: \
-                 use another (cannot assign requested address)"),
+                 use another (cannot assign requested address)"
+            ),
         );
         return None;
     }
@@ -209,7 +215,8 @@ pub(super) fn range<'d>(
             place,
             format!(
                 "{ip} is not in {subnet}: use an address in the subnet (host-local: invalid range \
-                 set: {key} {ip} not in network {subnet})"),
+                 set: {key} {ip} not in network {subnet})"
+            ),
         );
     };
     let mut sound = true;
@@ -239,7 +246,8 @@ pub(super) fn range<'d>(
                 place,
                 format!(
                     "the range begins at {start}, after its end {end}: swap them (host-local: \
-                     invalid range set: RangeStart {start} not in network {subnet})"),
+                     invalid range set: RangeStart {start} not in network {subnet})"
+                ),
             );
             return None;
         }
@@ -249,7 +257,8 @@ pub(super) fn range<'d>(
                 format!(
                     "{end} is the address of the subnet itself, so the range ends before it \
                      begins: use a higher address (host-local: invalid range set: RangeEnd {end} \
-                     not in network {subnet})"),
+                     not in network {subnet})"
+                ),
             );
             return None;
         }
@@ -262,7 +271,8 @@ pub(super) fn range<'d>(
             place,
             format!(
                 "{start} is the address of the subnet itself and would be assigned to a Pod: \
-                 begin with {first}"),
+                 begin with {first}"
+            ),
         );
     }
     if subnet.addr().is_ipv4() {
@@ -272,7 +282,8 @@ pub(super) fn range<'d>(
                     place,
                     format!(
                         "{ip} is the broadcast address of the subnet and would be assigned to a \
-                         Pod: end with {last}"),
+                         Pod: end with {last}"
+                    ),
                 );
             }
         }
@@ -304,7 +315,8 @@ pub(super) fn overlaps(sets: &[Vec<Range<'_>>], report: &mut Report) -> Option<(
                 range.at,
                 format!(
                     "the ranges {a} and {b} of two sets overlap: separate them (host-local: range \
-                     set {earlier} overlaps with {later})"),
+                     set {earlier} overlaps with {later})"
+                ),
             );
             return None;
         }

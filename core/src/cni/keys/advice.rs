@@ -1,6 +1,6 @@
 //! What to write instead.
 
-use super::super::address;
+use crate::address;
 use crate::json::Value;
 
 /// `"a", "b" or "c"`, without the empty word.

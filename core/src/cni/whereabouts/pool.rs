@@ -6,10 +6,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::address::{self, number};
 use super::super::keys::{Decoded, Table, Takes, UnknownKeys, key};
 use super::super::raw_plugin::RawPlugin;
 use super::super::report::Report;
+use crate::address::{self, number};
 use crate::json::Value;
 use crate::text::shorten;
 
@@ -127,7 +127,8 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
                 place,
                 format!(
                     "\"{shown}\" does not begin with an address: {advice} (whereabouts: invalid \
-                     range start IP: {first})"),
+                     range start IP: {first})"
+                ),
             );
             return None;
         };
@@ -139,7 +140,8 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
                     "\"{shown}\" does not end with an address and a prefix length: write \
                      \"10.1.0.10-10.1.0.20/24\", without spaces (whereabouts: invalid CIDR (do \
                      you have the 'range' parameter set for Whereabouts?) '{last}': invalid CIDR \
-                     address: {last})"),
+                     address: {last})"
+                ),
             );
             return None;
         };
@@ -149,7 +151,8 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
                 place,
                 format!(
                     "the range begins at {start} and ends in another subnet, {subnet} \
-                     (whereabouts: invalid range start for CIDR {subnet}: {start})"),
+                     (whereabouts: invalid range start for CIDR {subnet}: {start})"
+                ),
             );
             return None;
         }
@@ -158,7 +161,9 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
                 place,
                 format!(
                     "the range begins at {start}, after its end {}, so whereabouts ignores the \
-                     end: swap them", prefix.addr()),
+                     end: swap them",
+                    prefix.addr()
+                ),
             );
         }
         return Some(Written {
@@ -180,7 +185,8 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
             place,
             format!(
                 "\"{shown}\" is not a valid range: {advice} (whereabouts: invalid CIDR {shown}: \
-                 invalid CIDR address: {shown})"),
+                 invalid CIDR address: {shown})"
+            ),
         );
         return None;
     };
@@ -222,13 +228,15 @@ fn bounds(range: &mut Written<'_>, read: &Decoded<'_>, report: &mut Report) {
                 place,
                 format!(
                     "{ip} is not in {prefix}, so it is silently ignored and addresses come from \
-                     the whole range: use an address in the range"),
+                     the whole range: use an address in the range"
+                ),
             ),
             None => report.warn(
                 place,
                 format!(
                     "\"{shown}\" is not a valid IP address, so it is silently ignored and \
-                     addresses come from the whole range: write an address without a prefix length"),
+                     addresses come from the whole range: write an address without a prefix length"
+                ),
             ),
         }
     }
@@ -240,7 +248,8 @@ fn bounds(range: &mut Written<'_>, read: &Decoded<'_>, report: &mut Report) {
             place,
             format!(
                 "the range ends at {end}, before it begins at {start}, so the end is silently \
-                 ignored: swap them"),
+                 ignored: swap them"
+            ),
         );
     }
 }
@@ -256,7 +265,8 @@ fn pool<'d>(range: &Written<'d>, read: &Decoded<'d>, report: &mut Report) -> Opt
             format!(
                 "{prefix} has no address beside its first and last: the smallest range is /{most} \
                  (whereabouts: net mask is too short, subnet has no usable IP addresses, it is \
-                 too small)"),
+                 too small)"
+            ),
         );
         return None;
     }
@@ -300,7 +310,8 @@ fn pool<'d>(range: &Written<'d>, read: &Decoded<'d>, report: &mut Report) -> Opt
                     item,
                     format!(
                         "\"{shown}\" is not a valid prefix: {advice} (whereabouts: could not \
-                         parse exclude range, err: \"invalid CIDR address: {shown}\")"),
+                         parse exclude range, err: \"invalid CIDR address: {shown}\")"
+                    ),
                 );
                 sound = false;
             }
@@ -322,7 +333,8 @@ fn pool<'d>(range: &Written<'d>, read: &Decoded<'d>, report: &mut Report) -> Opt
             read.value("exclude").unwrap_or(range.at),
             format!(
                 "every address from {from} to {to} is excluded: exclude fewer (whereabouts: Could \
-                 not allocate IP in range: ip: {from} / - {to} / range: {prefix})"),
+                 not allocate IP in range: ip: {from} / - {to} / range: {prefix})"
+            ),
         );
         return None;
     }
@@ -350,7 +362,9 @@ fn pool_name(network: &str, pool: &Pool<'_>, ipam: &Decoded<'_>, report: &mut Re
                 format!(
                     "the range {shown} becomes the name of a Kubernetes object, which cannot \
                      begin with a colon or hyphen: use another prefix, or set \"network_name\" \
-                     (whereabouts: k8s create error: metadata.name: Invalid value: \"{}\")", shown.replace([':', '/'], "-")),
+                     (whereabouts: k8s create error: metadata.name: Invalid value: \"{}\")",
+                    shown.replace([':', '/'], "-")
+                ),
             );
         }
         return is_name;
@@ -373,7 +387,8 @@ fn pool_name(network: &str, pool: &Pool<'_>, ipam: &Decoded<'_>, report: &mut Re
         format!(
             "\"{shown}\" becomes part of the name of a Kubernetes object: use lower-case letters, \
              digits, \"-\" and \".\", at most 253 characters including the range (whereabouts: \
-             k8s create error: metadata.name: Invalid value: \"{name}\")"),
+             k8s create error: metadata.name: Invalid value: \"{name}\")"
+        ),
     );
     false
 }
