@@ -193,7 +193,9 @@ fn not_json(config: &str, error: &SyntaxError) -> Fault {
     });
     let hint = match hint {
         Some(hint) => format!(": {hint}"),
-        None if is_yaml => ": the config is JSON inside of a string, begin it with a brace".to_owned(),
+        None if is_yaml => {
+            ": the config is JSON inside of a string, begin it with a brace".to_owned()
+        }
         None => String::new(),
     };
     let message =

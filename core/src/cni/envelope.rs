@@ -15,7 +15,6 @@ use crate::fault::Fault;
 use crate::json::{Document, Kind, Value};
 use crate::text::shorten;
 use decode::{Order, plugin_conf};
-pub(super) use list::parse_version;
 use std::borrow::Cow;
 
 /// A configuration that Multus and libcni can read.

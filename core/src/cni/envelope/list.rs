@@ -337,7 +337,7 @@ fn newest<'d>(
 }
 
 /// `ParseVersion` (`cni/pkg/version/plugin.go:85`): up to three numbers; nothing is 0.1.0.
-pub(in crate::cni) fn parse_version(text: &str) -> Option<(i64, i64, i64)> {
+fn parse_version(text: &str) -> Option<(i64, i64, i64)> {
     if text.is_empty() {
         return Some((0, 1, 0));
     }
