@@ -6,6 +6,7 @@
 //! plugins are supported is for the rules to say.
 
 // In the order of their imports, as in lib.rs.
+mod node_use;
 mod report;
 mod keys;
 mod route;
@@ -29,14 +30,18 @@ mod whereabouts;
 mod tuning;
 // All of them, and a chain of them.
 mod registry;
+mod unknown;
 mod run;
 
 use std::borrow::Cow;
 
+use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, SyntaxError, Value};
+pub use node_use::{Access, NodeUse, Used};
 use raw_plugin::RawPlugin;
-use report::Report;
+pub use registry::reads_argument;
+use report::{Report, show};
 
 /// What a `spec.config` comes to.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -55,6 +60,10 @@ pub struct Config {
     pub invalid: Vec<Fault>,
     /// What the plugins accept, although it is hardly intended (rule `suspicious-plugin-config`).
     pub suspicious: Vec<Fault>,
+    /// What a program running as root would do harm with (rule `dangerous-value`).
+    pub dangerous: Vec<Fault>,
+    /// What the plugins use of the node: which of it they may, the rules decide.
+    pub uses: Vec<NodeUse>,
 }
 
 /// One plugin of a chain.
@@ -122,6 +131,7 @@ impl Config {
             }
         };
         let mut report = Report::default();
+        control_characters(config, &document, &mut report);
         run::run(&envelope, document.root(), &mut report);
         let plugins = envelope.plugins.iter().enumerate();
         Self {
@@ -134,6 +144,33 @@ impl Config {
                 .collect(),
             invalid: report.invalid,
             suspicious: report.suspicious,
+            dangerous: report.dangerous,
+            uses: report.uses,
+        }
+    }
+
+    /// Where it keeps addresses: two networks with the same number share one store.
+    pub fn stores(&self) -> impl Iterator<Item = u64> {
+        self.uses
+            .iter()
+            .filter_map(|NodeUse { used, .. }| match used {
+                Used::AddressStore(store) => Some(*store),
+                _ => None,
+            })
+    }
+}
+
+/// Reports the strings with control characters, keys among them.
+fn control_characters(text: &str, document: &Document<'_>, report: &mut Report) {
+    if !danger::may_have_control_characters(text) {
+        return;
+    }
+    for string in document.root().strings() {
+        let problem = string
+            .str()
+            .and_then(|text| danger::control_character(&text));
+        if let Some(problem) = problem {
+            report.danger(string, format!("{} {problem}", show(string)));
         }
     }
 }

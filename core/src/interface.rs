@@ -25,22 +25,6 @@ pub fn name_fault(name: &str) -> Option<String> {
     })
 }
 
-/// Why this name, which an interface can have, is not used: scripts, rules of a firewall and paths of
-/// kernel settings are made of the names of interfaces. `None` if nothing is wrong with it.
-pub fn danger(name: &str) -> Option<String> {
-    let is_plain =
-        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
-    if let Some(letter) = name.chars().find(|letter| !is_plain(*letter)) {
-        return Some(format!("it contains {letter:?}"));
-    }
-    if name.starts_with('-') {
-        return Some("it begins with \"-\", like an option of a program".to_owned());
-    }
-    matches!(name, "all" | "default").then(|| {
-        "it is the name under which the kernel keeps settings for all interfaces".to_owned()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,26 +46,6 @@ mod tests {
         }
         for name in ["eth0", "eth0.100", "br-lan", "$(id)", "-j", "all", "\u{e9}"] {
             assert_eq!(name_fault(name), None, "{name:?}");
-        }
-    }
-
-    #[test]
-    fn names_that_are_dangerous() {
-        for name in [
-            "\";monitor#",
-            "$(id)",
-            "-j",
-            "all",
-            "default",
-            "a\nb",
-            "\u{e9}",
-            "eth0@if3",
-            "eth+",
-        ] {
-            assert!(danger(name).is_some(), "{name:?}");
-        }
-        for name in ["eth0", "eth0.100", "br-lan", "net_1", "enp3s0f0np0", "ALL"] {
-            assert_eq!(danger(name), None, "{name:?}");
         }
     }
 }

@@ -35,6 +35,8 @@ pub mod nearest;
 pub mod name;
 pub mod address;
 pub mod interface;
+pub mod danger;
+pub mod node_path;
 pub mod json;
 pub mod fault;
 pub mod selector;

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::chain::{Chain, Plugin, Role};
 use super::ipam;
 use super::ipam_result::{self, IpamOutcome, IpamResult, MAX_COMPARED};
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{BRIDGE, Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::link::{self, Negative, Use};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
@@ -23,6 +23,8 @@ use crate::text::shorten;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "bridge",
     role: Role::Interface(judge),
+    tables: &[("", &CONF)],
+    arguments: Some(&link::RUNTIME),
 };
 
 static CONF: Table = Table {
@@ -30,34 +32,54 @@ static CONF: Table = Table {
     go: "NetConf",
     keys: &[
         // The name of an interface: 1 to 15 bytes; :320, :345
-        key("bridge", Takes::Text, "cni0"),
-        key("isGateway", Takes::Bool, "false"),
+        key("bridge", Takes::Text, BRIDGE, "cni0"),
+        key("isGateway", Takes::Bool, Sink::Nothing, "false"),
         // Implies isGateway; :539
-        key("isDefaultGateway", Takes::Bool, "false"),
-        key("forceAddress", Takes::Bool, "false"),
-        key("ipMasq", Takes::Bool, "false"),
+        key("isDefaultGateway", Takes::Bool, Sink::Nothing, "false"),
+        key("forceAddress", Takes::Bool, Sink::Nothing, "false"),
+        key("ipMasq", Takes::Bool, Sink::Nothing, "false"),
         // "iptables" or "nftables", looked at only with ipMasq and an IPAM plugin;
         // pkg/ip/ipmasq_linux.go:47. Since 1.6.0.
-        key("ipMasqBackend", Takes::Text, "what the node has"),
+        key(
+            "ipMasqBackend",
+            Takes::Text,
+            Sink::Nothing,
+            "what the node has",
+        ),
         // 68 to 65535; negative counts as none.
-        key("mtu", Takes::Integer, "the kernel's, 1500"),
+        key("mtu", Takes::Integer, Sink::Number, "the kernel's, 1500"),
         // Not together with promiscMode; :554
-        key("hairpinMode", Takes::Bool, "false"),
-        key("promiscMode", Takes::Bool, "false"),
+        key("hairpinMode", Takes::Bool, Sink::Nothing, "false"),
+        key("promiscMode", Takes::Bool, Sink::Nothing, "false"),
         // 0 to 4094; :115
-        key("vlan", Takes::Integer, "0, none"),
+        key("vlan", Takes::Integer, Sink::Number, "0, none"),
         // Since 1.3.0; :161-185
-        key("vlanTrunk", Takes::List(&Takes::Object(&TRUNK)), "none"),
+        key(
+            "vlanTrunk",
+            Takes::List(&Takes::Object(&TRUNK)),
+            Sink::Below,
+            "none",
+        ),
         // Since 1.3.0.
-        key("preserveDefaultVlan", Takes::Bool, "false"),
-        key("macspoofchk", Takes::Bool, "false"),
-        key("enabledad", Takes::Bool, "false"),
+        key("preserveDefaultVlan", Takes::Bool, Sink::Nothing, "false"),
+        key("macspoofchk", Takes::Bool, Sink::Nothing, "false"),
+        key("enabledad", Takes::Bool, Sink::Nothing, "false"),
         // Not together with an IPAM plugin; :546. Since 1.5.0.
-        key("disableContainerInterface", Takes::Bool, "false"),
+        key(
+            "disableContainerInterface",
+            Takes::Bool,
+            Sink::Nothing,
+            "false",
+        ),
         // Since 1.7.0.
-        key("portIsolation", Takes::Bool, "false"),
-        key("args", Takes::Object(&ARGS), ""),
-        key("runtimeConfig", Takes::Object(&link::RUNTIME), ""),
+        key("portIsolation", Takes::Bool, Sink::Nothing, "false"),
+        key("args", Takes::Object(&ARGS), Sink::Below, ""),
+        key(
+            "runtimeConfig",
+            Takes::Object(&link::RUNTIME),
+            Sink::Below,
+            "",
+        ),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (
@@ -74,9 +96,9 @@ static TRUNK: Table = Table {
     go: "VlanTrunk",
     keys: &[
         // 1 to 4094 all of them, minID and maxID only together.
-        key("id", Takes::Integer, ""),
-        key("minID", Takes::Integer, ""),
-        key("maxID", Takes::Integer, ""),
+        key("id", Takes::Integer, Sink::Number, ""),
+        key("minID", Takes::Integer, Sink::Number, ""),
+        key("maxID", Takes::Integer, Sink::Number, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[("vlan", "write \"id\"")]),
 };
@@ -84,7 +106,7 @@ static TRUNK: Table = Table {
 static ARGS: Table = Table {
     plugin: "bridge",
     go: "NetConf",
-    keys: &[key("cni", Takes::Object(&link::RUNTIME), "")],
+    keys: &[key("cni", Takes::Object(&link::RUNTIME), Sink::Below, "")],
     unknown_keys: UnknownKeys::Allowed,
 };
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::ipam_result::{IpamOutcome, IpamResult};
+use super::keys::Table;
 use super::raw_plugin::RawPlugin;
 use super::report::{Report, show};
 use crate::address::family;
@@ -12,6 +13,8 @@ use crate::text::shorten;
 /// What the plugins so far have come to.
 #[derive(Debug)]
 pub(super) struct Chain<'d> {
+    /// The name of the network; empty if it is not known yet.
+    pub(super) name: &'d str,
     version: &'d str,
     pub(super) version_at: Option<Value<'d>>,
     before: Before<'d>,
@@ -29,6 +32,14 @@ pub(super) struct Plugin {
     pub(super) name: &'static str,
     /// Its place in a chain, and how it is judged there.
     pub(super) role: Role,
+    /// The keys that it reads of its configuration, by the path of their object (empty, or `ipam`).
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a test compares them with docs/sinks.md")
+    )]
+    pub(super) tables: &'static [(&'static str, &'static Table)],
+    /// The keys that it reads of `args.cni`, which a Pod sets with `cni-args`.
+    pub(super) arguments: Option<&'static Table>,
 }
 
 /// The place of a plugin in a chain.
@@ -74,12 +85,14 @@ pub(super) enum Given<'c, 'd> {
 impl<'d> Chain<'d> {
     /// A chain in which no plugin has run; `moves_routes` is whether it has an sbr that moves routes.
     pub(super) fn new(
+        name: &'d str,
         version: &'d str,
         version_at: Option<Value<'d>>,
         moves_routes: bool,
         plugins: &'static [&'static Plugin],
     ) -> Self {
         Self {
+            name,
             version,
             version_at,
             before: Before::Nothing,

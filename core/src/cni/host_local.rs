@@ -8,11 +8,13 @@ mod range;
 use super::chain::{Chain, Plugin, Role};
 use super::ipam_result::{IpamResult, Lease, MAX_COMPARED};
 use super::ipam_routes;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
+use super::node_use::{Access, Used};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 use crate::address;
 use crate::json::Value;
+use crate::node_path::normalize;
 use crate::text::shorten;
 use ipnet::IpNet;
 use range::{
@@ -25,6 +27,8 @@ use std::net::IpAddr;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "host-local",
     role: Role::Ipam(answer),
+    tables: &[("ipam", &IPAM), ("", &NET)],
+    arguments: Some(&CNI),
 };
 
 /// The keys of `ipam`; those of a range stand here too and make a range set before all others.
@@ -32,18 +36,28 @@ static IPAM: Table = Table {
     plugin: "host-local",
     go: "IPAMConfig",
     keys: &[
-        key("type", Takes::Text, ""),
+        key("type", Takes::Text, Sink::Name, ""),
         SUBNET,
         RANGE_START,
         RANGE_END,
         GATEWAY,
         // Sets of ranges: the interface gets one address of each set; config.go:132
-        key("ranges", Takes::List(&RANGE_SET), "the one of \"subnet\""),
-        key("routes", ipam_routes::ROUTES, "none"),
-        key("dataDir", Takes::Text, "/var/lib/cni/networks"),
-        key("resolvConf", Takes::Text, "none"),
+        key(
+            "ranges",
+            Takes::List(&RANGE_SET),
+            Sink::Below,
+            "the one of \"subnet\"",
+        ),
+        key("routes", ipam_routes::ROUTES, Sink::Below, "none"),
+        key(
+            "dataDir",
+            Takes::Text,
+            Sink::Path(Access::Store),
+            "/var/lib/cni/networks",
+        ),
+        key("resolvConf", Takes::Text, Sink::Path(Access::Read), "none"),
         // Overwritten with the name of the network; config.go:48
-        key("name", Takes::Text, ""),
+        key("name", Takes::Text, Sink::Nothing, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (
@@ -72,8 +86,8 @@ static NET: Table = Table {
     plugin: "host-local",
     go: "Net",
     keys: &[
-        key("runtimeConfig", Takes::Object(&RUNTIME), ""),
-        key("args", Takes::Object(&ARGS), ""),
+        key("runtimeConfig", Takes::Object(&RUNTIME), Sink::Below, ""),
+        key("args", Takes::Object(&ARGS), Sink::Below, ""),
     ],
     unknown_keys: UnknownKeys::Allowed,
 };
@@ -82,8 +96,8 @@ static RUNTIME: Table = Table {
     plugin: "host-local",
     go: "Net",
     keys: &[
-        key("ipRanges", Takes::List(&RANGE_SET), ""),
-        key("ips", Takes::List(&Takes::Text), ""),
+        key("ipRanges", Takes::List(&RANGE_SET), Sink::Below, ""),
+        key("ips", Takes::List(&Takes::Text), Sink::Address, ""),
     ],
     unknown_keys: UnknownKeys::Allowed,
 };
@@ -91,14 +105,14 @@ static RUNTIME: Table = Table {
 static ARGS: Table = Table {
     plugin: "host-local",
     go: "Net",
-    keys: &[key("cni", Takes::Object(&CNI), "")],
+    keys: &[key("cni", Takes::Object(&CNI), Sink::Below, "")],
     unknown_keys: UnknownKeys::Allowed,
 };
 
 static CNI: Table = Table {
     plugin: "host-local",
     go: "IPAMArgs",
-    keys: &[key("ips", Takes::List(&Takes::Text), "")],
+    keys: &[key("ips", Takes::List(&Takes::Text), Sink::Address, "")],
     unknown_keys: UnknownKeys::Allowed,
 };
 
@@ -115,6 +129,7 @@ fn answer<'d>(
     if !net_is_sound || !ipam_is_sound {
         return None;
     }
+    store(&ipam, raw, chain, report);
     let routes = ipam_routes::read(&ipam, "host-local", chain, report);
     let sets = sets(&net, &ipam, raw, report)?;
     let requested = requested(&net, report)?;
@@ -129,6 +144,17 @@ fn answer<'d>(
         routes: routes?,
         is_replaceable: false,
     })
+}
+
+/// The folder in which addresses are kept (`backend/disk/backend.go:48`).
+fn store(ipam: &Decoded<'_>, raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) {
+    let folder = ipam.text("dataDir").filter(|folder| !folder.is_empty());
+    let folder = folder.as_deref().unwrap_or("/var/lib/cni/networks");
+    // What is not an absolute path is refused by a rule of its own.
+    if let (Ok(folder), false) = (normalize(folder), chain.name.is_empty()) {
+        let place = ipam.value("dataDir").unwrap_or(raw.ipam_or_kind());
+        report.uses(place, Used::store("host-local", &[&folder, chain.name]));
+    }
 }
 
 /// All range sets, in the order of config.go:104-130.

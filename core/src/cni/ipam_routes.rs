@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::chain::Chain;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::report::Report;
 use super::route::{MAIN, Route};
 use crate::address;
@@ -17,14 +17,14 @@ pub(super) static ROUTE: Table = Table {
     go: "route",
     keys: &[
         // Required. IPv4 without host bits: the kernel refuses them with "invalid argument".
-        key("dst", Takes::Network, ""),
+        key("dst", Takes::Network, Sink::Address, ""),
         // Of the family of dst, and in a subnet of the interface.
-        key("gw", Takes::Ip, "the gateway of the address"),
-        key("priority", Takes::Integer, "0"),
-        key("mtu", Takes::Integer, ""),
-        key("advmss", Takes::Integer, ""),
-        key("table", Takes::Integer, "254, the main table"),
-        key("scope", Takes::Integer, "0, universe"),
+        key("gw", Takes::Ip, Sink::Address, "the gateway of the address"),
+        key("priority", Takes::Integer, Sink::Number, "0"),
+        key("mtu", Takes::Integer, Sink::Nothing, ""),
+        key("advmss", Takes::Integer, Sink::Nothing, ""),
+        key("table", Takes::Integer, Sink::Number, "254, the main table"),
+        key("scope", Takes::Integer, Sink::Number, "0, universe"),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         ("gateway", "write \"gw\""),

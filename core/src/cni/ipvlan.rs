@@ -5,7 +5,7 @@
 use super::chain::{Chain, Plugin, Role};
 use super::ipam;
 use super::ipam_result::IpamOutcome;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, MASTER, Sink, Table, Takes, UnknownKeys, key};
 use super::link::{self, Negative};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
@@ -14,6 +14,8 @@ use super::report::Report;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "ipvlan",
     role: Role::Interface(judge),
+    tables: &[("", &CONF)],
+    arguments: None,
 };
 
 static CONF: Table = Table {
@@ -21,17 +23,23 @@ static CONF: Table = Table {
     go: "NetConf",
     keys: &[
         // An interface of the node, or of the Pod with linkInContainer; "failed to lookup master".
-        key("master", Takes::Text, "the interface of the default route"),
+        key(
+            "master",
+            Takes::Text,
+            MASTER,
+            "the interface of the default route",
+        ),
         // :103
         key(
             "mode",
             Takes::Word(&["", "l2", "l3", "l3s"], "unknown ipvlan mode:"),
+            Sink::Nothing,
             "l2",
         ),
         // 0, or 68 to 65535; netlink sets it only above 0, so a negative one counts as none.
-        key("mtu", Takes::Integer, "the MTU of the master"),
+        key("mtu", Takes::Integer, Sink::Number, "the MTU of the master"),
         // Since 1.3.0.
-        key("linkInContainer", Takes::Bool, "false"),
+        key("linkInContainer", Takes::Bool, Sink::Nothing, "false"),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (

@@ -6,7 +6,9 @@
 //! and every number went through `float64`, so `1.4e3` is the integer 1400 and `1400.5` is not an integer.
 
 mod advice;
+mod conditions;
 mod decode;
+mod sink;
 
 use super::report::{Report, show};
 use crate::address;
@@ -15,6 +17,7 @@ use crate::nearest::nearest;
 use crate::text::shorten;
 use advice::{any_of, go_path, ip_advice, prefix_advice};
 pub(super) use decode::{Mapped, integer, through_a_map};
+pub(super) use sink::{BRIDGE, MASTER, Sink};
 use std::borrow::Cow;
 
 /// The keys of one object of a plugin's configuration.
@@ -37,6 +40,8 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     /// What it takes.
     pub(super) takes: Takes,
+    /// What becomes of its value on the node.
+    pub(super) sink: Sink,
     /// What holds where the key is left out; empty where nothing does.
     pub(super) default: &'static str,
 }
@@ -76,10 +81,16 @@ pub(super) enum UnknownKeys {
 }
 
 /// A row of a table.
-pub(super) const fn key(name: &'static str, takes: Takes, default: &'static str) -> Key {
+pub(super) const fn key(
+    name: &'static str,
+    takes: Takes,
+    sink: Sink,
+    default: &'static str,
+) -> Key {
     Key {
         name,
         takes,
+        sink,
         default,
     }
 }
@@ -88,6 +99,8 @@ pub(super) const fn key(name: &'static str, takes: Takes, default: &'static str)
 #[derive(Clone, Debug)]
 pub(super) struct Decoded<'d> {
     table: &'static Table,
+    /// The last of the objects.
+    object: Option<Value<'d>>,
     /// In the order in which Go decodes them, with the row that each belongs to.
     entries: Vec<(Member<'d>, Option<&'static Key>)>,
 }
@@ -113,11 +126,17 @@ impl<'d> Decoded<'d> {
     /// Reads objects that Go decodes one after the other into one struct.
     pub(super) fn new(table: &'static Table, objects: impl IntoIterator<Item = Value<'d>>) -> Self {
         let mut entries = Vec::with_capacity(8);
+        let mut last = None;
         for object in objects {
+            last = Some(object);
             let members = through_a_map(object);
             entries.extend(members.map(|member| (member, table.find(member.key))));
         }
-        Self { table, entries }
+        Self {
+            table,
+            object: last,
+            entries,
+        }
     }
 
     /// Judges every key by its row. Returns `false` if Go could not decode the object: the plugin
@@ -133,10 +152,12 @@ impl<'d> Decoded<'d> {
                     sound &= row
                         .takes
                         .check(member.value, self.table, row.default, report);
+                    row.sink.check(member.value, report);
                 }
                 None => self.table.warn_of_unknown(member, report),
             }
         }
+        self.interfaces(report);
         sound
     }
 

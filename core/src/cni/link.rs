@@ -1,7 +1,7 @@
 //! What the kernel allows of a link: its name, its MTU, its hardware address.
 
 use super::ipam_result::IpamResult;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::report::Report;
 use crate::address::Mac;
 use crate::interface::{MAX_LENGTH, name_fault};
@@ -205,11 +205,17 @@ pub(super) fn mac(
     }
 }
 
+/// The maximum number of packets that wait for an interface or its master.
+pub(super) const QUEUE: Sink = Sink::AtMost(
+    100_000,
+    "packets that wait are kept in the memory of the node",
+);
+
 /// `runtimeConfig` of the plugins that read a hardware address from it. libcni adds it if the Pod
 /// requests one; one in the configuration is used too.
 pub(super) static RUNTIME: Table = Table {
     plugin: "the plugin",
     go: "NetConf",
-    keys: &[key("mac", Takes::Text, "")],
+    keys: &[key("mac", Takes::Text, Sink::Address, "")],
     unknown_keys: UnknownKeys::Allowed,
 };

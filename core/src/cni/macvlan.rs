@@ -4,8 +4,8 @@
 
 use super::chain::{Chain, Plugin, Role};
 use super::ipam;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
-use super::link::{self, Negative, Use};
+use super::keys::{Decoded, MASTER, Sink, Table, Takes, UnknownKeys, key};
+use super::link::{self, Negative, QUEUE, Use};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 
@@ -13,6 +13,8 @@ use super::report::Report;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "macvlan",
     role: Role::Interface(judge),
+    tables: &[("", &CONF)],
+    arguments: None,
 };
 
 static CONF: Table = Table {
@@ -20,7 +22,12 @@ static CONF: Table = Table {
     go: "NetConf",
     keys: &[
         // An interface of the node, or of the Pod with linkInContainer; :121 "Link not found".
-        key("master", Takes::Text, "the interface of the default route"),
+        key(
+            "master",
+            Takes::Text,
+            MASTER,
+            "the interface of the default route",
+        ),
         // :183
         key(
             "mode",
@@ -28,17 +35,23 @@ static CONF: Table = Table {
                 &["", "bridge", "private", "vepa", "passthru"],
                 "unknown macvlan mode:",
             ),
+            Sink::Nothing,
             "bridge",
         ),
         // 0, or 68 to the MTU of the master; :125
-        key("mtu", Takes::Integer, "the MTU of the master"),
+        key("mtu", Takes::Integer, Sink::Number, "the MTU of the master"),
         // 6 bytes, unicast; :239. A Pod's mac comes before it where the capability is declared.
-        key("mac", Takes::Text, "a random one"),
+        key("mac", Takes::Text, Sink::Address, "a random one"),
         // Since 1.3.0.
-        key("linkInContainer", Takes::Bool, "false"),
+        key("linkInContainer", Takes::Bool, Sink::Nothing, "false"),
         // Since 1.6.0.
-        key("bcqueuelen", Takes::Unsigned, "0"),
-        key("runtimeConfig", Takes::Object(&link::RUNTIME), ""),
+        key("bcqueuelen", Takes::Unsigned, QUEUE, "0"),
+        key(
+            "runtimeConfig",
+            Takes::Object(&link::RUNTIME),
+            Sink::Below,
+            "",
+        ),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (

@@ -3,10 +3,12 @@
 //! `plugins/meta/portmap/main.go` of v1.9.1.
 
 use super::chain::{Chain, Plugin, Role};
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
+use super::node_use::Used;
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 use crate::address;
+use crate::danger;
 use crate::json::Value;
 use crate::text::shorten;
 
@@ -14,6 +16,8 @@ use crate::text::shorten;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "portmap",
     role: Role::Meta(judge),
+    tables: &[("", &CONF)],
+    arguments: None,
 };
 
 static CONF: Table = Table {
@@ -21,18 +25,28 @@ static CONF: Table = Table {
     go: "PortMapConf",
     keys: &[
         // "iptables" or "nftables"; :263. Since 1.6.0.
-        key("backend", Takes::Text, "what the node has"),
-        key("snat", Takes::Bool, "true"),
+        key("backend", Takes::Text, Sink::Nothing, "what the node has"),
+        key("snat", Takes::Bool, Sink::Nothing, "true"),
         // Since 1.2.0.
-        key("masqAll", Takes::Bool, "false"),
+        key("masqAll", Takes::Bool, Sink::Nothing, "false"),
         // 0 to 31; :247. Not together with externalSetMarkChain; :238
-        key("markMasqBit", Takes::Integer, "13"),
+        key("markMasqBit", Takes::Integer, Sink::Number, "13"),
         // iptables only; :337
-        key("externalSetMarkChain", Takes::Text, "none"),
+        key("externalSetMarkChain", Takes::Text, Sink::Chain, "none"),
         // Rules in the language of the backend, which the first item decides; :347-360
-        key("conditionsV4", Takes::List(&Takes::Text), "none"),
-        key("conditionsV6", Takes::List(&Takes::Text), "none"),
-        key("runtimeConfig", Takes::Object(&RUNTIME), ""),
+        key(
+            "conditionsV4",
+            Takes::List(&Takes::Text),
+            Sink::Conditions,
+            "none",
+        ),
+        key(
+            "conditionsV6",
+            Takes::List(&Takes::Text),
+            Sink::Conditions,
+            "none",
+        ),
+        key("runtimeConfig", Takes::Object(&RUNTIME), Sink::Below, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[(
         "portMappings",
@@ -43,7 +57,12 @@ static CONF: Table = Table {
 static RUNTIME: Table = Table {
     plugin: "portmap",
     go: "PortMapConf",
-    keys: &[key("portMappings", Takes::List(&Takes::Object(&PORT)), "")],
+    keys: &[key(
+        "portMappings",
+        Takes::List(&Takes::Object(&PORT)),
+        Sink::Below,
+        "",
+    )],
     unknown_keys: UnknownKeys::Allowed,
 };
 
@@ -52,10 +71,10 @@ static PORT: Table = Table {
     go: "PortMapEntry",
     keys: &[
         // Above 0; :267
-        key("hostPort", Takes::Integer, ""),
-        key("containerPort", Takes::Integer, ""),
-        key("protocol", Takes::Text, ""),
-        key("hostIP", Takes::Text, ""),
+        key("hostPort", Takes::Integer, Sink::Number, ""),
+        key("containerPort", Takes::Integer, Sink::Number, ""),
+        key("protocol", Takes::Text, Sink::Nothing, ""),
+        key("hostIP", Takes::Text, Sink::Address, ""),
     ],
     unknown_keys: UnknownKeys::Allowed,
 };
@@ -163,6 +182,13 @@ fn backend(conf: &Decoded<'_>, report: &mut Report) {
             );
         } else if says_iptables {
             addresses(conf, name, is_v4, report);
+        } else {
+            // portmap_nftables.go:124-180
+            report.warn(
+                place,
+                "with nftables, the conditions of the last network that a Pod used count for the \
+                 ports of every Pod on the node: use iptables, or the same conditions everywhere",
+            );
         }
     }
 }
@@ -207,6 +233,18 @@ fn ports(conf: &Decoded<'_>, report: &mut Report) {
     };
     for item in runtime.elements("portMappings") {
         let port = Decoded::new(&PORT, [item]);
+        let dangers: [(&str, fn(&str) -> Option<String>); 2] =
+            [("protocol", danger::protocol), ("hostIP", danger::host_ip)];
+        for (key, danger) in dangers {
+            if let (Some(value), Some(text)) = (port.value(key), port.text(key))
+                && let Some(problem) = danger(&text)
+            {
+                report.danger(value, format!("{key} {problem}"));
+            }
+        }
+        if let (Some(value), Some(number)) = (port.value("hostPort"), port.integer("hostPort")) {
+            report.uses(value, Used::HostPort(number));
+        }
         for (key, says) in [("hostPort", "host"), ("containerPort", "container")] {
             let number = port.integer(key).unwrap_or(0);
             if number <= 0 {

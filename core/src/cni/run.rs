@@ -2,11 +2,12 @@
 
 use super::chain::{Chain, Role};
 use super::envelope::Envelope;
+use super::node_use::{Access, NodeUse, Used};
 use super::raw_plugin::RawPlugin;
 use super::registry::PLUGINS;
-use super::report::Report;
-use super::sbr;
-use crate::json::Value;
+use super::report::{Report, show};
+use super::{sbr, unknown};
+use crate::json::{Kind, Value};
 use crate::text::shorten;
 
 /// Runs the plugins of an envelope, one after the other.
@@ -14,6 +15,7 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
     check_length_of_name(envelope, root, report);
     let moves_routes = envelope.plugins.iter().any(sbr::moves_routes);
     let mut chain = Chain::new(
+        &envelope.name,
         &envelope.version,
         envelope.version_at,
         moves_routes,
@@ -21,6 +23,7 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
     );
     let mut is_version_refused = false;
     for raw in &envelope.plugins {
+        arguments(raw, report);
         if !is_version_refused {
             is_version_refused = refuse_version(raw, &chain, report);
         }
@@ -35,13 +38,53 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
                 chain.something();
             }
             None => {
-                chain.refuse_type(&raw.kind, raw.kind_at, report);
+                if !chain.refuse_type(&raw.kind, raw.kind_at, report) {
+                    unknown::judge(raw, &chain, report);
+                }
                 chain.something();
             }
         }
     }
     if envelope.is_list {
         warn_of_list_keys(root, report);
+    }
+    join_stores(&envelope.name, report);
+}
+
+/// `injectCNIArgs` of Multus (`pkg/types/conf.go:597`) asserts that both are objects once a Pod has
+/// `cni-args`.
+fn arguments(raw: &RawPlugin<'_>, report: &mut Report) {
+    let Some(args) = raw.object.get("args") else {
+        return;
+    };
+    let wrong = if args.kind() == Kind::Object {
+        args.get("cni").filter(|cni| cni.kind() != Kind::Object)
+    } else {
+        Some(args)
+    };
+    if let Some(wrong) = wrong {
+        report.danger(
+            wrong,
+            format!(
+                "expected an object, found {}: remove the key, because Multus panics on it as soon \
+                 as a Pod has cni-args (interface conversion)",
+                show(wrong)
+            ),
+        );
+    }
+}
+
+/// host-local writes into the folder of the network, not into `dataDir` itself
+/// (`backend/disk/backend.go:48`).
+fn join_stores(network: &str, report: &mut Report) {
+    for NodeUse { used, .. } in &mut report.uses {
+        if let Used::Path {
+            access: Access::Store,
+            path,
+        } = used
+        {
+            *path = format!("{path}/{network}").into();
+        }
     }
 }
 

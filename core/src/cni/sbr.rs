@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::chain::{Chain, Given, Plugin, Role};
 use super::ipam_result::{IpamResult, Lease};
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key, through_a_map};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key, through_a_map};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 use crate::address::{family, same_family};
@@ -16,6 +16,8 @@ use crate::json::Member;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "sbr",
     role: Role::Meta(judge),
+    tables: &[("", &CONF)],
+    arguments: None,
 };
 
 static CONF: Table = Table {
@@ -23,7 +25,12 @@ static CONF: Table = Table {
     go: "PluginConf",
     keys: &[
         // Only rules are made then, no default route. Since 1.6.0.
-        key("table", Takes::Integer, "the first free one from 100"),
+        key(
+            "table",
+            Takes::Integer,
+            Sink::Number,
+            "the first free one from 100",
+        ),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::chain::{Chain, Plugin, Role};
 use super::ipam_result::{IpamResult, Lease};
 use super::ipam_routes;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 use crate::address;
@@ -20,6 +20,8 @@ use crate::text::shorten;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "static",
     role: Role::Ipam(answer),
+    tables: &[("ipam", &IPAM), ("", &NET)],
+    arguments: Some(&IPS),
 };
 
 /// The keys of `ipam`.
@@ -27,17 +29,18 @@ static IPAM: Table = Table {
     plugin: "static",
     go: "IPAMConfig",
     keys: &[
-        key("type", Takes::Text, ""),
+        key("type", Takes::Text, Sink::Name, ""),
         // Left out, or empty, if the Pod requests its address.
         key(
             "addresses",
             Takes::List(&Takes::Object(&ADDRESS)),
+            Sink::Below,
             "the Pod's",
         ),
-        key("routes", ipam_routes::ROUTES, "none"),
-        key("dns", Takes::Object(&DNS), "none"),
+        key("routes", ipam_routes::ROUTES, Sink::Below, "none"),
+        key("dns", Takes::Object(&DNS), Sink::Below, "none"),
         // Overwritten with the name of the network.
-        key("name", Takes::Text, ""),
+        key("name", Takes::Text, Sink::Nothing, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         ("address", "move it into \"addresses\": [{\"address\": …}]"),
@@ -60,12 +63,12 @@ pub(super) static ADDRESS: Table = Table {
     go: "Address",
     keys: &[
         // With the length of its prefix; :233
-        key("address", Takes::Text, ""),
-        key("gateway", Takes::Ip, "none"),
+        key("address", Takes::Text, Sink::Address, ""),
+        key("gateway", Takes::Ip, Sink::Address, "none"),
         // A field of Go's that was never meant to be written: its type is a struct.
-        key("Address", Takes::Object(&IP_NET), ""),
+        key("Address", Takes::Object(&IP_NET), Sink::Below, ""),
         // Read, and its value ignored.
-        key("version", Takes::Text, ""),
+        key("version", Takes::Text, Sink::Nothing, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[("gw", "write \"gateway\"")]),
 };
@@ -74,7 +77,10 @@ pub(super) static ADDRESS: Table = Table {
 static IP_NET: Table = Table {
     plugin: "static",
     go: "net.IPNet",
-    keys: &[key("IP", Takes::Ip, ""), key("Mask", Takes::Text, "")],
+    keys: &[
+        key("IP", Takes::Ip, Sink::Address, ""),
+        key("Mask", Takes::Text, Sink::Nothing, ""),
+    ],
     unknown_keys: UnknownKeys::Allowed,
 };
 
@@ -83,10 +89,10 @@ pub(super) static DNS: Table = Table {
     plugin: "the IPAM plugin",
     go: "DNS",
     keys: &[
-        key("nameservers", Takes::List(&Takes::Text), "none"),
-        key("domain", Takes::Text, "none"),
-        key("search", Takes::List(&Takes::Text), "none"),
-        key("options", Takes::List(&Takes::Text), "none"),
+        key("nameservers", Takes::List(&Takes::Text), Sink::Text, "none"),
+        key("domain", Takes::Text, Sink::Text, "none"),
+        key("search", Takes::List(&Takes::Text), Sink::Text, "none"),
+        key("options", Takes::List(&Takes::Text), Sink::Text, "none"),
     ],
     unknown_keys: UnknownKeys::Ignored(&[]),
 };
@@ -96,8 +102,8 @@ static NET: Table = Table {
     plugin: "static",
     go: "Net",
     keys: &[
-        key("runtimeConfig", Takes::Object(&IPS), ""),
-        key("args", Takes::Object(&ARGS), ""),
+        key("runtimeConfig", Takes::Object(&IPS), Sink::Below, ""),
+        key("args", Takes::Object(&ARGS), Sink::Below, ""),
     ],
     unknown_keys: UnknownKeys::Allowed,
 };
@@ -105,14 +111,14 @@ static NET: Table = Table {
 static ARGS: Table = Table {
     plugin: "static",
     go: "Net",
-    keys: &[key("cni", Takes::Object(&IPS), "")],
+    keys: &[key("cni", Takes::Object(&IPS), Sink::Below, "")],
     unknown_keys: UnknownKeys::Allowed,
 };
 
 static IPS: Table = Table {
     plugin: "static",
     go: "IPAMArgs",
-    keys: &[key("ips", Takes::List(&Takes::Text), "")],
+    keys: &[key("ips", Takes::List(&Takes::Text), Sink::Address, "")],
     unknown_keys: UnknownKeys::Allowed,
 };
 

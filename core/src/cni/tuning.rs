@@ -3,8 +3,9 @@
 //! `plugins/meta/tuning/tuning.go` of v1.9.1.
 
 use super::chain::{Chain, Plugin, Role};
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key, through_a_map};
-use super::link::{self, Negative, Use};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key, through_a_map};
+use super::link::{self, Negative, QUEUE, Use};
+use super::node_use::Access;
 use super::raw_plugin::RawPlugin;
 use super::report::{Report, show};
 use crate::json::Value;
@@ -14,6 +15,8 @@ use crate::text::shorten;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "tuning",
     role: Role::Meta(judge),
+    tables: &[("", &CONF)],
+    arguments: Some(&CNI),
 };
 
 static CONF: Table = Table {
@@ -21,18 +24,28 @@ static CONF: Table = Table {
     go: "TuningConf",
     keys: &[
         // Keys below net, with IFNAME for the interface's name; values are strings; :600, :639
-        key("sysctl", Takes::Map(&Takes::Text), "none"),
+        key("sysctl", Takes::Map(&Takes::Text), Sink::Sysctl, "none"),
         // Unicast; not on ipvlan, whose interfaces share their master's.
-        key("mac", Takes::Text, "unchanged"),
+        key("mac", Takes::Text, Sink::Address, "unchanged"),
         // 0, or 68 to the MTU of the master.
-        key("mtu", Takes::Integer, "unchanged"),
-        key("promisc", Takes::Bool, "false"),
-        key("allmulti", Takes::Bool, "unchanged"),
+        key("mtu", Takes::Integer, Sink::Number, "unchanged"),
+        key("promisc", Takes::Bool, Sink::Nothing, "false"),
+        key("allmulti", Takes::Bool, Sink::Nothing, "unchanged"),
         // Since 1.4.0.
-        key("txQLen", Takes::Integer, "unchanged"),
-        key("dataDir", Takes::Text, "/run/cni/tuning"),
-        key("args", Takes::Object(&ARGS), ""),
-        key("runtimeConfig", Takes::Object(&link::RUNTIME), ""),
+        key("txQLen", Takes::Integer, QUEUE, "unchanged"),
+        key(
+            "dataDir",
+            Takes::Text,
+            Sink::Path(Access::Write),
+            "/run/cni/tuning",
+        ),
+        key("args", Takes::Object(&ARGS), Sink::Below, ""),
+        key(
+            "runtimeConfig",
+            Takes::Object(&link::RUNTIME),
+            Sink::Below,
+            "",
+        ),
     ],
     unknown_keys: UnknownKeys::Ignored(&[("promiscMode", "write \"promisc\"")]),
 };
@@ -40,7 +53,7 @@ static CONF: Table = Table {
 static ARGS: Table = Table {
     plugin: "tuning",
     go: "TuningConf",
-    keys: &[key("cni", Takes::Object(&CNI), "")],
+    keys: &[key("cni", Takes::Object(&CNI), Sink::Below, "")],
     unknown_keys: UnknownKeys::Allowed,
 };
 
@@ -50,12 +63,12 @@ static CNI: Table = Table {
     go: "IPAMArgs",
     keys: &[
         // Panics without a sysctl of the plugin's own; :124
-        key("sysctl", Takes::Map(&Takes::Text), ""),
-        key("mac", Takes::Text, ""),
-        key("promisc", Takes::Bool, ""),
-        key("mtu", Takes::Integer, ""),
-        key("allmulti", Takes::Bool, ""),
-        key("txQLen", Takes::Integer, ""),
+        key("sysctl", Takes::Map(&Takes::Text), Sink::Sysctl, ""),
+        key("mac", Takes::Text, Sink::Address, ""),
+        key("promisc", Takes::Bool, Sink::Nothing, ""),
+        key("mtu", Takes::Integer, Sink::Number, ""),
+        key("allmulti", Takes::Bool, Sink::Nothing, ""),
+        key("txQLen", Takes::Integer, QUEUE, ""),
     ],
     unknown_keys: UnknownKeys::Allowed,
 };

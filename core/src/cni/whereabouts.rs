@@ -8,7 +8,8 @@ mod pool;
 use super::chain::{Chain, Plugin, Role};
 use super::ipam_result::{IpamResult, Lease};
 use super::ipam_routes;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
+use super::node_use::{Access, Used};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 use super::static_;
@@ -23,62 +24,121 @@ use std::net::IpAddr;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "whereabouts",
     role: Role::Ipam(answer),
+    tables: &[("ipam", &IPAM)],
+    arguments: None,
 };
+
+/// Milliseconds of the lease that every node of the cluster needs to assign an address. Longer than
+/// the time that a plugin waits for it (types.go:17), a node that died with it stops all others.
+const LEASE: Sink = Sink::AtMost(
+    120_000,
+    "so many milliseconds the whole cluster waits for a lease",
+);
+
+/// Seconds that the plugin sleeps with the lease, for tests of its own (ipam.go:684).
+const SLEEP: Sink = Sink::AtMost(
+    0,
+    "the plugin would sleep so many seconds while the whole cluster waits for its lease",
+);
+
+/// The maximum number of ranges: each is a request to the API server under the lease.
+const MAX_RANGES: usize = 16;
 
 /// The keys of `ipam`.
 static IPAM: Table = Table {
     plugin: "whereabouts",
     go: "Net",
     keys: &[
-        key("type", Takes::Text, ""),
+        key("type", Takes::Text, Sink::Name, ""),
         // A prefix, or first-last/length; config.go:97-113. At least two bits for hosts;
         // iphelpers.go:125. Leading zeros and host bits are fine.
-        key("range", Takes::Text, "none"),
+        key("range", Takes::Text, Sink::Address, "none"),
         // Ignored if it is not an address of the range; types.go:158, iphelpers.go:236
-        key("range_start", Takes::Text, "the first address of the range"),
-        key("range_end", Takes::Text, "the last address of the range"),
+        key(
+            "range_start",
+            Takes::Text,
+            Sink::Address,
+            "the first address of the range",
+        ),
+        key(
+            "range_end",
+            Takes::Text,
+            Sink::Address,
+            "the last address of the range",
+        ),
         // Prefixes or addresses; allocate.go:151-171. Of the top-level range only; config.go:81-90
-        key("exclude", Takes::List(&Takes::Text), "nothing"),
+        key(
+            "exclude",
+            Takes::List(&Takes::Text),
+            Sink::Address,
+            "nothing",
+        ),
         // More ranges: the interface gets an address of each.
-        key("ipRanges", Takes::List(&Takes::Object(&RANGE)), "none"),
+        key(
+            "ipRanges",
+            Takes::List(&Takes::Object(&RANGE)),
+            Sink::Below,
+            "none",
+        ),
         // Added to those of the ranges.
         key(
             "addresses",
             Takes::List(&Takes::Object(&static_::ADDRESS)),
+            Sink::Below,
             "none",
         ),
         // config.go:135
-        key("gateway", Takes::Text, "none"),
+        key("gateway", Takes::Text, Sink::Address, "none"),
         // The Go name of another field, which is read too and ignored if it is not an address.
-        key("Gateway", Takes::Text, ""),
-        key("routes", ipam_routes::ROUTES, "none"),
-        key("dns", Takes::Object(&static_::DNS), "none"),
+        key("Gateway", Takes::Text, Sink::Address, ""),
+        key("routes", ipam_routes::ROUTES, Sink::Below, "none"),
+        key("dns", Takes::Object(&static_::DNS), Sink::Below, "none"),
         // Part of a Kubernetes name, <network_name>-<range>.
-        key("network_name", Takes::Text, "none"),
-        key("enable_overlapping_ranges", Takes::Bool, "true"),
+        key("network_name", Takes::Text, Sink::Name, "none"),
+        key(
+            "enable_overlapping_ranges",
+            Takes::Bool,
+            Sink::Nothing,
+            "true",
+        ),
         // Milliseconds; lease > renew > 1.2 * retry > 0; ipam.go:431-453
-        key("leader_lease_duration", Takes::Integer, "1500"),
-        key("leader_renew_deadline", Takes::Integer, "1000"),
-        key("leader_retry_period", Takes::Integer, "500"),
+        key("leader_lease_duration", Takes::Integer, LEASE, "1500"),
+        key("leader_renew_deadline", Takes::Integer, LEASE, "1000"),
+        key("leader_retry_period", Takes::Integer, LEASE, "500"),
         // Needs a NodeSlicePool in the cluster.
-        key("node_slice_size", Takes::Text, "none"),
-        key("log_file", Takes::Text, "none"),
-        key("log_level", Takes::Text, "none"),
-        key("reconciler_cron_expression", Takes::Text, "30 4 * * *"),
-        key("configuration_path", Takes::Text, "the node's"),
-        key("kubernetes", Takes::Object(&KUBERNETES), "the node's"),
-        key("sleep_for_race", Takes::Integer, "0"),
-        key("name", Takes::Text, ""),
-        key("PodName", Takes::Text, ""),
-        key("PodNamespace", Takes::Text, ""),
+        key("node_slice_size", Takes::Text, Sink::Number, "none"),
+        key("log_file", Takes::Text, Sink::Path(Access::Write), "none"),
+        key("log_level", Takes::Text, Sink::Text, "none"),
+        key(
+            "reconciler_cron_expression",
+            Takes::Text,
+            Sink::Text,
+            "30 4 * * *",
+        ),
+        key(
+            "configuration_path",
+            Takes::Text,
+            Sink::Path(Access::Read),
+            "the node's",
+        ),
+        key(
+            "kubernetes",
+            Takes::Object(&KUBERNETES),
+            Sink::Below,
+            "the node's",
+        ),
+        key("sleep_for_race", Takes::Integer, SLEEP, "0"),
+        key("name", Takes::Text, Sink::Nothing, ""),
+        key("PodName", Takes::Text, Sink::Nothing, ""),
+        key("PodNamespace", Takes::Text, Sink::Nothing, ""),
         // etcd is gone: these are read, and their values ignored.
-        key("datastore", Takes::Text, "kubernetes"),
-        key("etcd_host", Takes::Text, ""),
-        key("etcd_username", Takes::Text, ""),
-        key("etcd_password", Takes::Text, ""),
-        key("etcd_key_file", Takes::Text, ""),
-        key("etcd_cert_file", Takes::Text, ""),
-        key("etcd_ca_cert_file", Takes::Text, ""),
+        key("datastore", Takes::Text, Sink::Nothing, "kubernetes"),
+        key("etcd_host", Takes::Text, Sink::Nothing, ""),
+        key("etcd_username", Takes::Text, Sink::Nothing, ""),
+        key("etcd_password", Takes::Text, Sink::Nothing, ""),
+        key("etcd_key_file", Takes::Text, Sink::Nothing, ""),
+        key("etcd_cert_file", Takes::Text, Sink::Nothing, ""),
+        key("etcd_ca_cert_file", Takes::Text, Sink::Nothing, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (
@@ -102,8 +162,13 @@ static KUBERNETES: Table = Table {
     plugin: "whereabouts",
     go: "KubernetesConfig",
     keys: &[
-        key("kubeconfig", Takes::Text, "the node's"),
-        key("k8s_api_root", Takes::Text, ""),
+        key(
+            "kubeconfig",
+            Takes::Text,
+            Sink::Path(Access::Read),
+            "the node's",
+        ),
+        key("k8s_api_root", Takes::Text, Sink::Nothing, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[]),
 };
@@ -130,6 +195,7 @@ fn answer<'d>(
     if is_sliced {
         slices(&ipam, report);
     }
+    stores(&ipam, &pools, is_sliced, chain, report);
     let (pools, addresses, gateway) = (pools?, addresses?, gateway?);
     if !is_timing_sound {
         return None;
@@ -156,6 +222,40 @@ fn answer<'d>(
         routes: routes?,
         is_replaceable: false,
     })
+}
+
+/// The objects in which addresses are kept (`IPPoolName` and `getNodeSliceName`, ipam.go:107 and
+/// :536), and how many of them there may be.
+fn stores(
+    ipam: &Decoded<'_>,
+    pools: &Option<Vec<Pool<'_>>>,
+    is_sliced: bool,
+    chain: &Chain<'_>,
+    report: &mut Report,
+) {
+    if let Some(surplus) = ipam.elements("ipRanges").nth(MAX_RANGES) {
+        report.danger(
+            surplus,
+            format!(
+                "there are more than {MAX_RANGES} ranges, and the whole cluster waits while \
+                 whereabouts assigns an address of each: remove some"
+            ),
+        );
+    }
+    let network = ipam.text("network_name").unwrap_or_default();
+    if let (true, Some(place)) = (is_sliced, ipam.value("node_slice_size")) {
+        let name = if network.is_empty() {
+            chain.name
+        } else {
+            &network
+        };
+        report.uses(place, Used::store("whereabouts slices", &[name]));
+        return;
+    }
+    for pool in pools.iter().flatten().take(MAX_RANGES) {
+        let range = pool.prefix.to_string();
+        report.uses(pool.at, Used::store("whereabouts", &[&network, &range]));
+    }
 }
 
 /// `NewLeaderElector` refuses, and the plugin uses what it did not get (ipam.go:431-453).

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::ipam_result::MAX_COMPARED;
-use super::super::keys::{Decoded, Key, Table, Takes, UnknownKeys, key};
+use super::super::keys::{Decoded, Key, Sink, Table, Takes, UnknownKeys, key};
 use super::super::report::Report;
 use crate::address::{self, number, same_family};
 use crate::json::{Kind, Value};
@@ -38,15 +38,21 @@ static RANGE: Table = Table {
 
 // Required. No host bits, range.go:46; at least two bits for hosts, range.go:36; not IPv4 written
 // as IPv6, range.go:41.
-pub(super) const SUBNET: Key = key("subnet", Takes::Network, "");
+pub(super) const SUBNET: Key = key("subnet", Takes::Network, Sink::Address, "");
 
 // In the subnet and not after rangeEnd; range.go:66
-pub(super) const RANGE_START: Key = key("rangeStart", Takes::Ip, "the first address");
+pub(super) const RANGE_START: Key =
+    key("rangeStart", Takes::Ip, Sink::Address, "the first address");
 
 // In the subnet and not before rangeStart; range.go:80
-pub(super) const RANGE_END: Key = key("rangeEnd", Takes::Ip, "the last address");
+pub(super) const RANGE_END: Key = key("rangeEnd", Takes::Ip, Sink::Address, "the last address");
 
-pub(super) const GATEWAY: Key = key("gateway", Takes::Ip, "the first address of the subnet");
+pub(super) const GATEWAY: Key = key(
+    "gateway",
+    Takes::Ip,
+    Sink::Address,
+    "the first address of the subnet",
+);
 
 /// A range after `Canonicalize` (range.go:29-95).
 #[derive(Clone, Copy, Debug)]

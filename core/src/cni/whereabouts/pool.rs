@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::super::raw_plugin::RawPlugin;
 use super::super::report::Report;
 use crate::address::{self, number};
@@ -18,11 +18,26 @@ pub(super) static RANGE: Table = Table {
     plugin: "whereabouts",
     go: "RangeConfiguration",
     keys: &[
-        key("range", Takes::Text, ""),
+        key("range", Takes::Text, Sink::Address, ""),
         // Here an address, unlike at the top.
-        key("range_start", Takes::Ip, "the first address of the range"),
-        key("range_end", Takes::Ip, "the last address of the range"),
-        key("exclude", Takes::List(&Takes::Text), "nothing"),
+        key(
+            "range_start",
+            Takes::Ip,
+            Sink::Address,
+            "the first address of the range",
+        ),
+        key(
+            "range_end",
+            Takes::Ip,
+            Sink::Address,
+            "the last address of the range",
+        ),
+        key(
+            "exclude",
+            Takes::List(&Takes::Text),
+            Sink::Address,
+            "nothing",
+        ),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (

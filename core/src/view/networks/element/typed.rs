@@ -8,8 +8,10 @@ use crate::text::shorten;
 impl<'d> Element<'_, 'd> {
     pub(super) fn typed(&mut self, key: &'static str, kind: Type, value: Value<'d>) {
         match kind {
-            Type::String => self.expect(key, value, Kind::String, "a string"),
-            Type::Object => {
+            Type::Device | Type::Interface | Type::Name => {
+                self.expect(key, value, Kind::String, "a string")
+            }
+            Type::Arguments => {
                 if self.expect(key, value, Kind::Object, "an object") {
                     self.finite(key, value);
                 }
