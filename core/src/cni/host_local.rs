@@ -153,7 +153,7 @@ fn store(ipam: &Decoded<'_>, raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mu
     // What is not an absolute path is refused by a rule of its own.
     if let (Ok(folder), false) = (normalize(folder), chain.name.is_empty()) {
         let place = ipam.value("dataDir").unwrap_or(raw.ipam_or_kind());
-        report.uses(place, Used::store("host-local", &[&folder, chain.name]));
+        report.uses(place, Used::store(("host-local", &*folder, chain.name)));
     }
 }
 

@@ -59,11 +59,11 @@ impl Used {
         }
     }
 
-    /// A store that is known by these names: of the plugin, and what it calls the store.
-    pub(super) fn store(plugin: &str, names: &[&str]) -> Self {
-        // Without a key, so that the same names are the same number everywhere.
+    /// A store: the name of the plugin, and what it makes the name of the store of.
+    pub(super) fn store(of: impl Hash) -> Self {
+        // Without a key, so that equal ones have the same number in every process.
         let mut hasher = DefaultHasher::new();
-        (plugin, names).hash(&mut hasher);
+        of.hash(&mut hasher);
         Self::AddressStore(hasher.finish())
     }
 }

@@ -45,7 +45,12 @@ impl Report {
     /// each piece has to be judged, so that more than a network needs is refused.
     pub(super) fn uses(&mut self, value: Value<'_>, used: Used) {
         if self.uses.len() < MAX_USES {
-            let at = Inside::value(value, value.path());
+            // Of a store, which nearly every network has, line and column are enough.
+            let path = match used {
+                Used::AddressStore(_) => String::new(),
+                _ => value.path(),
+            };
+            let at = Inside::value(value, path);
             self.uses.push(NodeUse { at, used });
         } else if self.dangerous.len() < MAX_FAULTS {
             self.danger(

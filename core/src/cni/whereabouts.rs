@@ -249,12 +249,14 @@ fn stores(
         } else {
             &network
         };
-        report.uses(place, Used::store("whereabouts slices", &[name]));
+        report.uses(place, Used::store(("whereabouts slices", name)));
         return;
     }
     for pool in pools.iter().flatten().take(MAX_RANGES) {
-        let range = pool.prefix.to_string();
-        report.uses(pool.at, Used::store("whereabouts", &[&network, &range]));
+        report.uses(
+            pool.at,
+            Used::store(("whereabouts", &*network, pool.prefix)),
+        );
     }
 }
 

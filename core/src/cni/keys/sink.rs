@@ -8,6 +8,7 @@ use super::super::report::Report;
 use super::conditions;
 use super::{Decoded, Key, integer};
 use crate::danger;
+use crate::interface::name_fault;
 use crate::json::{Kind, Value};
 use crate::text::shorten;
 
@@ -146,7 +147,9 @@ impl Decoded<'_> {
                 continue;
             }
             named = true;
-            if let Some(problem) = danger::interface_name(&text) {
+            // What no interface can be called is refused as such.
+            let problem = name_fault(&text).is_none().then(|| danger::interface_name(&text));
+            if let Some(problem) = problem.flatten() {
                 report.danger(name, interface_message(&text, &problem));
             }
             if !is_of_the_pod {

@@ -438,3 +438,23 @@ impl<'d> Element<'_, 'd> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_on_sinks_lists_every_key() {
+        let page = include_str!("../../../../docs/sinks.md");
+        let section = page
+            .split("\n## ")
+            .find(|section| section.starts_with("Network selection elements"))
+            .unwrap_or_default();
+        for (key, _) in KEYS {
+            assert!(section.contains(&format!("| `{key}` | ")), "{key}");
+        }
+        for key in PORT_MAPPING {
+            assert!(section.contains(&format!("| `portMappings.{key}` | ")), "{key}");
+        }
+    }
+}
