@@ -19,9 +19,13 @@ fn values_that_are_refused_have_an_effect() {
     if env::var_os(INSIDE).is_some() {
         return run();
     }
-    let output = unshare("dangers::values_that_are_refused_have_an_effect", 0, &folder())
-        .output()
-        .expect("unshare is needed, of util-linux");
+    let output = unshare(
+        "dangers::values_that_are_refused_have_an_effect",
+        0,
+        &folder(),
+    )
+    .output()
+    .expect("unshare is needed, of util-linux");
     assert!(
         output.status.success(),
         "{}{}\nthis test needs root, nft and iptables",
@@ -55,7 +59,9 @@ fn run() {
 
 /// A text that ends a rule and adds a table.
 fn escape_of(family: &str) -> String {
-    format!("tcp dport 1 accept\nadd table {family} pwned\nadd rule {family} cni_hostport hostports tcp")
+    format!(
+        "tcp dport 1 accept\nadd table {family} pwned\nadd rule {family} cni_hostport hostports tcp"
+    )
 }
 
 /// A chain of bridge and portmap with nftables, and the ports as libcni would pass them.
@@ -74,10 +80,14 @@ fn protocol_is_a_part_of_a_rule(node: &Node) {
     assert!(tables().contains("table ip pwned"), "{}", tables());
     // In a network, and in the annotation of a Pod, which needs no rights on networks.
     assert!(is_dangerous(&config));
-    assert!(is_dangerous_element(&json!([{"name": "net", "portMappings": [mapping]}])));
+    assert!(is_dangerous_element(
+        &json!([{"name": "net", "portMappings": [mapping]}])
+    ));
     let harmless = json!({"hostPort": 80, "containerPort": 80, "protocol": "tcp"});
     assert!(!is_dangerous(&ports("10.1.0.0/24", &harmless)));
-    assert!(!is_dangerous_element(&json!([{"name": "net", "portMappings": [harmless]}])));
+    assert!(!is_dangerous_element(
+        &json!([{"name": "net", "portMappings": [harmless]}])
+    ));
     clean();
 }
 
@@ -88,7 +98,9 @@ fn host_ip_is_a_part_of_a_rule(node: &Node) {
     node.add(&config.to_string()).unwrap();
     assert!(tables().contains("table ip6 pwned"), "{}", tables());
     assert!(is_dangerous(&config));
-    assert!(is_dangerous_element(&json!([{"name": "net", "portMappings": [mapping]}])));
+    assert!(is_dangerous_element(
+        &json!([{"name": "net", "portMappings": [mapping]}])
+    ));
     clean();
 }
 
@@ -118,7 +130,8 @@ fn conditions_are_a_part_of_a_rule(node: &Node) {
 /// With nftables there is one rule for all Pods, which each network replaces.
 fn conditions_count_for_every_pod(node: &Node) {
     let mapping = json!({"hostPort": 80, "containerPort": 80, "protocol": "tcp"});
-    node.add(&ports("10.1.0.0/24", &mapping).to_string()).unwrap();
+    node.add(&ports("10.1.0.0/24", &mapping).to_string())
+        .unwrap();
     let other = conditions(&json!(["ip", "daddr", "192.0.2.1"]));
     node.add(&other.to_string()).unwrap();
     let of_all: Vec<_> = rules()
@@ -128,12 +141,18 @@ fn conditions_count_for_every_pod(node: &Node) {
         .map(str::to_owned)
         .collect();
     assert!(
-        !of_all.is_empty() && of_all.iter().all(|line| line.contains("ip daddr 192.0.2.1")),
+        !of_all.is_empty()
+            && of_all
+                .iter()
+                .all(|line| line.contains("ip daddr 192.0.2.1")),
         "{of_all:?}"
     );
     let read = Config::read("net", &other.to_string());
     assert!(read.dangerous.is_empty());
-    let warned = read.suspicious.iter().any(|fault| fault.message.contains("every Pod"));
+    let warned = read
+        .suspicious
+        .iter()
+        .any(|fault| fault.message.contains("every Pod"));
     assert!(warned, "{:?}", read.suspicious);
     clean();
 }
@@ -146,7 +165,10 @@ fn iptables_jumps_to_any_chain(node: &Node) {
     config["plugins"][1]["externalSetMarkChain"] = json!("CNI-DN-of-another-Pod");
     expect(&["iptables", "-t", "nat", "-N", "CNI-DN-of-another-Pod"]);
     node.add(&config.to_string()).unwrap();
-    let output = Command::new("iptables").args(["-t", "nat", "-S"]).output().unwrap();
+    let output = Command::new("iptables")
+        .args(["-t", "nat", "-S"])
+        .output()
+        .unwrap();
     let rules = String::from_utf8(output.stdout).unwrap();
     assert!(rules.contains("-j CNI-DN-of-another-Pod"), "{rules}");
     assert!(is_dangerous(&config));
@@ -171,8 +193,14 @@ fn host_local_writes_into_any_folder(node: &Node) {
         fs::remove_file("/run/victim/10.1.0.2").unwrap();
         clean();
     }
-    assert_eq!(refused_paths(&host_local(&json!({"dataDir": "/run/cni/ipam"}))), 0);
-    assert_eq!(refused_paths(&host_local(&json!({"dataDir": "run/cni"}))), 1);
+    assert_eq!(
+        refused_paths(&host_local(&json!({"dataDir": "/run/cni/ipam"}))),
+        0
+    );
+    assert_eq!(
+        refused_paths(&host_local(&json!({"dataDir": "run/cni"}))),
+        1
+    );
 }
 
 fn host_local_reads_any_file(node: &Node) {
@@ -180,7 +208,10 @@ fn host_local_reads_any_file(node: &Node) {
     let result = node.result(&config.to_string()).unwrap();
     assert!(result["dns"].to_string().contains("192.0.2.53"), "{result}");
     assert_eq!(refused_paths(&config), 1);
-    assert_eq!(refused_paths(&host_local(&json!({"resolvConf": "/etc/resolv.conf"}))), 0);
+    assert_eq!(
+        refused_paths(&host_local(&json!({"resolvConf": "/etc/resolv.conf"}))),
+        0
+    );
     clean();
 }
 
@@ -203,14 +234,16 @@ fn whereabouts(ipam: &Value) -> Value {
 }
 
 fn whereabouts_appends_to_any_file(node: &Node) {
-    let config = whereabouts(&json!({"log_file": "/run/victim/authorized_keys", "log_level": "debug"}));
+    let config =
+        whereabouts(&json!({"log_file": "/run/victim/authorized_keys", "log_level": "debug"}));
     node.add(&config.to_string()).unwrap();
     let written = fs::read_to_string("/run/victim/authorized_keys").unwrap();
     assert!(!written.is_empty());
     assert_eq!(refused_paths(&config), 1);
     let keys = json!({"reconciler_cron_expression": "x\nssh-ed25519 AAAA attacker"});
     assert!(is_dangerous(&whereabouts(&keys)));
-    let log = json!({"log_file": "/var/log/whereabouts.log", "reconciler_cron_expression": "1 * * * *"});
+    let log =
+        json!({"log_file": "/var/log/whereabouts.log", "reconciler_cron_expression": "1 * * * *"});
     assert_eq!(refused_paths(&whereabouts(&log)), 0);
     assert!(!is_dangerous(&whereabouts(&log)));
     clean();
@@ -246,8 +279,12 @@ fn whereabouts_sleeps_with_the_lease(node: &Node) {
     node.add(&config.to_string()).unwrap();
     assert!(start.elapsed() > Duration::from_secs(2));
     assert!(is_dangerous(&config));
-    assert!(is_dangerous(&whereabouts(&json!({"leader_lease_duration": 946_080_000_000_i64}))));
-    assert!(!is_dangerous(&whereabouts(&json!({"leader_lease_duration": 15_000}))));
+    assert!(is_dangerous(&whereabouts(
+        &json!({"leader_lease_duration": 946_080_000_000_i64})
+    )));
+    assert!(!is_dangerous(&whereabouts(
+        &json!({"leader_lease_duration": 15_000})
+    )));
     clean();
 }
 
@@ -268,7 +305,11 @@ fn arguments_replace_the_address(node: &Node) {
         ("whereabouts", "ips", Some(false)),
         ("unknown", "ips", None),
     ] {
-        assert_eq!(multinic_core::cni::reads_argument(plugin, key), reads, "{plugin} {key}");
+        assert_eq!(
+            multinic_core::cni::reads_argument(plugin, key),
+            reads,
+            "{plugin} {key}"
+        );
     }
     clean();
 }
@@ -278,7 +319,9 @@ fn one_store_for_two_networks(node: &Node) {
     let network = json!({"cniVersion": "1.0.0", "name": "storage", "type": "bridge",
         "bridge": "br0", "ipam": {"type": "host-local", "subnet": "10.1.0.0/30"}});
     node.run_for("of-team-a", "host-local", &network).unwrap();
-    let error = node.run_for("of-team-b", "host-local", &network).unwrap_err();
+    let error = node
+        .run_for("of-team-b", "host-local", &network)
+        .unwrap_err();
     assert!(error.contains("no IP addresses available"), "{error}");
     let stores = |name: &str, config: &Value| {
         let read = Config::read(name, &config.to_string());
@@ -301,9 +344,15 @@ fn a_bridge_of_the_node_loses_its_address(node: &Node) {
         "forceAddress": true, "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}});
     expect(&["ip", "netns", "add", "pod"]);
     node.chain(&config.to_string()).unwrap();
-    let output = Command::new("ip").args(["addr", "show", "dev", "cni0"]).output().unwrap();
+    let output = Command::new("ip")
+        .args(["addr", "show", "dev", "cni0"])
+        .output()
+        .unwrap();
     let addresses = String::from_utf8(output.stdout).unwrap();
-    assert!(!addresses.contains("10.244.0.1") && addresses.contains("10.1.0.1"), "{addresses}");
+    assert!(
+        !addresses.contains("10.244.0.1") && addresses.contains("10.1.0.1"),
+        "{addresses}"
+    );
     let grants = "nodeInterfaces: [{interfaces: [ens224], namespaces: [\"*\"]}]";
     assert_eq!(refused(&config, grants, "ungranted-node-interface"), 1);
     assert_eq!(refused(&config, "", "ungranted-node-interface"), 0);
@@ -314,18 +363,29 @@ fn the_kernel_accepts_names_that_are_commands() {
     for name in ["\";monitor#", "$(id)", "-j", "all", "default"] {
         expect(&["ip", "link", "add", "name", name, "type", "bridge"]);
         expect(&["ip", "link", "del", "dev", name]);
-        assert!(is_dangerous_element(&json!([{"name": "net", "interface": name}])), "{name}");
-        assert!(is_dangerous(&json!({"cniVersion": "1.0.0", "type": "bridge", "bridge": name})));
+        assert!(
+            is_dangerous_element(&json!([{"name": "net", "interface": name}])),
+            "{name}"
+        );
+        assert!(is_dangerous(
+            &json!({"cniVersion": "1.0.0", "type": "bridge", "bridge": name})
+        ));
     }
-    assert!(!is_dangerous_element(&json!([{"name": "net", "interface": "net_1.5-a"}])));
+    assert!(!is_dangerous_element(
+        &json!([{"name": "net", "interface": "net_1.5-a"}])
+    ));
 }
 
 fn is_dangerous(config: &Value) -> bool {
-    !Config::read("net", &config.to_string()).dangerous.is_empty()
+    !Config::read("net", &config.to_string())
+        .dangerous
+        .is_empty()
 }
 
 fn is_dangerous_element(annotation: &Value) -> bool {
-    !Networks::parse(&annotation.to_string(), "team-a").dangerous.is_empty()
+    !Networks::parse(&annotation.to_string(), "team-a")
+        .dangerous
+        .is_empty()
 }
 
 /// How many paths of a network the rule on them refuses, under the default configuration.
@@ -349,16 +409,25 @@ fn refused(config: &Value, policy: &str, rule: &str) -> usize {
         policy: &policy,
     };
     let findings = rules::decide(&subject, &world);
-    findings.iter().filter(|finding| finding.rule == rule).count()
+    findings
+        .iter()
+        .filter(|finding| finding.rule == rule)
+        .count()
 }
 
 fn tables() -> String {
-    let output = Command::new("nft").args(["list", "tables"]).output().unwrap();
+    let output = Command::new("nft")
+        .args(["list", "tables"])
+        .output()
+        .unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
 fn rules() -> String {
-    let output = Command::new("nft").args(["list", "ruleset"]).output().unwrap();
+    let output = Command::new("nft")
+        .args(["list", "ruleset"])
+        .output()
+        .unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 

@@ -183,6 +183,10 @@ fn what_multus_panics_on_with_cni_args_is_dangerous() {
     for case in cases {
         let text = config_of(&case);
         let dangerous = Config::read("net", &text).dangerous;
-        assert_eq!(!dangerous.is_empty(), case["panics"].as_bool().unwrap(), "{text}");
+        assert_eq!(
+            !dangerous.is_empty(),
+            case["panics"].as_bool().unwrap(),
+            "{text}"
+        );
     }
 }

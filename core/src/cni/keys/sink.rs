@@ -148,7 +148,9 @@ impl Decoded<'_> {
             }
             named = true;
             // What no interface can be called is refused as such.
-            let problem = name_fault(&text).is_none().then(|| danger::interface_name(&text));
+            let problem = name_fault(&text)
+                .is_none()
+                .then(|| danger::interface_name(&text));
             if let Some(problem) = problem.flatten() {
                 report.danger(name, interface_message(&text, &problem));
             }

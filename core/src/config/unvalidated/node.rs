@@ -4,8 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use super::{Text, at, namespace_patterns, some, wrong};
-use crate::config::Error;
+use super::{Error, Text, at, namespace_patterns, some, wrong};
 use crate::policy::path_pattern::PathPattern;
 use crate::policy::pattern::Pattern;
 use crate::policy::{NodeInterfaces, NodePaths, PortRange};

@@ -454,7 +454,10 @@ mod tests {
             assert!(section.contains(&format!("| `{key}` | ")), "{key}");
         }
         for key in PORT_MAPPING {
-            assert!(section.contains(&format!("| `portMappings.{key}` | ")), "{key}");
+            assert!(
+                section.contains(&format!("| `portMappings.{key}` | ")),
+                "{key}"
+            );
         }
     }
 }
