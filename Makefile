@@ -1,6 +1,6 @@
 # What is done often. `make` alone lists it.
 
-.PHONY: help build test lint doc bench deny test-plugins test-cluster record measure image
+.PHONY: help build test lint doc bench deny test-plugins test-cluster test-node record measure image
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,6 +32,9 @@ test-plugins: ## configurations run through the real CNI plugins (needs root and
 
 test-cluster: ## the scenarios on a real control plane (needs Go, or KUBEBUILDER_ASSETS)
 	cargo test --locked --test cluster
+
+test-node: ## the chart and Pods with networks on real nodes (needs root, Go, and what is needed to build the image)
+	cargo test --locked --test node
 
 record: ## record the reviews under tests/ again, from that control plane
 	cargo test --locked --test cluster -- record tests/reviews/recorded
