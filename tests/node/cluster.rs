@@ -103,12 +103,12 @@ impl Cluster {
         for plan in [
             Plan {
                 number: 1,
-                interfaces: &["ens224", "ens192"],
+                interfaces: &["ens160", "ens192", "ens224"],
                 labels: "nic=ens224,zone=a",
             },
             Plan {
                 number: 2,
-                interfaces: &["ens224", "ens192", "ens256"],
+                interfaces: &["ens192", "ens224", "ens256"],
                 labels: "nic=ens256,zone=b",
             },
         ] {
