@@ -39,11 +39,13 @@ build() { # program, module folder, package, target, build tags
 }
 
 # Makes the folder $1, in which a symbolic link stands for each line of $2: a program, its module folder, its package and
-# its build tags, separated by commas. A program comes from $KUBEBUILDER_ASSETS where that folder holds it.
+# its build tags, separated by commas. A program comes from $KUBEBUILDER_ASSETS where that folder holds it. Where `only` is
+# set, no other program is built.
 collect() {
     local program module package tags built
     while read -r program module package tags; do
         [ -n "$program" ] || continue
+        [ -z "${only:-}" ] || [ "$only" = "$program" ] || continue
         mkdir -p "$(dirname "$1/$program")"
         if [ -n "${KUBEBUILDER_ASSETS:-}" ] && [ -x "$KUBEBUILDER_ASSETS/$program" ]; then
             ln -sfn "$(cd "$KUBEBUILDER_ASSETS" && pwd)/$program" "$1/$program"
