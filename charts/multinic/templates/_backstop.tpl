@@ -69,11 +69,15 @@ which names none, and ALLOWED the list of the namespaces whose networks may be u
 - name: {{ index $ 0 }}{{ $age }}
   expression: >-
     {{ if eq $age "Old" }}oldObject == null ? "" : {{ end }}{{ $of }}.?metadata.?annotations[?"{{ index $ 1 }}"].orValue("")
+{{- if eq $age "New" }}
 # Multus reads JSON where it finds one of these characters.
+{{- end }}
 - name: {{ index $ 0 }}{{ $age }}IsJson
   expression: >-
     {{ $p }}{{ $age }}.contains('[') || {{ $p }}{{ $age }}.contains('{') || {{ $p }}{{ $age }}.contains('"')
+{{- if eq $age "New" }}
 # Whether it is certain where its elements, keys and values are.
+{{- end }}
 - name: {{ index $ 0 }}{{ $age }}IsPlain
   expression: >-
     !{{ $p }}{{ $age }}IsJson || {{ $p }}{{ $age }}.matches(r'^\s*\[\s*(?:{{ $object }}\s*,?\s*)*\]\s*$')
@@ -101,7 +105,7 @@ which names none, and ALLOWED the list of the namespaces whose networks may be u
     'names': element.findAll(r'(?i)"name"\s*:\s*"[^"]*"')
     .map(pair, pair.substring(pair.indexOf(':') + 1).trim().replace('"', ''))})
     .map(asked, (asked.namespaces.size() == 0 ? [{{ $bare }}] : asked.namespaces)
-    .map(namespace, namespace + '/' + (asked.names.size() == 1 ? asked.names[0] : '?'))) :
+    .map(namespace, namespace + '/' + (asked.names.exists(name, name.contains('/')) ? '/' : asked.names.size() == 1 ? asked.names[0] : '?'))) :
     {{ $p }}NewElements.map(element, element.split('/')).map(parts, [parts.size() == 1 ?
     {{ $bare }} + '/' + parts[0].split('@')[0].trim() :
     (parts[0].trim() == '' ? {{ $bare }} : parts[0].trim()) + '/' + parts[1].split('@')[0].trim() + (parts.size() > 2 ? '/' : '')])
