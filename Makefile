@@ -1,6 +1,6 @@
 # What is done often. `make` alone lists it.
 
-.PHONY: help build test lint doc bench deny test-plugins test-chart values test-cluster record measure image
+.PHONY: help build test lint doc bench deny test-plugins test-chart test-alerts values test-cluster record measure image
 
 # The tag that the chart asks for, unless image.tag says otherwise.
 IMAGE ?= multinic:$(shell sed -n 's/^appVersion: //p' charts/multinic/Chart.yaml)
@@ -38,6 +38,10 @@ test-chart: ## what the chart renders, and that its documents are true (needs Go
 
 values: ## the table of values in charts/multinic/README.md, from values.yaml
 	WRITE_VALUES=1 cargo test --locked --test chart the_table_in_the_readme
+
+test-alerts: ## when each alert of the chart fires (needs promtool: on Debian it is in prometheus)
+	promtool check rules charts/multinic/files/alerts.yaml
+	promtool test rules tests/chart/alerts.test.yaml
 
 test-cluster: ## the scenarios on a real control plane (needs Go, or KUBEBUILDER_ASSETS)
 	cargo test --locked --test cluster
