@@ -280,3 +280,12 @@ fn what_could_not_work_is_refused() {
         "/certificates/caBundle",
     );
 }
+
+/// A certificate that were made while rendering would be another one in every rendering.
+#[test]
+fn two_renderings_are_the_same() {
+    for mode in ["builtIn", "certManager"] {
+        let values = format!("certificates: {{mode: {mode}}}");
+        assert_eq!(with(&values).0, with(&values).0);
+    }
+}

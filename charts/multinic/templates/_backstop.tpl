@@ -1,8 +1,7 @@
 {{/*
 Isolation in CEL, as `isolated-network` decides it. Law: what that rule refuses, the policy refuses; what is written in
 a well-formed way and multinic admits, the policy admits. CEL cannot read JSON, so the JSON form has to have a shape in
-which the places of keys and values are certain: an array of objects, without backslashes, and without a second key
-"namespace" or "name" inside an element where a grant has to be looked up. Other spellings are refused.
+which the places of keys and values are certain: an array of objects without backslashes. Other spellings are refused.
 */}}
 
 {{/* "auto" follows failurePolicy; a rule that is off has no backstop. */}}
@@ -76,22 +75,25 @@ which names none, and ALLOWED the list of the namespaces whose networks may be u
   expression: >-
     {{ $p }}{{ $age }}.contains('[') || {{ $p }}{{ $age }}.contains('{') || {{ $p }}{{ $age }}.contains('"')
 {{- if eq $age "New" }}
-# Whether it is certain where its elements, keys and values are.
+# Whether it is certain where its elements, keys and values are. The bounds are for the API server: CEL makes a list in
+# time that grows with the square of its length, and counts a small part of that.
 {{- end }}
 - name: {{ index $ 0 }}{{ $age }}IsPlain
   expression: >-
-    !{{ $p }}{{ $age }}IsJson || {{ $p }}{{ $age }}.matches(r'^\s*\[\s*(?:{{ $object }}\s*,?\s*)*\]\s*$')
+    {{ $p }}{{ $age }}.size() <= 65536 && ({{ $p }}{{ $age }}IsJson ?
+    {{ $p }}{{ $age }}.matches(r'^\s*\[\s*(?:{{ $object }}\s*,?\s*)*\]\s*$') && {{ $p }}{{ $age }}.findAll(r'{{ $object }}', 101).size() <= 100 :
+    {{ $p }}{{ $age }}.split(',', 101).size() <= 100)
 - name: {{ index $ 0 }}{{ $age }}Elements
   expression: >-
     !{{ $p }}{{ $age }}IsPlain ? [] :
     {{ $p }}{{ $age }}IsJson ? {{ $p }}{{ $age }}.findAll(r'{{ $object }}') :
     {{ $p }}{{ $age }}.split(',').map(element, element.trim())
 {{- end }}
-# Elements were only taken away, if at all. Counting is quadratic: more than 100 elements are judged again.
+# Elements were only taken away, if at all.
 - name: {{ index . 0 }}Shrinks
   expression: >-
     {{ $p }}NewIsPlain && {{ $p }}OldIsPlain && {{ $p }}NewIsJson == {{ $p }}OldIsJson
-    && {{ $p }}NewElements.size() <= {{ $p }}OldElements.size() && {{ $p }}OldElements.size() <= 100
+    && {{ $p }}NewElements.size() <= {{ $p }}OldElements.size()
     && {{ $p }}NewElements.all(element, {{ $p }}NewElements.filter(other, other == element).size()
     <= {{ $p }}OldElements.filter(other, other == element).size())
 # What each element asks for, as namespace/name. In JSON, keys count in any case, because Go folds them, and so does
@@ -100,12 +102,12 @@ which names none, and ALLOWED the list of the namespaces whose networks may be u
   expression: >-
     {{ $p }}NewIsJson ?
     {{ $p }}NewElements.map(element, {
-    'namespaces': element.findAll(r'(?i)"namespace"\s*:\s*(?:"[^"]*"|[^",}\s]*)')
+    'namespaces': element.findAll(r'(?i)"namespace"\s*:\s*(?:"[^"]*"|[^",}\s]*)', 9)
     .map(pair, pair.substring(pair.indexOf(':') + 1).trim()).map(value, value in ['null', '""'] ? {{ $bare }} : value.replace('"', '')),
-    'names': element.findAll(r'(?i)"name"\s*:\s*"[^"]*"')
+    'names': element.findAll(r'(?i)"name"\s*:\s*"[^"]*"', 9)
     .map(pair, pair.substring(pair.indexOf(':') + 1).trim().replace('"', ''))})
-    .map(asked, (asked.namespaces.size() == 0 ? [{{ $bare }}] : asked.namespaces)
-    .map(namespace, namespace + '/' + (asked.names.exists(name, name.contains('/')) ? '/' : asked.names.size() == 1 ? asked.names[0] : '?'))) :
+    .map(asked, asked.namespaces.size() > 8 || asked.names.size() > 8 ? ['?/?/?'] : (asked.namespaces.size() == 0 ? [{{ $bare }}] : asked.namespaces)
+    .map(home, home + '/' + (asked.names.exists(name, name.contains('/')) ? '?/?' : asked.names.size() == 1 ? asked.names[0] : '?'))) :
     {{ $p }}NewElements.map(element, element.split('/')).map(parts, [parts.size() == 1 ?
     {{ $bare }} + '/' + parts[0].split('@')[0].trim() :
     (parts[0].trim() == '' ? {{ $bare }} : parts[0].trim()) + '/' + parts[1].split('@')[0].trim() + (parts.size() > 2 ? '/' : '')])
@@ -123,6 +125,6 @@ which names none, and ALLOWED the list of the namespaces whose networks may be u
     {{ $p }}New == "" || {{ $p }}New == {{ $p }}Old || {{ $p }}Shrinks || ({{ $p }}NewIsPlain && {{ $p }}Foreign.size() == 0)
   reason: Forbidden
   messageExpression: >-
-    !{{ $p }}NewIsPlain ? "isolated-network: {{ index . 1 }} is not written in a way that can be judged inside the API server: use the form namespace/name, or a JSON array of flat objects without backslashes" :
+    !{{ $p }}NewIsPlain ? "isolated-network: {{ index . 1 }} is not written in a way that can be judged inside the API server: use at most 100 elements of the form namespace/name, or a JSON array of as many flat objects without backslashes" :
     "isolated-network: a Pod of namespace \"" + request.namespace + "\" may not use {{ index . 1 }} \"" + {{ $p }}Foreign[0][0] + "\": a Pod may use networks of its own namespace or of: {{ join ", " (index . 2) }}"
 {{- end }}
