@@ -213,7 +213,7 @@ fn gitops(c: &Cluster) {
 fn configuration(c: &Cluster) {
     begin(c);
     let set = |more: &[&str]| {
-        let args = ["--reuse-values"];
+        let args = ["--reset-then-reuse-values"];
         upgrade(c, &json!({}), &[&args[..], more].concat()).accepted()
     };
     let config = || {
