@@ -71,23 +71,36 @@ impl Args {
     }
 
     async fn probe(&self, client: &kube::Client) -> Result<String, Problem> {
-        let unreachable = |error: String| Problem(format!("the API server does not answer: {error}"));
+        let unreachable =
+            |error: String| Problem(format!("the API server does not answer: {error}"));
         let uri = format!("/api/v1/namespaces/{}/pods?dryRun=All", self.namespace);
         let request = Request::post(uri)
             .header(header::CONTENT_TYPE, "application/json")
             .body(self.pod().to_string().into_bytes().into())
             .map_err(|error| unreachable(error.to_string()))?;
-        let answer = client.send(request).await.map_err(|error| unreachable(error.to_string()))?;
+        let answer = client
+            .send(request)
+            .await
+            .map_err(|error| unreachable(error.to_string()))?;
         let (head, body) = answer.into_parts();
-        let body = body.collect().await.map_err(|error| unreachable(error.to_string()))?;
+        let body = body
+            .collect()
+            .await
+            .map_err(|error| unreachable(error.to_string()))?;
         let status: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
         let message = status["message"].as_str().unwrap_or_default();
-        verdict(head.status, message, &warnings(&head.headers), &self.namespace)
+        verdict(
+            head.status,
+            message,
+            &warnings(&head.headers),
+            &self.namespace,
+        )
     }
 
     /// A Pod that the restricted Pod security standard admits.
     fn pod(&self) -> Value {
-        let security = json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
+        let security =
+            json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
         json!({
             "apiVersion": "v1",
             "kind": "Pod",
@@ -107,13 +120,22 @@ impl Args {
 /// The warnings of an answer, one a line.
 fn warnings(headers: &HeaderMap) -> String {
     let all = headers.get_all(header::WARNING).iter();
-    all.filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join("\n")
+    all.filter_map(|value| value.to_str().ok())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// What an answer of the API server says about multinic.
-fn verdict(status: StatusCode, message: &str, warnings: &str, namespace: &str) -> Result<String, Problem> {
+fn verdict(
+    status: StatusCode,
+    message: &str,
+    warnings: &str,
+    namespace: &str,
+) -> Result<String, Problem> {
     if message.contains(WEBHOOK) && message.contains("denied the request: ") {
-        return Ok(format!("the API server asks multinic, and a Pod of namespace \"{namespace}\" is refused"));
+        return Ok(format!(
+            "the API server asks multinic, and a Pod of namespace \"{namespace}\" is refused"
+        ));
     }
     if warnings.contains(RULE) {
         return Ok(format!(
@@ -121,7 +143,10 @@ fn verdict(status: StatusCode, message: &str, warnings: &str, namespace: &str) -
         ));
     }
     if message.contains("failed calling webhook") {
-        return Err(Problem(format!("the API server does not reach multinic: {}: {message}", cause(message))));
+        return Err(Problem(format!(
+            "the API server does not reach multinic: {}: {message}",
+            cause(message)
+        )));
     }
     Err(Problem(match status {
         StatusCode::CREATED => format!(
@@ -129,22 +154,44 @@ fn verdict(status: StatusCode, message: &str, warnings: &str, namespace: &str) -
              asked. Is the ValidatingWebhookConfiguration zzz-multinic there, and is the namespace judged \
              (webhook.excludedNamespaces)? Under failurePolicy Ignore, no replica may have answered"
         ),
-        StatusCode::NOT_FOUND => format!("there is no namespace \"{namespace}\": name one with --namespace"),
-        _ => format!("the API server refused the Pod before multinic was asked ({status}): {message}"),
+        StatusCode::NOT_FOUND => {
+            format!("there is no namespace \"{namespace}\": name one with --namespace")
+        }
+        _ => format!(
+            "the API server refused the Pod before multinic was asked ({status}): {message}"
+        ),
     }))
 }
 
 /// The cause behind an error of the API server.
 fn cause(message: &str) -> &'static str {
     const CAUSES: [(&str, &str); 8] = [
-        ("signed by unknown authority", "caBundle does not name the CA of the certificate"),
-        ("certificate is valid for", "the certificate is for another name than that of the Service"),
-        ("has expired or is not yet valid", "the certificate is not valid now, or a clock is wrong"),
+        (
+            "signed by unknown authority",
+            "caBundle does not name the CA of the certificate",
+        ),
+        (
+            "certificate is valid for",
+            "the certificate is for another name than that of the Service",
+        ),
+        (
+            "has expired or is not yet valid",
+            "the certificate is not valid now, or a clock is wrong",
+        ),
         ("no endpoints available", "no replica is ready"),
         ("not found", "the Service does not exist"),
-        ("connection refused", "nothing listens on the port of the webhooks"),
-        ("deadline exceeded", "no answer in time: a firewall between the control plane and the nodes, or overload"),
-        ("i/o timeout", "no connection in time: a firewall between the control plane and the nodes"),
+        (
+            "connection refused",
+            "nothing listens on the port of the webhooks",
+        ),
+        (
+            "deadline exceeded",
+            "no answer in time: a firewall between the control plane and the nodes, or overload",
+        ),
+        (
+            "i/o timeout",
+            "no connection in time: a firewall between the control plane and the nodes",
+        ),
     ];
     let found = CAUSES.iter().find(|(words, _)| message.contains(words));
     found.map_or("see the message", |(_, cause)| cause)
@@ -159,15 +206,38 @@ mod tests {
         let refused = "admission webhook \"networks.pods.multinic.dev\" denied the request: malformed-networks: …";
         assert!(verdict(StatusCode::FORBIDDEN, refused, "", "default").is_ok());
         let warned = "299 - \"malformed-networks: …\"";
-        assert!(verdict(StatusCode::CREATED, "", warned, "default").is_ok_and(|line| line.contains("warns")));
+        assert!(
+            verdict(StatusCode::CREATED, "", warned, "default")
+                .is_ok_and(|line| line.contains("warns"))
+        );
         for (status, message, wanted) in [
             (201, "", "multinic was not asked"),
             (404, "namespaces \"x\" not found", "there is no namespace"),
-            (403, "pods is forbidden: User \"u\" cannot create", "before multinic was asked"),
-            (500, "failed calling webhook \"networks.pods.multinic.dev\": x509: certificate signed by unknown authority", "caBundle does not name the CA"),
-            (500, "failed calling webhook \"networks.pods.multinic.dev\": no endpoints available for service", "no replica is ready"),
-            (500, "failed calling webhook \"networks.pods.multinic.dev\": context deadline exceeded", "firewall"),
-            (500, "failed calling webhook \"other.example.com\": odd", "see the message"),
+            (
+                403,
+                "pods is forbidden: User \"u\" cannot create",
+                "before multinic was asked",
+            ),
+            (
+                500,
+                "failed calling webhook \"networks.pods.multinic.dev\": x509: certificate signed by unknown authority",
+                "caBundle does not name the CA",
+            ),
+            (
+                500,
+                "failed calling webhook \"networks.pods.multinic.dev\": no endpoints available for service",
+                "no replica is ready",
+            ),
+            (
+                500,
+                "failed calling webhook \"networks.pods.multinic.dev\": context deadline exceeded",
+                "firewall",
+            ),
+            (
+                500,
+                "failed calling webhook \"other.example.com\": odd",
+                "see the message",
+            ),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
             let Problem(line) = verdict(status, message, "", "default").expect_err("a problem");

@@ -3,6 +3,7 @@
 mod backstop;
 mod dead;
 mod disruption;
+mod doctor;
 mod isolation;
 mod networks;
 mod others;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         dead::ALL,
         networks::LAST,
         upgrades::LAST,
+        doctor::LAST,
         backstop::LAST,
         release::LAST,
         disruption::LAST,

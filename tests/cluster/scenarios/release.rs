@@ -34,8 +34,20 @@ fn values(mode: &str) -> Value {
 fn upgrade(c: &Cluster, values: &Value, more: &[&str]) -> Outcome {
     let file = c.settings().folder.join("release-values.json");
     fs::write(&file, values.to_string()).expect("write the values");
-    let (chart, file) = (programs::chart().display().to_string(), file.display().to_string());
-    let args = ["upgrade", "--install", "multinic", &chart, "--namespace", NS, "-f", &file];
+    let (chart, file) = (
+        programs::chart().display().to_string(),
+        file.display().to_string(),
+    );
+    let args = [
+        "upgrade",
+        "--install",
+        "multinic",
+        &chart,
+        "--namespace",
+        NS,
+        "-f",
+        &file,
+    ];
     c.helm(&[&args[..], more].concat())
 }
 
@@ -48,7 +60,11 @@ fn bundles(c: &Cluster) -> Vec<Option<String>> {
         }
         let configuration = c.get("default", kind, name);
         for webhook in configuration["webhooks"].as_array().expect("webhooks") {
-            all.push(webhook["clientConfig"]["caBundle"].as_str().map(str::to_owned));
+            all.push(
+                webhook["clientConfig"]["caBundle"]
+                    .as_str()
+                    .map(str::to_owned),
+            );
         }
     }
     all
@@ -59,7 +75,10 @@ fn bundles(c: &Cluster) -> Vec<Option<String>> {
 fn write_bundles(c: &Cluster, mode: &str, bundle: &str) {
     for (kind, name) in KINDS {
         let configuration = c.get("default", kind, name);
-        let webhooks = configuration["webhooks"].as_array().expect("webhooks").clone();
+        let webhooks = configuration["webhooks"]
+            .as_array()
+            .expect("webhooks")
+            .clone();
         if mode == "certManager" {
             let entries: Vec<_> = webhooks
                 .iter()
@@ -67,15 +86,33 @@ fn write_bundles(c: &Cluster, mode: &str, bundle: &str) {
                 .collect();
             let object = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": configuration["kind"],
                 "metadata": {"name": name}, "webhooks": entries});
-            let apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=cert-manager-cainjector", "-f", "-"];
+            let apply = [
+                "apply",
+                "--server-side",
+                "--force-conflicts",
+                "--field-manager=cert-manager-cainjector",
+                "-f",
+                "-",
+            ];
             c.kubectl(&apply, Some(&object)).accepted();
         } else {
             let patch: Vec<_> = (0..webhooks.len())
                 .map(|n| json!({"op": "add", "path": format!("/webhooks/{n}/clientConfig/caBundle"), "value": bundle}))
                 .collect();
             let patch = json!(patch).to_string();
-            c.kubectl(&["patch", kind, name, "--type=json", "--field-manager=multinic-ca", "-p", &patch], None)
-                .accepted();
+            c.kubectl(
+                &[
+                    "patch",
+                    kind,
+                    name,
+                    "--type=json",
+                    "--field-manager=multinic-ca",
+                    "-p",
+                    &patch,
+                ],
+                None,
+            )
+            .accepted();
         }
     }
 }
@@ -104,7 +141,8 @@ fn begin(c: &Cluster) {
 }
 
 fn end(c: &Cluster) {
-    c.helm(&["uninstall", "multinic", "--namespace", NS, "--wait"]).accepted();
+    c.helm(&["uninstall", "multinic", "--namespace", NS, "--wait"])
+        .accepted();
     c.delete_namespace(NS).accepted();
     c.gone("default", "namespace", NS);
     c.reinstall(&[]);
@@ -120,8 +158,19 @@ fn modes(c: &Cluster) {
     let definitions = cert_manager(c);
     // Each mode to each other one, once.
     let walk = [
-        "builtIn", "certManager", "builtIn", "secret", "builtIn", "injected", "certManager", "secret", "certManager",
-        "injected", "secret", "injected", "builtIn",
+        "builtIn",
+        "certManager",
+        "builtIn",
+        "secret",
+        "builtIn",
+        "injected",
+        "certManager",
+        "secret",
+        "certManager",
+        "injected",
+        "secret",
+        "injected",
+        "builtIn",
     ];
     for apply in ["--server-side=true", "--server-side=false"] {
         upgrade(c, &values(walk[0]), &[apply]).accepted();
@@ -151,10 +200,15 @@ fn modes(c: &Cluster) {
     // A server outside the cluster has its CA from the values: the field changes hands, and the page says so.
     write_bundles(c, "builtIn", &bundle(0));
     let ca = fs::read_to_string(&c.settings().client_ca).expect("the CA");
-    let outside = json!({"webhook": {"url": "https://127.0.0.1:1"}, "certificates": {"caBundle": ca}});
+    let outside =
+        json!({"webhook": {"url": "https://127.0.0.1:1"}, "certificates": {"caBundle": ca}});
     upgrade(c, &outside, &["--server-side=true"]).refused_saying("conflict");
     upgrade(c, &outside, &["--server-side=true", "--force-conflicts"]).accepted();
-    assert!(bundles(c).iter().all(|bundle| bundle.as_ref().is_some_and(|bundle| bundle.len() > 100)));
+    assert!(
+        bundles(c)
+            .iter()
+            .all(|bundle| bundle.as_ref().is_some_and(|bundle| bundle.len() > 100))
+    );
     upgrade(c, &values("builtIn"), &["--server-side=true"]).accepted();
     for definition in definitions {
         c.kubectl(&["delete", "crd", &definition], None).accepted();
@@ -165,11 +219,23 @@ fn modes(c: &Cluster) {
 /// What the chart renders, without what `helm test` renders.
 fn rendered(c: &Cluster, more: &[&str]) -> Vec<Value> {
     let chart = programs::chart().display().to_string();
-    let args = ["template", "multinic", &chart, "--namespace", NS, "--set", "image.repository=example.test/multinic"];
+    let args = [
+        "template",
+        "multinic",
+        &chart,
+        "--namespace",
+        NS,
+        "--set",
+        "image.repository=example.test/multinic",
+    ];
     let text = c.helm(&[&args[..], more].concat()).accepted().stdout;
     let objects: Vec<Option<Value>> = serde_saphyr::from_multiple(&text).expect("YAML");
     let of_test = |object: &Value| object["metadata"]["annotations"]["helm.sh/hook"].is_string();
-    objects.into_iter().flatten().filter(|object| !of_test(object)).collect()
+    objects
+        .into_iter()
+        .flatten()
+        .filter(|object| !of_test(object))
+        .collect()
 }
 
 fn gitops(c: &Cluster) {
@@ -180,11 +246,25 @@ fn gitops(c: &Cluster) {
     };
     let write_data = |key: &str| {
         let patch = json!([{"op": "add", "path": "/data", "value": {key: "c2VjcmV0"}}]).to_string();
-        c.kubectl(&["-n", NS, "patch", "secret", "multinic-authority", "--type=json", "-p", &patch], None).accepted();
+        c.kubectl(
+            &[
+                "-n",
+                NS,
+                "patch",
+                "secret",
+                "multinic-authority",
+                "--type=json",
+                "-p",
+                &patch,
+            ],
+            None,
+        )
+        .accepted();
     };
     let data = || c.get(NS, "secret", "multinic-authority")["data"].clone();
     let apply = |how: &[&str], label: &str| {
-        c.kubectl(&[how, &["-f", "-"]].concat(), Some(&list(label))).accepted();
+        c.kubectl(&[how, &["-f", "-"]].concat(), Some(&list(label)))
+            .accepted();
         let secret = c.get(NS, "secret", "multinic-authority");
         assert_eq!(secret["metadata"]["labels"]["run"], label);
     };
@@ -197,16 +277,37 @@ fn gitops(c: &Cluster) {
     };
     apply(&["apply"], "second");
     kept();
-    apply(&["apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller"], "third");
+    apply(
+        &[
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=argocd-controller",
+        ],
+        "third",
+    );
     kept();
-    apply(&["apply", "--server-side", "--force-conflicts", "--field-manager=kustomize-controller"], "fourth");
+    apply(
+        &[
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=kustomize-controller",
+        ],
+        "fourth",
+    );
     kept();
     // What may not be done without somebody who writes it again.
     apply(&["replace"], "fifth");
     assert_eq!(data(), Value::Null);
     assert_eq!(bundles(c), vec![None; 4]);
     // Helm may take over what a tool has applied.
-    upgrade(c, &values("builtIn"), &["--take-ownership", "--force-conflicts"]).accepted();
+    upgrade(
+        c,
+        &values("builtIn"),
+        &["--take-ownership", "--force-conflicts"],
+    )
+    .accepted();
     end(c);
 }
 
@@ -218,27 +319,63 @@ fn configuration(c: &Cluster) {
     };
     let config = || {
         let deployment = c.get(NS, "deployment", "multinic");
-        let text = deployment["spec"]["template"]["metadata"]["annotations"]["multinic.dev/config"].as_str().unwrap_or_default().to_owned();
+        let text = deployment["spec"]["template"]["metadata"]["annotations"]["multinic.dev/config"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         serde_saphyr::from_str::<Value>(&text).expect("YAML")
     };
     upgrade(c, &values("builtIn"), &["--wait", "--timeout=60s"]).accepted();
     assert_eq!(config(), json!({}));
-    set(&["--set", "config.rules.missing-cni-version=off", "--set", "config.enforcement=warn"]);
-    assert_eq!(config(), json!({"enforcement": "warn", "rules": {"missing-cni-version": "off"}}));
+    set(&[
+        "--set",
+        "config.rules.missing-cni-version=off",
+        "--set",
+        "config.enforcement=warn",
+    ]);
+    assert_eq!(
+        config(),
+        json!({"enforcement": "warn", "rules": {"missing-cni-version": "off"}})
+    );
     // A level and a key are taken back.
-    set(&["--set", "config.rules.missing-cni-version=null", "--set", "config.enforcement=null"]);
+    set(&[
+        "--set",
+        "config.rules.missing-cni-version=null",
+        "--set",
+        "config.enforcement=null",
+    ]);
     assert_eq!(config().get("enforcement"), None);
-    assert!(config()["rules"].as_object().is_none_or(serde_json::Map::is_empty), "{}", config());
+    assert!(
+        config()["rules"]
+            .as_object()
+            .is_none_or(serde_json::Map::is_empty),
+        "{}",
+        config()
+    );
 
     // What a ReplicaSet of any revision mounts is still there: its Pods can start on another node.
-    set(&["--set", "config.rules.missing-network=warn", "--set", "certificates.mode=secret", "--set", "certificates.secretName=multinic-cert"]);
+    set(&[
+        "--set",
+        "config.rules.missing-network=warn",
+        "--set",
+        "certificates.mode=secret",
+        "--set",
+        "certificates.secretName=multinic-cert",
+    ]);
     eventually("a ReplicaSet for each configuration", || {
         let found = c.list(NS, "replicasets");
-        if found.len() >= 3 { Ok(()) } else { Err(format!("{found:?}")) }
+        if found.len() >= 3 {
+            Ok(())
+        } else {
+            Err(format!("{found:?}"))
+        }
     });
     for set in c.list(NS, "replicasets") {
         let template = &set["spec"]["template"];
-        assert!(template["metadata"]["annotations"]["multinic.dev/config"].is_string(), "{template}");
+        assert!(
+            template["metadata"]["annotations"]["multinic.dev/config"].is_string(),
+            "{template}"
+        );
         for volume in template["spec"]["volumes"].as_array().expect("volumes") {
             assert!(volume.get("configMap").is_none(), "{volume}");
         }
@@ -246,8 +383,15 @@ fn configuration(c: &Cluster) {
     // The quota of the priority class counts the replicas.
     eventually("the quota to count", || {
         let quota = c.get(NS, "resourcequota", "multinic-critical");
-        let used = quota["status"]["used"]["pods"].as_str().unwrap_or_default().parse::<u32>();
-        if used.is_ok_and(|used| used >= 2) { Ok(()) } else { Err(quota.to_string()) }
+        let used = quota["status"]["used"]["pods"]
+            .as_str()
+            .unwrap_or_default()
+            .parse::<u32>();
+        if used.is_ok_and(|used| used >= 2) {
+            Ok(())
+        } else {
+            Err(quota.to_string())
+        }
     });
     end(c);
 }
