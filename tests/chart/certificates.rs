@@ -259,6 +259,11 @@ fn a_server_outside_the_cluster_has_a_given_ca_or_authorities() {
 #[test]
 fn what_could_not_work_is_refused() {
     refused("", "image.repository is not set");
+    // All that is wrong, in one message.
+    refused(
+        "certificates: {mode: secret}",
+        "image.repository is not set",
+    );
     refused(
         "certificates: {mode: secret}",
         "certificates.secretName is not set",

@@ -72,7 +72,7 @@ fn the_keys_of_the_configuration_are_those_of_the_program() {
 #[test]
 fn a_misspelled_value_is_refused() {
     for (values, words) in [
-        ("no: 1", "additional properties 'no' not allowed"),
+        ("unknown: 1", "additional properties 'unknown' not allowed"),
         ("config: {enforcement: deney}", "/config/enforcement"),
         (
             "config: {rules: {isolated-networks: off}}",

@@ -405,11 +405,6 @@ fn accounts_and_rights_may_be_somebody_else_s() {
         with("serviceAccount: {name: named}").pod()["serviceAccountName"],
         "named"
     );
-    let rendered = try_render(IMAGE, &["--name-template", "other"]).expect("rendered");
-    assert_eq!(
-        rendered.get("Deployment", "")["metadata"]["name"],
-        "other-multinic"
-    );
     assert_eq!(
         with("fullnameOverride: full").get("Service", "")["metadata"]["name"],
         "full"

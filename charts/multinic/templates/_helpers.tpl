@@ -43,9 +43,6 @@ annotations:
 {{- end }}
 
 {{- define "multinic.image" -}}
-{{- if not .Values.image.repository }}
-{{- fail "image.repository is not set: build an image with the Dockerfile of the project and name it here, or set webhook.url for a server outside the cluster" }}
-{{- end }}
 {{- $repository := .Values.image.repository }}
 {{- with .Values.global.imageRegistry }}
 {{- /* The first part of a repository is a registry where it has a dot or a port, or is localhost. */}}
@@ -106,39 +103,46 @@ annotations:
 {{- if and (not .Values.webhook.url) (eq .Values.certificates.mode "secret") .Values.certificates.caBundle }}true{{ end }}
 {{- end }}
 
-{{/* Combinations that would leave a cluster in which every network is refused. */}}
+{{/* Combinations that would leave a cluster in which every network is refused; all of them, in one message. */}}
 {{- define "multinic.check" -}}
+{{- $problems := list }}
 {{- $mode := .Values.certificates.mode }}
+{{- if not (or .Values.image.repository .Values.webhook.url) }}
+{{- $problems = append $problems "image.repository is not set: build an image with the Dockerfile of the project and name it here, or set webhook.url for a server outside the cluster" }}
+{{- end }}
 {{- if .Values.webhook.url }}
 {{- if and (not .Values.certificates.caBundle) (ne $mode "builtIn") }}
-{{- fail "webhook.url is set and certificates.caBundle is not: the API server needs the CA (PEM) of the server at that URL" }}
+{{- $problems = append $problems "webhook.url is set and certificates.caBundle is not: the API server needs the CA (PEM) of the server at that URL" }}
 {{- end }}
 {{- else if and (has $mode (list "secret" "injected")) (not .Values.certificates.secretName) }}
-{{- fail (printf "certificates.mode is %q and certificates.secretName is not set: name the kubernetes.io/tls Secret in the namespace of the release" $mode) }}
+{{- $problems = append $problems (printf "certificates.mode is %q and certificates.secretName is not set: name the kubernetes.io/tls Secret in the namespace of the release" $mode) }}
 {{- end }}
 {{- if and .Values.certificates.caBundle (not .Values.webhook.url) (ne $mode "secret") }}
-{{- fail (printf "certificates.caBundle is set and certificates.mode is %q, which does not use it: remove it, or set certificates.mode to \"secret\"" $mode) }}
+{{- $problems = append $problems (printf "certificates.caBundle is set and certificates.mode is %q, which does not use it: remove it, or set certificates.mode to \"secret\"" $mode) }}
 {{- end }}
 {{- if ge (int .Values.webhook.timeoutSeconds.mutating) (int .Values.webhook.timeoutSeconds.validating) }}
-{{- fail "webhook.timeoutSeconds.mutating must be below webhook.timeoutSeconds.validating" }}
+{{- $problems = append $problems "webhook.timeoutSeconds.mutating must be below webhook.timeoutSeconds.validating: both calls have to fit into one write of a Pod" }}
 {{- end }}
 {{- $webhooks := include "multinic.listenPort" . | int }}
 {{- $admin := include "multinic.adminPort" . | int }}
 {{- if eq $webhooks $admin }}
-{{- fail (printf "listenPort and adminPort are both %d: choose two ports" $webhooks) }}
+{{- $problems = append $problems (printf "listenPort and adminPort are both %d: choose two ports" $webhooks) }}
 {{- end }}
 {{- if .Values.hostNetwork }}
 {{- range $name, $port := dict "listenPort" $webhooks "adminPort" $admin }}
 {{- if has $port (list 6443 2379 2380 10248 10249 10250 10255 10256 10257 10259) }}
-{{- fail (printf "hostNetwork is set and %s is %d, which is a port of Kubernetes on the node: choose another one" $name $port) }}
+{{- $problems = append $problems (printf "hostNetwork is set and %s is %d, which is a port of Kubernetes on the node: choose another one" $name $port) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if eq .Release.Namespace "default" }}
-{{- fail "the release would be in namespace \"default\": Pods in the namespace of the release are not judged, so every network could be used from there; give it a namespace of its own: --namespace multinic-system --create-namespace" }}
+{{- $problems = append $problems "the release would be in namespace \"default\": Pods in the namespace of the release are not judged, so every network could be used from there; give it a namespace of its own: --namespace multinic-system --create-namespace" }}
 {{- end }}
 {{- if has .Values.tests.namespace (append .Values.webhook.excludedNamespaces .Release.Namespace) }}
-{{- fail (printf "tests.namespace is %q, and Pods in this namespace are not judged: name one that is" .Values.tests.namespace) }}
+{{- $problems = append $problems (printf "tests.namespace is %q, and Pods in this namespace are not judged: name one that is" .Values.tests.namespace) }}
+{{- end }}
+{{- if $problems }}
+{{- fail (printf "these values cannot work:\n- %s" (join "\n- " $problems)) }}
 {{- end }}
 {{- end }}
 
