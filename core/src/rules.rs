@@ -15,9 +15,14 @@ use crate::policy::Policy;
 use crate::view::{Attach, Carrier, Define, Object, Subject};
 use crate::world::World;
 
+// Others ask these too.
+pub mod unsupported_plugin;
+pub mod unusable_request;
+// The others.
 pub mod ambiguous_config;
 pub mod ambiguous_networks;
 pub mod dangerous_value;
+pub mod contested_link;
 pub mod duplicate_interface;
 pub mod invalid_node_selector;
 pub mod invalid_plugin_config;
@@ -28,6 +33,7 @@ pub mod misplaced_networks;
 pub mod missing_cni_version;
 pub mod missing_network;
 pub mod multi_nic_disabled;
+pub mod node_local_addresses;
 pub mod on_disk_config;
 pub mod overridden_network;
 pub mod reserved_host_port;
@@ -42,11 +48,10 @@ pub mod ungranted_node_interface;
 pub mod unreferenceable_name;
 pub mod unsatisfiable_node_selector;
 pub mod unsupported_ipam;
-pub mod unsupported_plugin;
 pub mod unusable_network;
 
 /// Every rule, the weightiest first: the first finding is the one that people see.
-pub static RULES: [&Rule; 29] = [
+pub static RULES: [&Rule; 32] = [
     &multi_nic_disabled::RULE,
     &malformed_networks::RULE,
     &ambiguous_networks::RULE,
@@ -57,6 +62,8 @@ pub static RULES: [&Rule; 29] = [
     &overridden_network::RULE,
     &reserved_host_port::RULE,
     &duplicate_interface::RULE,
+    &unusable_request::RULE,
+    &contested_link::RULE,
     &unsatisfiable_node_selector::RULE,
     &unenforced_node_selector::RULE,
     &malformed_config::RULE,
@@ -74,6 +81,7 @@ pub static RULES: [&Rule; 29] = [
     &suspicious_networks::RULE,
     &suspicious_plugin_config::RULE,
     &shared_address_store::RULE,
+    &node_local_addresses::RULE,
     &missing_cni_version::RULE,
     &unreferenceable_name::RULE,
 ];

@@ -11,6 +11,9 @@ use crate::json::{Kind, Value};
 /// Keys under which plugins usually name links of the node.
 const LINKS: [&str; 3] = ["bridge", "device", "master"];
 
+/// Plugins that change the configuration of their IPAM plugin before they call it.
+const REWRITERS: [&str; 4] = ["antrea", "calico", "cilium-cni", "flannel"];
+
 /// Notes what such a plugin may use of the node, and judges its IPAM plugin if that is known.
 pub(super) fn judge<'d>(raw: &RawPlugin<'d>, chain: &Chain<'d>, report: &mut Report) {
     for member in raw.object.members() {
@@ -37,6 +40,9 @@ pub(super) fn judge<'d>(raw: &RawPlugin<'d>, chain: &Chain<'d>, report: &mut Rep
         if !known.iter().any(|span| span.contains(&start)) {
             path(text, report);
         }
+    }
+    if REWRITERS.contains(&&*raw.kind) {
+        return;
     }
     // Whether the plugin really calls it is not known either, so what it refuses is not certain.
     report.refuse_if(false, |report| drop(ipam::ask(raw, chain, report)));

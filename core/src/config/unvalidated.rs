@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
 use super::Error;
+use crate::cni::known_plugins::{self, Kind};
 use crate::finding::Level;
 use crate::name::is_label;
 use crate::nearest::nearest;
@@ -291,6 +292,34 @@ fn supported(plugins: &SupportedPlugins) -> Result<(), Error> {
             let problem = format!("\"{}\" is no name of a plugin", shorten(name));
             return Err(wrong(field.to_owned(), problem));
         }
+    }
+    let wrong_kind = |names: &[String], wrong: &[Kind]| {
+        let found =
+            |name: &&String| known_plugins::kind(name).is_some_and(|kind| wrong.contains(&kind));
+        names.iter().find(found).cloned()
+    };
+    for (field, names) in [
+        ("supportedPlugins.interface", &plugins.interface),
+        ("supportedPlugins.meta", &plugins.meta),
+    ] {
+        if let Some(name) = wrong_kind(names, &[Kind::Ipam]) {
+            return Err(Error::Value {
+                field: field.to_owned(),
+                problem: format!(
+                    "\"{name}\" gives addresses and makes no interface: move it to \
+                     supportedPlugins.ipam"
+                ),
+            });
+        }
+    }
+    if let Some(name) = wrong_kind(&plugins.ipam, &[Kind::Interface, Kind::Meta]) {
+        return Err(Error::Value {
+            field: "supportedPlugins.ipam".to_owned(),
+            problem: format!(
+                "\"{name}\" gives no addresses: move it to supportedPlugins.interface or \
+                 supportedPlugins.meta"
+            ),
+        });
     }
     Ok(())
 }
