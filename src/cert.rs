@@ -10,15 +10,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
+use crate::crypto::{self, Unusable};
 use crate::metrics::{Metrics, What};
 use crate::news::News;
-use crate::tls;
 
-mod client_ca;
 pub mod development;
 mod validity;
-
-pub use client_ca::ClientCa;
 
 /// A certificate with its key, which belong together.
 #[derive(Debug)]
@@ -54,8 +51,8 @@ pub enum Error {
     #[error("cannot make a certificate: {0}")]
     Make(#[from] rcgen::Error),
     /// It is no certificate, or the key is that of another.
-    #[error("{0}")]
-    Unusable(String),
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
 }
 
 /// A pair of files that is followed.
@@ -78,19 +75,19 @@ impl Certificate {
     /// Where they are none, do not belong together, or expired.
     pub fn read(cert: &[u8], key: &[u8]) -> Result<Self, Error> {
         let unusable = |what: &str, error: &dyn std::fmt::Display| {
-            Error::Unusable(format!("no usable {what}: {error}"))
+            Error::Unusable(Unusable(format!("no usable {what}: {error}")))
         };
         let chain = CertificateDer::pem_slice_iter(cert)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| unusable("certificate", &error))?;
         let Some(leaf) = chain.first() else {
-            return Err(Error::Unusable("no certificate in the file".to_owned()));
+            return Err(Unusable("no certificate in the file".to_owned()).into());
         };
         let not_after = validity::not_after(leaf)
-            .ok_or_else(|| Error::Unusable("a certificate without notAfter".to_owned()))?;
+            .ok_or_else(|| Unusable("a certificate without notAfter".to_owned()))?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| unusable("key", &error))?;
         // Checks that the key is the certificate's.
-        let key = CertifiedKey::from_der(chain, key, &tls::provider())
+        let key = CertifiedKey::from_der(chain, key, &crypto::provider())
             .map_err(|error| unusable("pair of certificate and key", &error))?;
         let now = now();
         if not_after <= now {
@@ -191,7 +188,7 @@ fn pair(cert: &Path, key: &Path) -> Result<(Vec<u8>, Vec<u8>), Error> {
     Ok((read(cert)?, read(key)?))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|error| fault(path, &error))
 }
 

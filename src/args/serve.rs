@@ -8,24 +8,28 @@ use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use multinic_core::network::Snapshot;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
-mod follow;
-
 use super::Error;
-use crate::cert::{self, Certificate, ClientCa, Files, development};
-use crate::cluster::follow::Follow;
+use crate::cert::{self, Certificate, Files, development};
+use crate::cluster;
 use crate::cluster::lookup::Lookup;
-use crate::cluster::{self, Snapshot};
 use crate::http::{self, Server};
 use crate::listen::{self, Limits, Phase};
 use crate::log::{self, Format};
 use crate::metrics::Metrics;
-use crate::{duration, tls};
+use crate::tls::{self, ClientCa};
+use crate::{crypto, duration};
+
+mod follow;
+pub mod networks;
+
 use follow::{ConfigFile, Followed};
+use networks::Follow;
 
 /// Serve the webhooks over TLS.
 #[derive(Debug, clap::Args)]
@@ -89,7 +93,7 @@ impl Args {
             Some(folder) => Source::Folder(folder.clone()),
             None => Source::Cluster(self.kubeconfig.clone()),
         };
-        tls::warm_up();
+        crypto::warm_up();
         let metrics = Arc::new(Metrics::new());
         let log = log::start(self.log_format, metrics.log_lines_lost.clone());
         // A panic's message may quote what a user wrote: the place is enough to find the fault.
@@ -127,7 +131,8 @@ impl Args {
             let (ca, tls) = ClientCa::open(path, certificate.clone()).map_err(usage)?;
             (Some(ca), tls)
         } else {
-            let tls = tls::server(certificate.clone(), None).map_err(usage)?;
+            let tls = tls::server(certificate.clone(), None)
+                .map_err(|error| Error::Usage(error.to_string()))?;
             (None, watch::channel(tls).1)
         };
         let signals = Signals::new()?;

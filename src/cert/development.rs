@@ -12,7 +12,7 @@ use rcgen::{
 };
 
 use super::{Certificate, Error, fault, now, read};
-use crate::tls;
+use crate::crypto;
 
 /// File of the CA's certificate in the folder.
 pub const CA: &str = "ca.crt";
@@ -44,7 +44,7 @@ pub fn ensure(folder: &Path) -> Result<bool, Error> {
     let ca = load(CA, CA_KEY);
     if let Some((ca, ..)) = &ca
         && let Some((.., leaf)) = load(CERT, KEY)
-        && tls::signed(ca, &leaf.key.cert[0]).is_ok()
+        && crypto::verify(ca, &leaf.key.cert[0]).is_ok()
     {
         return Ok(false);
     }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use multinic_core::policy::Policy;
+use multinic_core::text::escape;
 use tokio::sync::{oneshot, watch};
 
 use super::super::{Error, parse_config, read_text};
-use crate::cert::{ClientCa, Files};
-use crate::cluster::follow::Follow;
-use crate::config::Config;
-use crate::finding::escape;
+use super::networks::Follow;
+use crate::cert::Files;
 use crate::metrics::{Metrics, What};
 use crate::news::News;
+use crate::tls::ClientCa;
 
 /// Everything that is followed.
 pub(super) struct Followed {
@@ -28,7 +29,7 @@ pub(super) struct Followed {
 pub(super) struct ConfigFile {
     path: PathBuf,
     last: News<String>,
-    publish: watch::Sender<Arc<Config>>,
+    publish: watch::Sender<Arc<Policy>>,
 }
 
 /// Files are looked at this often. A look at what did not change costs a few system calls.
@@ -71,7 +72,7 @@ impl Followed {
 
 impl ConfigFile {
     /// Reads the file, and what it holds; later states are published.
-    pub(super) fn open(path: PathBuf) -> Result<(Self, watch::Receiver<Arc<Config>>), Error> {
+    pub(super) fn open(path: PathBuf) -> Result<(Self, watch::Receiver<Arc<Policy>>), Error> {
         let text = read_text(&path)?;
         let (publish, config) = watch::channel(Arc::new(parse_config(&path, &text)?));
         let file = Self {

@@ -5,10 +5,11 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use multinic::cert::{ClientCa, development};
+use multinic::cert::development;
+use multinic::crypto;
 use multinic::listen::{self, Phase};
 use multinic::metrics::Metrics;
-use multinic::tls;
+use multinic::tls::ClientCa;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -33,7 +34,7 @@ fn caller(server_ca: &Path) -> (String, Arc<ClientConfig>) {
     roots
         .add(CertificateDer::from_pem_file(server_ca).unwrap())
         .unwrap();
-    let client = ClientConfig::builder_with_provider(tls::provider())
+    let client = ClientConfig::builder_with_provider(crypto::provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
