@@ -33,6 +33,11 @@ pub struct Policy {
     pub levels: BTreeMap<&'static str, Level>,
     /// Objects that rules pass over.
     pub exemptions: Vec<Exemption>,
+    /// The container that requests for devices are added to; the first one if there is none of that
+    /// name.
+    pub device_container: Option<String>,
+    /// Whether the Pods are watched for the networks that they use.
+    pub usage: bool,
 }
 
 /// The CNI plugins that may be used, by their place in a chain.
@@ -127,6 +132,8 @@ impl Default for Policy {
             templates: Level::Deny,
             levels: BTreeMap::new(),
             exemptions: Vec::new(),
+            device_container: None,
+            usage: false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is proven, in the order in which it is run.
 
+mod carriers;
 mod dead;
 mod disruption;
 mod isolation;
@@ -23,6 +24,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         placement::ALL,
         others::ALL,
         workloads::ALL,
+        carriers::ALL,
         networks::ALL,
         upgrades::ALL,
         // From here on the cluster is broken, and put right again.

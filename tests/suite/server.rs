@@ -27,9 +27,11 @@ mod callers;
 mod drain;
 mod follow;
 mod logs;
+mod pods;
 mod process;
 mod protocol;
 mod reload;
+mod usage;
 
 /// A review that is refused: an isolated network.
 const REVIEW: &[u8] =

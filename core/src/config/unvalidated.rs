@@ -30,6 +30,8 @@ pub(super) struct Unvalidated {
     templates: Level,
     rules: BTreeMap<String, Level>,
     exemptions: Vec<UnvalidatedExemption>,
+    device_container: Option<Text>,
+    usage: bool,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +83,8 @@ impl Unvalidated {
             templates,
             rules,
             exemptions,
+            device_container,
+            usage,
         } = self;
         for (field, level) in [("enforcement", enforcement), ("templates", templates)] {
             if level == Level::Off {
@@ -110,6 +114,7 @@ impl Unvalidated {
             .enumerate()
             .map(|(index, exemption)| exemption.validate(&format!("exemptions[{index}]")))
             .collect::<Result<_, _>>()?;
+        let device_container = device_container.map(container).transpose()?.flatten();
         Ok(Policy {
             enforcement,
             multiple_network_interfaces,
@@ -121,6 +126,8 @@ impl Unvalidated {
             templates,
             levels,
             exemptions,
+            device_container,
+            usage,
         })
     }
 }
@@ -197,6 +204,8 @@ impl Default for Unvalidated {
             templates,
             levels: _,
             exemptions: _,
+            device_container: _,
+            usage,
         } = Policy::default();
         let text = |text| Spanned::new(text, Location::UNKNOWN, Location::UNKNOWN);
         Self {
@@ -210,6 +219,8 @@ impl Default for Unvalidated {
             templates,
             rules: BTreeMap::new(),
             exemptions: Vec::new(),
+            device_container: None,
+            usage,
         }
     }
 }
@@ -238,6 +249,21 @@ fn namespace(field: &str, name: Text) -> Result<String, Error> {
     }
     let problem = format!("\"{}\" is no name of a namespace", shorten(&name.value));
     Err(wrong(at(field, &name), problem))
+}
+
+/// The name of a container; an empty one is none.
+fn container(name: Text) -> Result<Option<String>, Error> {
+    if name.value.is_empty() {
+        return Ok(None);
+    }
+    if is_label(&name.value) {
+        return Ok(Some(name.value));
+    }
+    let problem = format!(
+        "\"{}\" is not a valid name of a container",
+        shorten(&name.value)
+    );
+    Err(wrong(at("deviceContainer", &name), problem))
 }
 
 /// A list without which an entry would do nothing.
