@@ -109,6 +109,7 @@ impl Running {
         let server = Arc::new(Server {
             config,
             networks: networks_seen,
+            usage: watch::channel(None).1,
             certificate,
             lookup: Lookup::Nowhere,
             phase: phase_seen.clone(),

@@ -98,10 +98,6 @@ impl Process {
         self.deaf.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.0.join(name)
     }
