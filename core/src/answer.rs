@@ -79,14 +79,14 @@ impl<'a> Case<'a> {
         let (verdict, body, findings) = match webhook {
             Webhook::Mutate => {
                 let mutation = mutate(&self.subject, &fixes(&self.subject, world));
-                let patched_for = match mutation {
+                let networks = match mutation {
                     Mutation::Keep => String::new(),
                     Mutation::Patch(_) => demands(&self.subject, world),
                 };
                 let audit = Audit {
                     verdict: mutation.name(),
                     rules: "",
-                    patched_for: &patched_for,
+                    networks: &networks,
                 };
                 match mutation {
                     Mutation::Keep => (
@@ -109,7 +109,7 @@ impl<'a> Case<'a> {
                 let audit = Audit {
                     verdict: judgement.name(),
                     rules: &rules,
-                    patched_for: "",
+                    networks: "",
                 };
                 let (verdict, body) = match &judgement {
                     Judgement::Allow { warnings } => (

@@ -28,7 +28,7 @@ pub struct Audit<'a> {
     /// The names of the rules that spoke, comma separated.
     pub rules: &'a str,
     /// The networks for which the object was patched, each with what it demands.
-    pub patched_for: &'a str,
+    pub networks: &'a str,
 }
 
 /// Why a request is refused: what goes into a `meta/v1` Status.
@@ -133,7 +133,7 @@ impl<'a> Response<'a> {
         out.raw(self.audit.verdict);
         out.raw("\"");
         out.member("rules", self.audit.rules);
-        out.member("patchedFor", self.audit.patched_for);
+        out.member("networks", self.audit.networks);
         out.raw("}}}");
         out.0
     }

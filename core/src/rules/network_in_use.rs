@@ -24,16 +24,16 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
         Change::New(()) => return Vec::new(),
         Change::Absent => (
             "metadata.name",
-            "is deleted: they keep their interfaces, and a Pod that has to be started again hangs \
-             in ContainerCreating",
+            "is deleted: Pods that run keep their interfaces, and one that has to be started again \
+             hangs in ContainerCreating",
         ),
         Change::Kept(()) if define.config.new().is_some() => (
             "spec.config",
-            "changes: they keep the old configuration until they are made anew",
+            "changes: Pods that run keep the old configuration until they are created again",
         ),
         Change::Kept(()) if define.selector.new().is_some() => (
             "metadata.annotations[k8s.v1.cni.cncf.io/nodeSelector]",
-            "changes: they stay on the nodes where they are",
+            "changes: Pods that run stay on the nodes where they are",
         ),
         Change::Kept(()) => return Vec::new(),
     };

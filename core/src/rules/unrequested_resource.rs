@@ -71,7 +71,7 @@ fn say(attach: &Attach<'_>, place: Place, selection: &Selection, lack: &Lack<'_>
         format!(
             "no container can request \"{resource}\", because it is not the name of an extended \
              resource: get the device from a ResourceClaim (spec.resourceClaims), or annotate the \
-             network with a name like example.com/{resource}"
+             network with a name like \"example.com/sriov\""
         )
     } else if let Some(Writable::Additions) = attach.devices.map(|devices| devices.writable) {
         "another webhook added the network after multinic, or the mutating call of multinic \

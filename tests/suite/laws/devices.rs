@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::operations;
 use crate::manifest::{answer, created};
 
-const RESOURCES: [&str; 2] = ["example.com/a", "example.com/b~c"];
+const RESOURCES: [&str; 2] = ["example.com/a", "example.com/b.c"];
 
 /// The `resources` of a container, as the API server has them after its defaults: a request and a
 /// limit of a device are one.
