@@ -260,7 +260,7 @@ impl ControlPlane {
         let manager =
             self.kubeconfig("controller-manager", "system:kube-controller-manager", None)?;
         let scheduler = self.kubeconfig("scheduler", "system:kube-scheduler", None)?;
-        let serving = |policy: &Path| {
+        let serving = |config: &Path| {
             vec![
                 format!("--kubeconfig={}", config.display()),
                 format!("--authentication-kubeconfig={}", config.display()),
