@@ -240,6 +240,9 @@ impl Default for NodePaths {
                 "/var/lib/rancher/k3s/agent/etc/cni/net.d/**",
                 "/etc/resolv.conf",
                 "/run/systemd/resolve/resolv.conf",
+                // The sockets of kube-ovn and nv-ipam.
+                "/run/openvswitch/kube-ovn-daemon.sock",
+                "/run/nvidia/nv-ipam.sock",
             ]),
             write: patterns(&[
                 "/var/lib/cni/**",

@@ -346,9 +346,7 @@ impl<'d> Element<'_, 'd> {
         }
         let ports = self.value.field("portMappings").into_iter();
         for (index, entry) in ports.flat_map(Value::elements).enumerate() {
-            let dangers: [(&str, fn(&str) -> Option<String>); 2] =
-                [("protocol", danger::protocol), ("hostIP", danger::host_ip)];
-            for (key, danger) in dangers {
+            for (key, danger) in danger::PORT_MAPPING {
                 if let Some(value) = entry.field(key)
                     && let Some(problem) = value.str().and_then(|text| danger(&text))
                 {
