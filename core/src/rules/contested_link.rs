@@ -3,7 +3,7 @@
 use super::{Check, Rule, Statement};
 use crate::cni::attachment::Link;
 use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::text::shorten;
 use crate::view::Attach;
 use crate::view::networks::Selection;
@@ -36,7 +36,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         if let Some((other, why)) = conflict
             && statements.len() < MAX_FAULTS
         {
-            let place = Place::inside(attach.path(annotation), selection.at.clone());
+            let place = attach.place(annotation, selection);
             let name = match &*link.name {
                 "" => "the interface of the node's default route".to_owned(),
                 name => format!("the interface \"{}\" of the node", shorten(name)),

@@ -6,7 +6,7 @@ use super::{Check, Rule, Statement, unusable_request};
 use crate::cni::PluginConf;
 use crate::cni::attachment::Addresses;
 use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::network::Network;
 use crate::text::shorten;
 use crate::view::Attach;
@@ -48,7 +48,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             let Some(fate) = fate(key, selection, network) else {
                 continue;
             };
-            let place = Place::inside(attach.path(annotation), selection.at.clone());
+            let place = attach.place(annotation, selection);
             let name = selection.network();
             let problem = format_args!(
                 "{key} is asked of network \"{}\", in which no plugin declares the \

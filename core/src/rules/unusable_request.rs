@@ -3,7 +3,7 @@
 use super::{Check, Rule, Statement};
 use crate::cni::attachment::{Addresses, unusable_mac};
 use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::json::{Document, Value};
 use crate::network::Network;
 use crate::text::shorten;
@@ -47,7 +47,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             continue;
         };
         let asked = Asked { selection, network };
-        let place = || Place::inside(attach.path(annotation), selection.at.clone());
+        let place = || attach.place(annotation, selection);
         if let Some(problem) = asked.no_address() {
             // Another webhook may give each Pod an address of its own.
             let ceiling = match attach.carrier {
