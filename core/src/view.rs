@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::cni::Config;
+use crate::finding::Place;
 use crate::json::{Kind, Value};
 use crate::network::{self, Network, Selector};
 use crate::policy::Policy;
@@ -18,7 +19,7 @@ pub mod networks;
 pub mod placement;
 mod carrier;
 
-use networks::Networks;
+use networks::{Annotation, Networks, Selection};
 use placement::Placement;
 
 /// What a request is about.
@@ -45,8 +46,8 @@ pub struct Attach<'a> {
     pub networks: Change<Networks>,
     /// What the default-network annotation asks for.
     pub default_network: Change<Networks>,
-    /// An annotation that is no string, by its name.
-    pub not_text: Option<&'static str>,
+    /// An annotation that is not a string.
+    pub not_text: Option<Annotation>,
     /// What it demands of its node; `None` where placement is nobody's business: a hostNetwork or
     /// mirror Pod, or a Binding.
     pub placement: Option<Placement<'a>>,
@@ -111,6 +112,8 @@ pub struct Object<'a> {
     pub namespace: Cow<'a, str>,
     /// Its name; the `generateName` and a `*` while it has none.
     pub name: Cow<'a, str>,
+    /// The name of the user who writes it; `None` for an object that is stored already.
+    pub user: Option<Cow<'a, str>>,
 }
 
 impl<'a> Subject<'a> {
@@ -140,14 +143,47 @@ impl<'a> Subject<'a> {
 }
 
 impl Attach<'_> {
+    /// What one of the annotations asks for.
+    pub fn asking(&self, annotation: Annotation) -> &Change<Networks> {
+        match annotation {
+            Annotation::DefaultNetwork => &self.default_network,
+            Annotation::Networks => &self.networks,
+        }
+    }
+
+    /// What the annotations that are new or changed ask for.
+    pub fn newly_asking(&self) -> impl Iterator<Item = (&Networks, Annotation)> {
+        let both = Annotation::ALL.into_iter();
+        both.filter_map(|annotation| Some((self.asking(annotation).new()?, annotation)))
+    }
+
+    /// The elements of both annotations in the order in which Multus attaches what they name, with
+    /// whether they are to be judged.
+    pub fn elements(&self) -> impl Iterator<Item = (&Selection, Annotation, bool)> {
+        Annotation::ALL.into_iter().flat_map(|annotation| {
+            let asking = self.asking(annotation);
+            let is_new = asking.new().is_some();
+            let selections = asking
+                .any()
+                .into_iter()
+                .flat_map(|asking| &asking.selections);
+            selections.map(move |selection| (selection, annotation, is_new))
+        })
+    }
+
+    /// The place of an element.
+    pub fn place(&self, annotation: Annotation, selection: &Selection) -> Place {
+        Place::inside(self.path(annotation), selection.at.clone())
+    }
+
     /// Whether there is anything that is to be judged.
     pub fn is_new(&self) -> bool {
         self.networks.new().is_some() || self.default_network.new().is_some()
     }
 
     /// Path of one of the annotations.
-    pub fn path(&self, annotation: &str) -> String {
-        format!("{}[{annotation}]", self.annotations)
+    pub fn path(&self, annotation: Annotation) -> String {
+        format!("{}[{}]", self.annotations, annotation.key())
     }
 }
 
@@ -158,6 +194,7 @@ impl<'a> Define<'a> {
             kind: Cow::Borrowed("NetworkAttachmentDefinition"),
             namespace: Cow::Borrowed(namespace),
             name: Cow::Borrowed(name),
+            user: None,
         };
         Self {
             object,
@@ -257,6 +294,7 @@ impl<'a> Object<'a> {
             kind,
             namespace: Cow::Borrowed(&*request.namespace),
             name,
+            user: Some(Cow::Borrowed(&*request.user)),
         }
     }
 }

@@ -1,12 +1,11 @@
 #![doc = include_str!("suspicious_networks.md")]
 
 use super::{Check, Rule, Statement};
-use crate::fault::MAX_FAULTS;
 use crate::finding::{Level, Place};
 use crate::text::shorten;
-use crate::view::networks::NETWORKS;
+use crate::view::networks::Annotation;
 use crate::view::{Attach, Carrier};
-use crate::world::{World, asked_networks};
+use crate::world::{Resolved, World};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -19,33 +18,35 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
+    let is_unscheduled = matches!(attach.carrier, Carrier::NewPod | Carrier::Template { .. });
+    let skips_scheduler = is_unscheduled && attach.node_name && attach.placement.is_some();
     let mut statements = Vec::new();
-    for (selection, annotation, network) in asked_networks(attach, world) {
-        if statements.len() >= MAX_FAULTS {
-            break;
+    for asked in world.newly_asked(attach) {
+        if matches!(asked.network, Resolved::Isolated) {
+            continue;
         }
-        for fault in selection.requests.suspicious.iter() {
-            let place = Place::inside(attach.path(annotation), fault.at.clone());
+        for fault in asked.selection.requests.suspicious.iter() {
+            let place = Place::inside(attach.path(asked.annotation), fault.at.clone());
             statements.push(Statement::at(&attach.object, place, &fault.message));
         }
-        let bound = network.is_some_and(|network| !network.requirements().is_empty());
-        let unscheduled = matches!(attach.carrier, Carrier::NewPod | Carrier::Template { .. });
-        if bound && unscheduled && attach.node_name && attach.placement.is_some() {
-            let place = Place::inside(attach.path(annotation), selection.at.clone());
+        let network = asked.known();
+        let is_bound = network.is_some_and(|network| !network.requirements().is_empty());
+        if is_bound && skips_scheduler {
             let message = format!(
-                "{} names its node itself (nodeName), and network \"{}\" has a nodeSelector: no \
-                 scheduler chooses, and on a node without the labels the kubelet fails the Pod \
-                 with NodeAffinity; remove nodeName",
+                "{} sets nodeName, and network \"{}\" has a nodeSelector: the scheduler is \
+                 bypassed, and on a node without the labels the kubelet rejects the Pod with \
+                 NodeAffinity; remove nodeName",
                 attach.object,
-                shorten(&selection.network()),
+                shorten(&asked.selection.network()),
             );
+            let place = attach.place(asked.annotation, asked.selection);
             statements.push(Statement::new(place, message));
         }
     }
     if attach.host_network && attach.networks.new().is_some() {
-        let place = Place::field(attach.path(NETWORKS));
+        let place = Place::field(attach.path(Annotation::Networks));
         let message = format!(
-            "{} asks for networks and uses the node's own (hostNetwork: true), where Multus \
+            "{} asks for networks and uses the node's network (hostNetwork: true), to which Multus \
              attaches nothing: remove one of the two",
             attach.object
         );
