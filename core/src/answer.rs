@@ -158,14 +158,14 @@ fn demands(subject: &Subject<'_>, world: &World<'_>) -> String {
         return String::new();
     };
     let mut named: Vec<String> = Vec::new();
-    for selection in attach.used(world.policy) {
-        let Some(network) = world.network(&selection.namespace, &selection.name) else {
+    for asked in world.asked(attach) {
+        let Some(network) = asked.known() else {
             continue;
         };
         let requirements = network.requirements().iter().map(ToString::to_string);
         let resource = network.resource.as_deref().map(ToOwned::to_owned);
         let demanded: Vec<_> = requirements.chain(resource).collect();
-        let demand = format!("{} ({})", selection.network(), demanded.join(","));
+        let demand = format!("{} ({})", asked.selection.network(), demanded.join(","));
         let demand = shorten(&demand);
         if !demanded.is_empty() && !named.iter().any(|own| **own == *demand) {
             named.push(demand.into_owned());
@@ -189,10 +189,12 @@ fn names(findings: &[Finding]) -> Cow<'static, str> {
 }
 
 /// Whether the patch applies to the whole object: three to seven times the work of the decision, so
-/// in debug builds only.
+/// in debug builds only, and not for objects that are much larger than real ones.
 fn applies(request: &Request<'_>, patch: &json_patch::Patch) -> bool {
+    const MAX_OBJECT: usize = 1 << 16;
     let object = request
         .object
-        .and_then(|object| serde_json::from_str(object.raw()).ok());
+        .filter(|object| object.raw().len() <= MAX_OBJECT);
+    let object = object.and_then(|object| serde_json::from_str(object.raw()).ok());
     object.is_none_or(|mut object| json_patch::patch(&mut object, patch).is_ok())
 }

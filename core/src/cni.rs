@@ -38,6 +38,7 @@ use std::borrow::Cow;
 use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, SyntaxError, Value};
+use crate::limits::MAX_CONFIG;
 pub use node_use::{Access, NodeUse, Used};
 use raw_plugin::RawPlugin;
 pub use registry::reads_argument;
@@ -48,6 +49,8 @@ use report::{Report, show};
 pub struct Config {
     /// Whether the config is empty, so that Multus would read a file on the node.
     pub on_disk: bool,
+    /// Why the text is not read (rule `beyond-limits`): then there are no plugins.
+    pub beyond_limits: Option<Fault>,
     /// Why Multus or libcni cannot read the text (rule `malformed-config`): then there are no plugins.
     pub malformed: Option<Fault>,
     /// What two readers would read differently, such as keys that Go folds (rule `ambiguous-config`).
@@ -112,6 +115,18 @@ impl Config {
                 ..Self::default()
             };
         }
+        if config.len() > MAX_CONFIG {
+            return Self {
+                beyond_limits: Some(Fault {
+                    at: Inside::whole(),
+                    message: format!(
+                        "the config has {} bytes, and at most {MAX_CONFIG} are read",
+                        config.len()
+                    ),
+                }),
+                ..Self::default()
+            };
+        }
         let document = match Document::parse(config) {
             Ok(document) => document.surveyed(),
             Err(error) => {
@@ -138,6 +153,7 @@ impl Config {
         let plugins = envelope.plugins.iter().enumerate();
         Self {
             on_disk: false,
+            beyond_limits: None,
             malformed: None,
             ambiguous,
             version_missing: envelope.version.is_empty(),

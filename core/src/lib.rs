@@ -30,6 +30,7 @@
 )]
 
 // The ground: texts, names, JSON, places, labels.
+pub mod limits;
 pub mod text;
 pub mod nearest;
 pub mod name;

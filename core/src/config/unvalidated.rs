@@ -11,7 +11,7 @@ use crate::name::is_label;
 use crate::nearest::nearest;
 use crate::policy::pattern::Pattern;
 use crate::policy::{Exemption, Grant, Policy, PortRange, SupportedPlugins};
-use crate::rules::{self, Rule};
+use crate::rules::{self, Rule, beyond_limits};
 use crate::text::shorten;
 
 mod node;
@@ -32,6 +32,7 @@ pub(super) struct Unvalidated {
     grants: Vec<UnvalidatedGrant>,
     supported_plugins: SupportedPlugins,
     templates: Level,
+    controllers: Vec<Text>,
     rules: BTreeMap<String, Level>,
     exemptions: Vec<UnvalidatedExemption>,
     device_container: Option<Text>,
@@ -52,7 +53,10 @@ struct UnvalidatedGrant {
 #[serde(deny_unknown_fields)]
 struct UnvalidatedExemption {
     rules: Vec<Text>,
+    #[serde(default)]
     objects: Vec<Text>,
+    #[serde(default)]
+    users: Vec<Text>,
     /// For whoever reads the file: an exemption without one is an oversight.
     reason: Text,
 }
@@ -88,6 +92,7 @@ impl Unvalidated {
             grants,
             supported_plugins,
             templates,
+            controllers,
             rules,
             exemptions,
             device_container,
@@ -112,7 +117,13 @@ impl Unvalidated {
         supported(&supported_plugins)?;
         let mut levels = BTreeMap::new();
         for (name, level) in rules {
-            levels.insert(rule("rules".to_owned(), &name)?.name, level);
+            let rule = rule("rules".to_owned(), &name)?;
+            if std::ptr::eq(rule, &beyond_limits::RULE) {
+                let problem =
+                    "its level cannot be set: what is not read cannot be judged".to_owned();
+                return Err(wrong(format!("rules.{name}"), problem));
+            }
+            levels.insert(rule.name, level);
         }
         let grants = grants
             .into_iter()
@@ -134,6 +145,7 @@ impl Unvalidated {
             grants,
             supported_plugins,
             templates,
+            controllers: users("controllers", &controllers)?,
             levels,
             exemptions,
             device_container,
@@ -171,8 +183,11 @@ impl UnvalidatedExemption {
             .iter()
             .map(|name| rule(at(&field, name), &name.value));
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
+        if self.objects.is_empty() && self.users.is_empty() {
+            let problem = "has neither objects nor users: name what the rules pass over".to_owned();
+            return Err(wrong(path.to_owned(), problem));
+        }
         let field = format!("{path}.objects");
-        some(&field, &self.objects)?;
         let mut objects = Vec::new();
         for object in &self.objects {
             let pattern = pair(&field, object)?;
@@ -180,7 +195,7 @@ impl UnvalidatedExemption {
                 && !object.value.ends_with("/*")
             {
                 let problem = format!(
-                    "\"{}\" exempts from {} by name, and users choose the names of their Pods: \
+                    "\"{}\" exempts from {} by name, and users choose the names of their objects: \
                      write namespace/*",
                     shorten(&object.value),
                     rule.name
@@ -192,6 +207,7 @@ impl UnvalidatedExemption {
         Ok(Exemption {
             rules: rules.iter().map(|rule| rule.name).collect(),
             objects,
+            users: users(&format!("{path}.users"), &self.users)?,
         })
     }
 }
@@ -207,6 +223,7 @@ impl Default for Unvalidated {
             grants: _,
             supported_plugins,
             templates,
+            controllers,
             levels: _,
             exemptions: _,
             device_container: _,
@@ -225,6 +242,10 @@ impl Default for Unvalidated {
             grants: Vec::new(),
             supported_plugins,
             templates,
+            controllers: controllers
+                .iter()
+                .map(|user| text(user.as_str().to_owned()))
+                .collect(),
             rules: BTreeMap::new(),
             exemptions: Vec::new(),
             device_container: None,
@@ -303,6 +324,23 @@ fn some(field: &str, list: &[Text]) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+/// Names of users as the API server authenticates them, with `*` for any characters.
+fn users(field: &str, names: &[Text]) -> Result<Vec<Pattern>, Error> {
+    let user = |name: &Text| {
+        let text = name.value.trim();
+        if text.is_empty() || text != name.value {
+            let problem = format!(
+                "\"{}\" is not the name of a user: write it as the API server has it, for example \
+                 \"system:serviceaccount:NAMESPACE:NAME\"",
+                shorten(&name.value)
+            );
+            return Err(wrong(at(field, name), problem));
+        }
+        Ok(Pattern::new(text))
+    };
+    names.iter().map(user).collect()
 }
 
 /// The type of a plugin is the name of its file (libcni: `FindInPath`).
