@@ -37,6 +37,11 @@ pub struct Policy {
     pub levels: BTreeMap<&'static str, Level>,
     /// Objects that rules pass over.
     pub exemptions: Vec<Exemption>,
+    /// The container that requests for devices are added to; the first one if there is none of that
+    /// name.
+    pub device_container: Option<String>,
+    /// Whether the Pods are watched for the networks that they use.
+    pub usage: bool,
     /// Files and folders of the nodes that plugins may open.
     pub node_paths: NodePaths,
     /// The namespaces whose networks may build on links of the nodes; if empty, all may on any.
@@ -200,6 +205,8 @@ impl Default for Policy {
             templates: Level::Deny,
             levels: BTreeMap::new(),
             exemptions: Vec::new(),
+            device_container: None,
+            usage: false,
             node_paths: NodePaths::default(),
             node_interfaces: Vec::new(),
             reserved_host_ports: RESERVED.to_vec(),
@@ -241,6 +248,8 @@ impl Default for NodePaths {
                 "/var/lib/cni/**",
                 "/run/cni/**",
                 "/run/cni-ipam-state/**",
+                // The folder in the example of the Network Plumbing Working Group's specification.
+                "/mnt/cluster-ipam/**",
                 "/var/log/*.log",
                 "/tmp/*.log",
             ]),

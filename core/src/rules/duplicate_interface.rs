@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Check, Rule, Statement};
 use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::text::shorten;
 use crate::view::Attach;
 use crate::view::networks::{DEFAULT_NETWORK, NETWORKS};
@@ -55,7 +55,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
         if new.is_none() && !taken_now {
             continue;
         }
-        let place = Place::inside(attach.path(annotation), selection.at.clone());
+        let place = attach.place(annotation, selection);
         let network = selection.network();
         let problem = format_args!(
             "interface \"{}\" is asked for by network \"{}\", and {by} (Multus: \

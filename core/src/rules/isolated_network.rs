@@ -2,7 +2,7 @@
 
 use super::{Check, Rule, Statement};
 use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::text::shorten;
 use crate::view::Attach;
 use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Networks};
@@ -59,10 +59,7 @@ fn isolated(
                 shorten(&selection.namespace),
                 world.policy.allowed_namespaces(default_network),
             );
-            Statement::new(
-                Place::inside(attach.path(annotation), selection.at.clone()),
-                message,
-            )
+            Statement::new(attach.place(annotation, selection), message)
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{Check, Rule, Statement};
 use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::nearest::nearest;
 use crate::text::shorten;
 use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Selection};
@@ -35,7 +35,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         .take(MAX_FAULTS)
         .enumerate()
         .map(|(index, (selection, annotation, _))| {
-            let place = Place::inside(attach.path(annotation), selection.at.clone());
+            let place = attach.place(annotation, selection);
             let message = format!(
                 "{} asks for network \"{}\", which does not exist (Multus: cannot find a \
                  network-attachment-definition ({}) in namespace ({})){}",

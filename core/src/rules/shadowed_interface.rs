@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Check, Rule, Statement};
 use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::text::shorten;
 use crate::view::Attach;
 use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Selection};
@@ -45,7 +45,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
         .filter_map(|(unnamed, number)| {
             let name = format!("net{number}");
             let (asking, annotation) = asked.get(&*name)?;
-            let place = Place::inside(attach.path(annotation), asking.at.clone());
+            let place = attach.place(annotation, asking);
             let (asking_for, generated_for) = (asking.network(), unnamed.network());
             let problem = format_args!(
                 "interface \"{name}\" is asked for by network \"{}\", and it is the \

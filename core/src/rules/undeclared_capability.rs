@@ -2,7 +2,7 @@
 
 use super::{Check, Rule, Statement};
 use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::text::shorten;
 use crate::view::Attach;
 use crate::world::{World, asked_networks};
@@ -39,7 +39,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             if selection.request(key).is_none() || network.declares(capability) {
                 continue;
             }
-            let place = Place::inside(attach.path(annotation), selection.at.clone());
+            let place = attach.place(annotation, selection);
             let network = selection.network();
             let problem = format_args!(
                 "{key} is asked of network \"{}\", in which no plugin declares the \

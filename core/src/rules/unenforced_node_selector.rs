@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Check, Rule, Statement};
 use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::network::Network;
 use crate::patch;
 use crate::patch::Fix;
@@ -49,7 +49,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     let Some((first, annotation, _)) = asked.first() else {
         return Vec::new();
     };
-    let place = Place::inside(attach.path(annotation), first.at.clone());
+    let place = attach.place(annotation, first);
     let mut networks: Vec<_> = asked
         .iter()
         .take(MOST_NETWORKS)
@@ -83,7 +83,7 @@ fn binding(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         .filter_map(|(selection, annotation, network)| {
             let own: Vec<_> = network?.requirements().iter().collect();
             (!own.is_empty()).then(|| {
-                let place = Place::inside(attach.path(annotation), selection.at.clone());
+                let place = attach.place(annotation, selection);
                 let message = format!(
                     "{} adds network \"{}\", whose nodeSelector ({}) a Binding cannot show to \
                      hold: write the annotation on the Pod, before it is scheduled",
@@ -131,9 +131,11 @@ fn advice(attach: &Attach<'_>, placement: &Placement<'_>, wanted: &[&Requirement
              the Pod itself, while it is gated"
                 .to_owned()
         }
-        Carrier::NewPod | Carrier::Binding => "another webhook added the network after multinic, \
+        Carrier::NewPod | Carrier::Binding | Carrier::Claim => {
+            "another webhook added the network after multinic, \
                                                or the mutating call of multinic failed: retry"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 

@@ -33,9 +33,7 @@ fn attach(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         for requirement in network.requirements() {
             let whose = format!("network \"{}\"", shorten(&selection.network()));
             networks.push((whose, requirement));
-            place.get_or_insert_with(|| {
-                Place::inside(attach.path(annotation), selection.at.clone())
-            });
+            place.get_or_insert_with(|| attach.place(annotation, selection));
         }
     }
     let Some(place) = place else {

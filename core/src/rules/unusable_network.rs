@@ -2,7 +2,7 @@
 
 use super::{Check, Rule, Statement};
 use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::text::shorten;
 use crate::view::Attach;
 use crate::world::{World, asked_networks};
@@ -33,7 +33,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
                 rule.name,
                 refused.message,
             );
-            let place = Place::inside(attach.path(annotation), selection.at.clone());
+            let place = attach.place(annotation, selection);
             statements.push(Statement::new(place, message));
         }
     }

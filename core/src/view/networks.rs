@@ -52,8 +52,10 @@ pub struct Selection {
     pub interface: Option<String>,
     /// What else the element asks for.
     pub requests: Requests,
-    /// Where the element stands.
+    /// Where the element stands in the annotation.
     pub at: Inside,
+    /// Where it stands instead, if it is not an element of an annotation.
+    pub field: Option<Box<str>>,
 }
 
 /// What an element asks of its network, by the keys of the JSON form.
@@ -101,6 +103,7 @@ impl Networks {
                         interface: interface.map(str::to_owned),
                         requests: Requests::default(),
                         at,
+                        field: None,
                     });
                 }
                 Err(message) => self.malformed.push(Fault { at, message }),
@@ -148,6 +151,18 @@ pub(crate) fn shrinks(new: &str, old: &str, namespace: &str) -> bool {
 }
 
 impl Selection {
+    /// A network that a field of a spec names.
+    pub(crate) fn of_field(namespace: String, name: String, field: String) -> Self {
+        Self {
+            namespace,
+            name,
+            interface: None,
+            requests: Requests::default(),
+            at: Inside::at((1, 1), ""),
+            field: Some(field.into()),
+        }
+    }
+
     /// `namespace/name`.
     pub fn network(&self) -> String {
         format!("{}/{}", self.namespace, self.name)

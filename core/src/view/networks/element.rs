@@ -13,6 +13,7 @@ use super::{
 use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, Kind, Places, Value, folds};
+use crate::nearest::nearest;
 use crate::text::shorten;
 
 /// What Go's decoder expects as the value of a key, and what becomes of it (`docs/sinks.md`).
@@ -53,6 +54,9 @@ const KEYS: [(&str, Type); 12] = [
     ("namespace", Type::Name),
     ("portMappings", Type::PortMappings),
 ];
+/// Keys that other readers of the annotation know (network-attachment-definition-client, types.go).
+const OTHERS: [&str; 1] = ["ipam-claim-reference"];
+
 /// An address family, as Multus counts default routes.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Family {
@@ -121,6 +125,7 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
         };
         element.keys();
         element.suspicious();
+        element.unknown();
         element.dangerous();
         gateways.extend(element.gateways());
         element.finish(own);
@@ -289,6 +294,39 @@ impl<'d> Element<'_, 'd> {
         }
     }
 
+    /// Keys that Multus does not read. Those of vendors have a dot (specification of the annotation,
+    /// 4.1.2).
+    fn unknown(&mut self) {
+        for member in self.value.members() {
+            let Some(key) = member.key.str() else {
+                continue;
+            };
+            let mut known = KEYS.iter().map(|(known, _)| *known).chain(OTHERS);
+            if key.contains('.') || known.any(|known| folds(&key, known)) {
+                continue;
+            }
+            let names = || KEYS.iter().map(|(known, _)| *known);
+            let advice = match key.to_ascii_lowercase().as_str() {
+                "gateway" | "gateways" | "gw" => {
+                    "a default route is asked for with \"default-route\": [\"10.1.1.1\"]".to_owned()
+                }
+                "ip" | "address" | "addresses" => {
+                    "an address is asked for with \"ips\": [\"10.1.1.7/24\"]".to_owned()
+                }
+                "ipam" | "master" | "mode" | "mtu" | "plugins" | "routes" | "type" | "vlan" => {
+                    "it belongs in the spec.config of the network".to_owned()
+                }
+                _ => match nearest(&key, names()) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => format!("the keys are {}", names().collect::<Vec<_>>().join(", ")),
+                },
+            };
+            let key = shorten(&key);
+            let problem = format!("is not a key that Multus reads, so it does nothing: {advice}");
+            self.suspect(&key, member.key, &problem);
+        }
+    }
+
     /// What a program running as root on a node would do harm with.
     fn dangerous(&mut self) {
         if danger::may_have_control_characters(self.value.raw()) {
@@ -409,6 +447,7 @@ impl<'d> Element<'_, 'd> {
             interface: (!interface.is_empty()).then(|| interface.into_owned()),
             requests: self.requests,
             at,
+            field: None,
         });
     }
 
