@@ -3,7 +3,7 @@
 use super::{Check, Rule, Statement};
 use crate::cni;
 use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::json::Document;
 use crate::network::Network;
 use crate::text::shorten;
@@ -33,7 +33,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         let shown = shorten(&shown);
         let mut say = |problem: String, ceiling: Level| {
             if statements.len() < MAX_FAULTS {
-                let place = Place::inside(attach.path(annotation), selection.at.clone());
+                let place = attach.place(annotation, selection);
                 let statement = Statement::at(&attach.object, place, problem);
                 statements.push(statement.at_most(ceiling));
             }
