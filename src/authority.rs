@@ -295,6 +295,12 @@ impl Memory {
         self.known.iter()
     }
 
+    /// Entries that somebody else changes again and again: index of the configuration, and name.
+    pub fn disputed(&self) -> impl Iterator<Item = (usize, &str)> {
+        let disputed = self.entries.iter().filter(|(_, dispute)| dispute.is_on());
+        disputed.map(|((configuration, entry), _)| (*configuration, &**entry))
+    }
+
     /// Takes in what was read. Must see every read, in their order: a break that it does not see is
     /// none.
     pub fn note(&mut self, observed: &Observed, terms: &Terms) {

@@ -31,14 +31,18 @@
 #[deny(clippy::disallowed_methods)]
 pub mod answer;
 pub mod args;
+#[deny(clippy::disallowed_methods)]
+pub mod authority;
 pub mod cert;
 pub mod cluster;
 #[deny(clippy::disallowed_methods)]
 pub mod cni;
 pub mod config;
+pub mod crypto;
 pub mod duration;
 #[deny(clippy::disallowed_methods)]
 pub mod finding;
+mod followed;
 pub mod http;
 pub mod json;
 pub mod listen;
@@ -47,7 +51,6 @@ pub mod metrics;
 #[deny(clippy::disallowed_methods)]
 pub mod mutate;
 mod nearest;
-mod news;
 #[deny(clippy::disallowed_methods)]
 pub mod patch;
 pub mod review;

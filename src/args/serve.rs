@@ -13,10 +13,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
+mod certificates;
 mod follow;
 
 use super::Error;
-use crate::cert::{self, Certificate, ClientCa, Files, development};
+use crate::cert::{self, Certificate, development};
 use crate::cluster::follow::Follow;
 use crate::cluster::lookup::Lookup;
 use crate::cluster::{self, Snapshot};
@@ -24,7 +25,8 @@ use crate::http::{self, Server};
 use crate::listen::{self, Limits, Phase};
 use crate::log::{self, Format};
 use crate::metrics::Metrics;
-use crate::{duration, tls};
+use crate::tls::{self, ClientCa};
+use crate::{crypto, duration};
 use follow::{ConfigFile, Followed};
 
 /// Serve the webhooks over TLS.
@@ -46,20 +48,8 @@ pub struct Args {
     /// Where health, readiness and metrics are served, over plain HTTP.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     admin_listen: SocketAddr,
-    /// A folder with a development certificate, made if it is missing, and renewed.
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "certs",
-        conflicts_with = "cert"
-    )]
-    certs: PathBuf,
-    /// The certificate with its chain, in PEM; a new one is picked up.
-    #[arg(long, value_name = "FILE", requires = "key")]
-    cert: Option<PathBuf>,
-    /// Its key, in PEM.
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    certificates: certificates::Args,
     /// Only callers whose certificate this CA signed get in. In PEM; a new one is picked up.
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
@@ -89,7 +79,7 @@ impl Args {
             Some(folder) => Source::Folder(folder.clone()),
             None => Source::Cluster(self.kubeconfig.clone()),
         };
-        tls::warm_up();
+        crypto::warm_up();
         let metrics = Arc::new(Metrics::new());
         let log = log::start(self.log_format, metrics.log_lines_lost.clone());
         // A panic's message may quote what a user wrote: the place is enough to find the fault.
@@ -106,7 +96,6 @@ impl Args {
     }
 
     async fn serve(self, source: Source, metrics: Arc<Metrics>) -> Result<ExitCode, Error> {
-        let usage = |error: cert::Error| Error::Usage(error.to_string());
         let (config_file, config) = match self.config.clone() {
             Some(path) => {
                 let (file, config) = ConfigFile::open(path)?;
@@ -118,29 +107,34 @@ impl Args {
         let (certificate_sender, certificate) = watch::channel(None::<Arc<Certificate>>);
         let (phase_sender, phase) = watch::channel(Phase::Serve);
 
-        let files = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => Files::open(cert, key, certificate_sender, &metrics),
-            _ => Files::development(&self.certs, certificate_sender, &metrics),
-        }
-        .map_err(usage)?;
+        let sources = self.certificates.open(certificate_sender, &metrics)?;
+        let usage = |error: &dyn std::fmt::Display| Error::Usage(error.to_string());
         let (client_ca, tls) = if let Some(path) = &self.client_ca {
-            let (ca, tls) = ClientCa::open(path, certificate.clone()).map_err(usage)?;
+            let opened = ClientCa::open(path, certificate.clone());
+            let (ca, tls) = opened.map_err(|error| usage(&error))?;
             (Some(ca), tls)
         } else {
-            let tls = tls::server(certificate.clone(), None).map_err(usage)?;
+            let tls = tls::server(certificate.clone(), None).map_err(|error| usage(&error))?;
             (None, watch::channel(tls).1)
         };
         let signals = Signals::new()?;
         let webhooks = bind(self.listen).await?;
         let admin = bind(self.admin_listen).await?;
 
+        let mut distrusted = watch::channel(None).1;
         let (folder, lookup) = match source {
             Source::Cluster(kubeconfig) => {
                 // The client of the API server takes the provider of the process.
-                let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+                crypto::install();
                 let client = cluster::watch::client(kubeconfig.as_deref())
                     .await
                     .map_err(|error| Error::Usage(error.to_string()))?;
+                let trust = sources.trust;
+                if let Some((settings, gate)) = trust.settings(&certificate) {
+                    let metrics = Arc::clone(&metrics);
+                    tokio::spawn(cert::trust::keep(client.clone(), settings, metrics));
+                    distrusted = gate;
+                }
                 let metrics = Arc::clone(&metrics);
                 tokio::spawn(cluster::watch::follow(
                     client.clone(),
@@ -158,7 +152,8 @@ impl Args {
         };
         let looked = Followed {
             config: config_file,
-            certificate: files,
+            certificate: sources.files,
+            ca_bundle: sources.ca_bundle,
             client_ca,
             folder,
             metrics: Arc::clone(&metrics),
@@ -169,6 +164,7 @@ impl Args {
             config,
             networks,
             certificate,
+            distrusted,
             lookup,
             phase: phase.clone(),
             metrics,
@@ -216,9 +212,9 @@ impl Args {
         let admin = address(admin, self.admin_listen);
         tracing::info!(%listen, %admin, "listening");
         // Who has to show a certificate has more to say than one line.
-        let own = self.cert.is_none() && self.client_ca.is_none();
-        let shown = own && self.log_format == Format::Human;
-        let curl = shown.then(|| curl(&self.certs.join(development::CA), listen));
+        let own = self.certificates.development().filter(|_| self.client_ca.is_none());
+        let shown = own.filter(|_| self.log_format == Format::Human);
+        let curl = shown.map(|certs| curl(&certs.join(development::CA), listen));
         move || {
             tracing::info!("ready: serving /mutate and /validate");
             if let Some(curl) = &curl {

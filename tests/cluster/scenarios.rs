@@ -1,5 +1,6 @@
 //! What is proven, in the order in which it is run.
 
+mod certificates;
 mod dead;
 mod disruption;
 mod isolation;
@@ -16,6 +17,7 @@ pub(crate) use networks::api_client;
 use crate::Scenario;
 
 pub(crate) fn all() -> Vec<Scenario> {
+    let certificates = certificates::all();
     [
         setup::ALL,
         walk::ALL,
@@ -25,6 +27,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         workloads::ALL,
         networks::ALL,
         upgrades::ALL,
+        &certificates,
         // From here on the cluster is broken, and put right again.
         dead::ALL,
         networks::LAST,
