@@ -11,11 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use multinic::answer::{Case, Webhook};
-use multinic::cluster::{Fetched, Network, Snapshot};
-use multinic::config::Config;
-use multinic::review::{self, Request};
-use multinic::rules::World;
+use multinic_core::answer::Case;
+use multinic_core::network::{Fetched, Network, Snapshot};
+use multinic_core::policy::Policy;
+use multinic_core::review::Webhook;
+use multinic_core::review::{self, Request};
+use multinic_core::world::World;
 
 const ROUNDS: usize = 200;
 const PER_ROUND: u32 = 200;
@@ -23,7 +24,7 @@ const PER_ROUND: u32 = 200;
 fn main() {
     let few = snapshot(0);
     let many = snapshot(10_000);
-    let config = Config::default();
+    let config = Policy::default();
     let pod = pod();
     let nad = read("nad-node-selector.create-network-attachment-definitions.validate.json");
     let warned = read("nad-conflist-sbr.create-network-attachment-definitions.validate.json");
@@ -116,13 +117,13 @@ fn event() {
 
 const CONFIG: &str = r#"{"cniVersion":"1.0.0","type":"macvlan","master":"eth1"}"#;
 
-fn answer(body: &[u8], webhook: Webhook, snapshot: &Snapshot, config: &Config) {
+fn answer(body: &[u8], webhook: Webhook, snapshot: &Snapshot, config: &Policy) {
     let document = review::read(body).expect("the recording is JSON");
     let request = Request::of(&document).expect("the recording is a review");
     let world = World {
         snapshot,
         fetched: &Fetched::default(),
-        config,
+        policy: config,
     };
     black_box(Case::of(&request, config).answer(webhook, &world));
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-use crate::config::{self, Config};
+use multinic_core::config;
+use multinic_core::policy::Policy;
 
 pub mod explain;
 pub mod review;
@@ -80,9 +80,9 @@ impl Args {
 }
 
 /// The configuration of a file, or the default one.
-fn read_config(path: Option<&Path>) -> Result<Config, Error> {
+fn read_config(path: Option<&Path>) -> Result<Policy, Error> {
     let Some(path) = path else {
-        return Ok(Config::default());
+        return Ok(Policy::default());
     };
     parse_config(path, &read_text(path)?)
 }
@@ -95,8 +95,8 @@ fn read_text(path: &Path) -> Result<String, Error> {
 }
 
 /// The configuration in the text of a file.
-fn parse_config(path: &Path, text: &str) -> Result<Config, Error> {
-    Config::parse(text).map_err(|source| Error::Config {
+fn parse_config(path: &Path, text: &str) -> Result<Policy, Error> {
+    config::parse(text).map_err(|source| Error::Config {
         path: path.display().to_string(),
         source,
     })

@@ -9,14 +9,15 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 
-use crate::authority::MARGIN;
+use multinic_core::authority::MARGIN;
 use crate::crypto;
 
+mod x509;
+mod sign;
 pub mod development;
 mod files;
-mod sign;
 pub mod trust;
-mod x509;
+
 
 pub use files::{CaBundle, Files};
 

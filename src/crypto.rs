@@ -114,7 +114,7 @@ pub fn names(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<
 /// What rustls reports, in the words of this field.
 pub(crate) fn reason(error: &rustls::Error) -> String {
     use rustls::CertificateError::{
-        BadSignature, CaUsedAsEndEntity, Expired, ExpiredContext, NotValidForName,
+        BadSignature, Expired, ExpiredContext, NotValidForName,
         NotValidForNameContext, NotValidYet, NotValidYetContext, UnknownIssuer,
     };
     let rustls::Error::InvalidCertificate(certificate) = error else {
@@ -122,14 +122,18 @@ pub(crate) fn reason(error: &rustls::Error) -> String {
     };
     match certificate {
         BadSignature | UnknownIssuer => "is signed by an unknown authority".to_owned(),
-        CaUsedAsEndEntity => "is the certificate of a CA, not of a server".to_owned(),
         Expired | ExpiredContext { .. } => "has expired".to_owned(),
         NotValidForName | NotValidForNameContext { .. } => "is not valid for this name".to_owned(),
         NotValidYet | NotValidYetContext { .. } => "is not valid yet".to_owned(),
-        other if other.to_string().contains("UnsupportedCertVersion") => {
-            "is an X.509 version 1 certificate: version 3 with a subject alternative name is needed"
-                .to_owned()
+        other => {
+            let text = other.to_string();
+            if text.contains("CaUsedAsEndEntity") {
+                "is the certificate of a CA, not of a server".to_owned()
+            } else if text.contains("UnsupportedCertVersion") {
+                "is an X.509 version 1 certificate: version 3 is needed".to_owned()
+            } else {
+                text
+            }
         }
-        other => other.to_string(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::finding::escape;
+use multinic_core::text::escape;
 use crate::metrics::{Metrics, What};
 
 /// What was read last.

@@ -14,19 +14,21 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use multinic_core::answer::{Answer, Case};
+use multinic_core::finding::Level;
+use multinic_core::network::Snapshot;
+use multinic_core::policy::Policy;
+use multinic_core::review::Webhook;
+use multinic_core::review::{self, Request};
+use multinic_core::text::{escape, shorten};
+use multinic_core::world::World;
 use tokio::sync::{Semaphore, watch};
 
-use crate::answer::{Answer, Case, LONGEST, Webhook};
 use crate::cert::Certificate;
-use crate::cluster::Snapshot;
 use crate::cluster::lookup::{Lookup, LookupError};
-use crate::config::Config;
 use crate::duration;
-use crate::finding::{Level, escape, shorten};
 use crate::listen::Phase;
 use crate::metrics::Metrics;
-use crate::review::{self, Request};
-use crate::rules::World;
 
 mod body;
 
@@ -34,7 +36,7 @@ mod body;
 #[derive(Debug)]
 pub struct Server {
     /// What the administrator decided.
-    pub config: watch::Receiver<Arc<Config>>,
+    pub config: watch::Receiver<Arc<Policy>>,
     /// The known networks; `None` until they are loaded.
     pub networks: watch::Receiver<Option<Arc<Snapshot>>>,
     /// The certificate; `None` until there is one.
@@ -72,6 +74,10 @@ enum Fault {
     #[error("the content type must be application/json")]
     WrongType,
 }
+
+/// The longest that a review may take where the caller sets no limit: the default of
+/// `timeoutSeconds`.
+pub const LONGEST: Duration = Duration::from_secs(10);
 
 /// All bodies together, in bytes.
 pub const MEMORY: usize = 64 << 20;
@@ -172,7 +178,7 @@ impl Server {
         let case = Case::of(&request, &config);
         let unknown = case.unknown(&config, &snapshot);
         let fetched = if unknown.is_empty() {
-            crate::cluster::Fetched::default()
+            multinic_core::network::Fetched::default()
         } else {
             self.lookup.fetch(&unknown, deadline).await?
         };
@@ -182,7 +188,7 @@ impl Server {
         let world = World {
             snapshot: &snapshot,
             fetched: &fetched,
-            config: &config,
+            policy: &config,
         };
         let answer = case.answer(webhook, &world);
         self.note(webhook, &request, &answer, start.elapsed());
@@ -294,7 +300,7 @@ fn limit(query: Option<&str>) -> Duration {
 /// The rules that are heard, comma separated.
 fn heard(answer: &Answer) -> String {
     let heard = answer.findings.iter().filter(|one| one.level > Level::Off);
-    let mut names: Vec<&str> = heard.map(|finding| finding.rule.name).collect();
+    let mut names: Vec<&str> = heard.map(|finding| finding.rule).collect();
     names.dedup();
     names.join(",")
 }

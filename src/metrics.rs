@@ -3,15 +3,14 @@
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
+use multinic_core::finding::{Finding, Level};
+use multinic_core::review::Webhook;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-
-use crate::answer::Webhook;
-use crate::finding::{Finding, Level};
 
 mod certificates;
 
@@ -191,7 +190,7 @@ impl Metrics {
     pub fn findings(&self, findings: &[Finding]) {
         for finding in findings.iter().filter(|one| one.level > Level::Off) {
             let labels = Rule {
-                rule: finding.rule.name,
+                rule: finding.rule,
                 level: finding.level.name(),
             };
             self.findings.get_or_create(&labels).inc();

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use multinic_core::nearest::nearest;
+use multinic_core::rules::{self, RULES};
+
 use super::{Error, print};
-use crate::nearest::nearest;
-use crate::rules::{self, RULES};
 
 /// Explain a rule, or list all of them.
 #[derive(Debug, clap::Args)]
@@ -48,7 +49,7 @@ fn list() -> String {
         text.push_str(&format!(
             "{:28} {:5} {says}\n",
             rule.name,
-            rule.level.name()
+            rule.default_level.name()
         ));
     }
     text

@@ -6,13 +6,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use multinic_core::answer::{Case, Verdict};
+use multinic_core::finding::Finding;
+use multinic_core::network::{Fetched, Snapshot};
+use multinic_core::review::{self, Request, Webhook};
+use multinic_core::rules;
+use multinic_core::world::World;
+
 use super::{Error, print, read_config};
-use crate::answer::{Case, Verdict, Webhook};
 use crate::cluster::folder::Folder;
-use crate::cluster::{Fetched, Snapshot};
-use crate::finding::Finding;
-use crate::review::{self, Request};
-use crate::rules::World;
 
 /// Answer one recorded AdmissionReview.
 ///
@@ -30,11 +33,19 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Which webhook is asked.
-    #[arg(long, value_enum, default_value = "validate")]
+    #[arg(long, value_parser = webhook(), default_value = "validate")]
     webhook: Webhook,
     /// Print the answer indented, its patch decoded, and the findings on stderr.
     #[arg(long)]
     pretty: bool,
+}
+
+/// The names of the webhooks, as values of a flag.
+fn webhook() -> impl TypedValueParser<Value = Webhook> {
+    PossibleValuesParser::new(Webhook::ALL.map(Webhook::name)).map(|name| {
+        let named = Webhook::ALL.into_iter().find(|one| one.name() == name);
+        named.unwrap_or(Webhook::Validate)
+    })
 }
 
 /// The exit code of an answer that would be an HTTP 5xx.
@@ -55,7 +66,7 @@ impl Args {
             let world = World {
                 snapshot: &snapshot,
                 fetched: &Fetched::default(),
-                config: &config,
+                policy: &config,
             };
             let answered = caught(|| {
                 let case = Case::of(&request, &config);
@@ -130,7 +141,10 @@ fn explain(findings: &[Finding], verdict: Verdict, passed_over: usize) {
         );
     }
     // What the patch mends is no news any more.
-    let mended = |finding: &&Finding| verdict == Verdict::Patch && finding.rule.fix.is_some();
+    let mended = |finding: &&Finding| {
+        verdict == Verdict::Patch
+            && rules::find(finding.rule).is_some_and(|rule| rule.fix.is_some())
+    };
     for finding in findings.iter().filter(|finding| !mended(finding)) {
         let _ = writeln!(stderr, "{}: {}", finding.level.name(), finding.line());
     }

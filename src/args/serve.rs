@@ -8,26 +8,29 @@ use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use multinic_core::network::Snapshot;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
-mod certificates;
-mod follow;
-
 use super::Error;
 use crate::cert::{self, Certificate, development};
-use crate::cluster::follow::Follow;
+use crate::cluster;
 use crate::cluster::lookup::Lookup;
-use crate::cluster::{self, Snapshot};
 use crate::http::{self, Server};
 use crate::listen::{self, Limits, Phase};
 use crate::log::{self, Format};
 use crate::metrics::Metrics;
 use crate::tls::{self, ClientCa};
 use crate::{crypto, duration};
+
+mod certificates;
+mod follow;
+pub mod networks;
+
 use follow::{ConfigFile, Followed};
+use networks::Follow;
 
 /// Serve the webhooks over TLS.
 #[derive(Debug, clap::Args)]
@@ -195,6 +198,10 @@ impl Args {
             few,
             never,
         ));
+        let tls = listen::Tls {
+            config: tls,
+            metrics: Arc::clone(&server.metrics),
+        };
         let serving = tokio::spawn(listen::serve(
             webhooks,
             Some(tls),

@@ -15,7 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 
 use super::{Certificate, x509};
-use crate::authority::{self, BACKDATE, Terms};
+use multinic_core::authority::{self, BACKDATE, Terms};
 use crate::crypto;
 
 /// A CA certificate with its key.

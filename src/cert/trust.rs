@@ -1,6 +1,6 @@
 //! Keeps together what this replica serves and what the API server trusts.
 //!
-//! In the built-in mode this carries out the [plan](crate::authority): it reads and writes the Secret
+//! In the built-in mode this carries out the [plan](multinic_core::authority): it reads and writes the Secret
 //! of the authorities and the `caBundle` of the webhook configurations, and signs the certificate
 //! that is served. With a certificate from files it writes the CA that was supplied, or only looks
 //! whether the API server trusts the certificate.
@@ -31,7 +31,7 @@ pub use object::{Kind, Reference};
 
 use super::Certificate;
 use super::sign::Authority;
-use crate::authority::{self, Configuration, Entry, Memory, Now, Observed, Terms, WriteBundle};
+use multinic_core::authority::{self, Configuration, Entry, Memory, Now, Observed, Terms, WriteBundle};
 use crate::cluster;
 use crate::crypto;
 use crate::metrics::Metrics;

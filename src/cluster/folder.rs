@@ -10,11 +10,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use multinic_core::network::{Network, Snapshot};
+use multinic_core::selector::NODE_SELECTOR;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
-
-use super::{Network, Snapshot};
-use crate::view::selector::NODE_SELECTOR;
 
 /// What a folder holds.
 #[derive(Debug, Default)]

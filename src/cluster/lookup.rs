@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use kube::api::Api;
+use multinic_core::network::{Fetched, Network};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::object::Object;
 use super::watch::{is_absent, said};
-use super::{Fetched, Network};
 
 /// Where networks are looked up.
 #[derive(Debug)]

@@ -12,13 +12,12 @@ use std::sync::Arc;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::Resource;
+use multinic_core::cni;
+use multinic_core::fault::{Fault, Inside};
+use multinic_core::network::Network;
+use multinic_core::selector::NODE_SELECTOR;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-
-use super::Network;
-use crate::cni;
-use crate::finding::{Fault, Inside};
-use crate::view::selector::NODE_SELECTOR;
 
 /// What is kept of a NetworkAttachmentDefinition.
 #[derive(Clone, Debug)]

@@ -15,11 +15,11 @@ use kube::api::Api;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_networks};
+use multinic_core::network::Snapshot;
+use multinic_core::text::escape;
 use tokio::sync::watch;
 
-use super::Snapshot;
 use super::object::Object;
-use crate::finding::escape;
 use crate::metrics::{Metrics, What};
 
 /// Why there is no way to the API server.

@@ -295,7 +295,7 @@ impl ControlPlane {
         let manager =
             self.kubeconfig("controller-manager", "system:kube-controller-manager", None)?;
         let scheduler = self.kubeconfig("scheduler", "system:kube-scheduler", None)?;
-        let serving = |config: &Path| {
+        let serving = |policy: &Path| {
             vec![
                 format!("--kubeconfig={}", config.display()),
                 format!("--authentication-kubeconfig={}", config.display()),

@@ -13,7 +13,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use multinic::cni::Config;
+use multinic_core::cni::Config;
 use serde_json::{Value, json};
 
 /// Set in the child that has namespaces of its own.

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use multinic::answer::{Answer, Verdict, Webhook};
-use multinic::cluster::Snapshot;
 use multinic::cluster::folder::Folder;
-use multinic::config::Config;
-use multinic::finding::Finding;
+use multinic_core::answer::{Answer, Verdict};
+use multinic_core::finding::Finding;
+use multinic_core::network::Snapshot;
+use multinic_core::policy::Policy;
+use multinic_core::review::Webhook;
 use serde_json::Value;
 
 use crate::manifest::{answer, created, documents};
@@ -70,7 +71,7 @@ fn nothing_is_to_be_said_of_the_networks() {
                 body.as_bytes(),
                 Webhook::Validate,
                 &snapshot,
-                &Config::default(),
+                &Policy::default(),
             );
             assert_eq!(lines(&answer), [""; 0], "{file}");
             judged += 1;
@@ -81,7 +82,7 @@ fn nothing_is_to_be_said_of_the_networks() {
 
 /// In the words of the README's table, what both webhooks make of a review.
 fn said(review: &Value, snapshot: &Snapshot) -> String {
-    let config = Config::default();
+    let config = Policy::default();
     let mut review = review.clone();
     let mutated = answer(
         review.to_string().as_bytes(),
@@ -108,7 +109,7 @@ fn said(review: &Value, snapshot: &Snapshot) -> String {
         &config,
     );
     match (validated.verdict, placed) {
-        (Verdict::Deny, _) => format!("refused by `{}`", validated.findings[0].rule.name),
+        (Verdict::Deny, _) => format!("refused by `{}`", validated.findings[0].rule),
         (Verdict::Allow, Some(placed)) => format!("placed on `{placed}`"),
         (Verdict::Allow, None) => {
             assert_eq!(lines(&validated), [""; 0]);

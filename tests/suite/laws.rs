@@ -1,7 +1,7 @@
 //! Laws that hold for every Pod, every selector and every body.
 
 use base64::Engine as _;
-use multinic::answer::Answer;
+use multinic_core::answer::Answer;
 use serde_json::Value;
 
 mod hostile;

@@ -17,6 +17,7 @@
 mod cni;
 mod examples;
 mod laws;
+mod layers;
 mod manifest;
 mod oracle;
 mod pages;

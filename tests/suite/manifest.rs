@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use multinic::answer::{Answer, Case, Webhook};
 use multinic::cluster::folder::File;
-use multinic::cluster::{Fetched, Snapshot};
-use multinic::config::Config;
-use multinic::review::{self, Request};
-use multinic::rules::World;
+use multinic_core::answer::{Answer, Case};
+use multinic_core::network::{Fetched, Snapshot};
+use multinic_core::policy::Policy;
+use multinic_core::review::Webhook;
+use multinic_core::review::{self, Request};
+use multinic_core::world::World;
 use serde_json::{Value, json};
 
 /// The resources that are registered, by the kind of their objects.
@@ -78,20 +79,20 @@ pub(crate) fn answer(
     body: &[u8],
     webhook: Webhook,
     snapshot: &Snapshot,
-    config: &Config,
+    config: &Policy,
 ) -> Answer {
     let document = review::read(body).unwrap();
     let request = Request::of(&document).unwrap();
     let world = World {
         snapshot,
         fetched: &Fetched::default(),
-        config,
+        policy: config,
     };
     Case::of(&request, config).answer(webhook, &world)
 }
 
 /// What `/validate` answers when the last document of `yaml` is created in the world of the others.
-pub(crate) fn judge(yaml: &str, config: &Config) -> Answer {
+pub(crate) fn judge(yaml: &str, config: &Policy) -> Answer {
     let mut documents = documents(yaml);
     let object = documents.pop().expect("no manifest");
     let world: Vec<String> = documents.iter().map(Value::to_string).collect();

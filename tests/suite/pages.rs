@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use multinic::config::Config;
-use multinic::finding::Finding;
-use multinic::rules::{RULES, Rule};
+use multinic_core::finding::Finding;
+use multinic_core::policy::Policy;
+use multinic_core::rules::{RULES, Rule};
 
 use crate::manifest::judge;
 
@@ -36,14 +36,14 @@ fn a_rule_is_a_file_of_code_and_a_page_and_both_are_named_after_it() {
             ["md", "rs"].map(|kind| PathBuf::from(format!("{stem}.{kind}")))
         })
         .collect();
-    let found: BTreeSet<PathBuf> = fs::read_dir(root().join("src/rules"))
+    let found: BTreeSet<PathBuf> = fs::read_dir(root().join("core/src/rules"))
         .unwrap()
         .map(|entry| PathBuf::from(entry.unwrap().file_name()))
         .collect();
     assert_eq!(found, wanted);
     for rule in RULES {
         let page = root()
-            .join("src/rules")
+            .join("core/src/rules")
             .join(rule.name.replace('-', "_"))
             .with_extension("md");
         assert_eq!(
@@ -103,7 +103,7 @@ fn what_a_page_shows_as_refused_is_refused_by_this_rule_alone_and_in_these_words
             wrong.push(format!("{}: said is {lines:#?}", rule.name));
             continue;
         };
-        if (finding.rule.name, finding.level) != (rule.name, rule.level) {
+        if (finding.rule, finding.level) != (rule.name, rule.default_level) {
             wrong.push(format!(
                 "{}: said at {} is {}",
                 rule.name,
@@ -149,10 +149,11 @@ fn speaks(rule: &Rule, case: &str) -> bool {
 }
 
 /// The configuration of a page: the default one, where it shows none.
-fn config(rule: &Rule) -> Config {
+fn config(rule: &Rule) -> Policy {
     match blocks(rule.page, "yaml config")[..] {
-        [] => Config::default(),
-        [text] => Config::parse(text).unwrap_or_else(|error| panic!("{}: {error}", rule.name)),
+        [] => Policy::default(),
+        [text] => multinic_core::config::parse(text)
+            .unwrap_or_else(|error| panic!("{}: {error}", rule.name)),
         _ => panic!("{} shows more than one configuration", rule.name),
     }
 }

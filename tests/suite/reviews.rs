@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use multinic::answer::{Answer, Case, Webhook};
 use multinic::cluster::folder::File;
-use multinic::cluster::{Fetched, Snapshot};
-use multinic::config::Config;
-use multinic::finding::Level;
-use multinic::review::{self, Request};
-use multinic::rules::World;
+use multinic_core::answer::{Answer, Case};
+use multinic_core::finding::Level;
+use multinic_core::network::{Fetched, Snapshot};
+use multinic_core::policy::Policy;
+use multinic_core::review::Webhook;
+use multinic_core::review::{self, Request};
+use multinic_core::world::World;
 
 /// `tests/reviews`.
 pub(crate) fn folder() -> PathBuf {
@@ -35,13 +36,13 @@ pub(crate) fn networks(more: &str) -> Snapshot {
 }
 
 /// The answer to a review.
-pub(crate) fn answer(body: &str, webhook: Webhook, snapshot: &Snapshot, config: &Config) -> Answer {
+pub(crate) fn answer(body: &str, webhook: Webhook, snapshot: &Snapshot, config: &Policy) -> Answer {
     let document = review::read(body.as_bytes()).unwrap();
     let request = Request::of(&document).unwrap();
     let world = World {
         snapshot,
         fetched: &Fetched::default(),
-        config,
+        policy: config,
     };
     Case::of(&request, config).answer(webhook, &world)
 }
@@ -52,7 +53,7 @@ pub(crate) fn rules(answer: &Answer, level: Level) -> BTreeSet<&'static str> {
         .findings
         .iter()
         .filter(|finding| finding.level == level);
-    findings.map(|finding| finding.rule.name).collect()
+    findings.map(|finding| finding.rule).collect()
 }
 
 /// Whether an answer has a patch, and whether it allows.
@@ -72,7 +73,7 @@ fn list(names: &str) -> BTreeSet<&str> {
 #[test]
 fn every_recording_is_answered_as_written_down_before() {
     let snapshot = networks("");
-    let config = Config::default();
+    let config = Policy::default();
     let expected = read("expected.tsv");
     let rows = expected
         .lines()
@@ -162,7 +163,7 @@ fn folders(path: &Path) -> Vec<PathBuf> {
 fn every_derived_review_is_answered_as_written_down_before() {
     let mut differences = Vec::new();
     let mut count = 0;
-    for rule in multinic::rules::RULES {
+    for rule in multinic_core::rules::RULES {
         let (mut spoken, mut silent, mut wording) = (0, 0, String::new());
         for path in folders(&folder().join(rule.name)) {
             let case: Derived =
@@ -176,7 +177,8 @@ fn every_derived_review_is_answered_as_written_down_before() {
                 "{}",
                 path.display()
             );
-            let config = Config::parse(&case.config).expect("the case's configuration is one");
+            let config = multinic_core::config::parse(&case.config)
+                .expect("the case's configuration is one");
             let webhook = match &*case.webhook {
                 "mutate" => Webhook::Mutate,
                 "validate" => Webhook::Validate,

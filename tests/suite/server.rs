@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use multinic::cert::{Certificate, development};
-use multinic::cluster::Snapshot;
 use multinic::cluster::lookup::Lookup;
-use multinic::config::Config;
+use multinic::crypto;
 use multinic::http::{self, Server};
 use multinic::listen::{self, Limits, Phase};
 use multinic::metrics::Metrics;
-use multinic::tls;
+use multinic_core::network::Snapshot;
+use multinic_core::policy::Policy;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -30,6 +30,7 @@ mod logs;
 mod process;
 mod protocol;
 mod reload;
+mod supplied;
 
 /// A review that is refused: an isolated network.
 const REVIEW: &[u8] =
@@ -43,7 +44,7 @@ struct Running {
     phase: watch::Sender<Phase>,
     networks: watch::Sender<Option<Arc<Snapshot>>>,
     server: Arc<Server>,
-    _config: watch::Sender<Arc<Config>>,
+    _config: watch::Sender<Arc<Policy>>,
     certificate: watch::Sender<Option<Arc<Certificate>>>,
     folder: Folder,
     runtime: Runtime,
@@ -97,17 +98,18 @@ impl Running {
     fn with(limits: Limits, memory: usize) -> Self {
         let folder = Folder::new();
         development::ensure(&folder.0).unwrap();
-        let read = |name| std::fs::read(folder.0.join(name)).unwrap();
-        let pair = Certificate::read(&read(development::CERT), &read(development::KEY)).unwrap();
-        let (_config, config) = watch::channel(Arc::new(Config::default()));
+        let path = |name| folder.0.join(name);
+        let pair = Certificate::read(&path(development::CERT), &path(development::KEY)).unwrap();
+        let (_config, config) = watch::channel(Arc::new(Policy::default()));
         let (networks, networks_seen) = watch::channel(Some(Arc::new(Snapshot::default())));
         let (certificate_sender, certificate) = watch::channel(Some(Arc::new(pair)));
         let (phase, phase_seen) = watch::channel(Phase::Serve);
-        let tls = tls::server(certificate.clone(), None).unwrap();
+        let tls = multinic::tls::server(certificate.clone(), None).unwrap();
         let server = Arc::new(Server {
             config,
             networks: networks_seen,
             certificate,
+            distrusted: watch::channel(None).1,
             lookup: Lookup::Nowhere,
             phase: phase_seen.clone(),
             metrics: Arc::new(Metrics::new()),
@@ -129,7 +131,10 @@ impl Running {
         let routes = http::webhooks(Arc::clone(&server));
         runtime.spawn(listen::serve(
             webhooks,
-            Some(watch::channel(tls).1),
+            Some(listen::Tls {
+                config: watch::channel(tls).1,
+                metrics: Arc::clone(&server.metrics),
+            }),
             routes,
             limits,
             phase_seen,
@@ -190,7 +195,7 @@ fn trusting(ca: &std::path::Path) -> Arc<ClientConfig> {
     roots
         .add(CertificateDer::from_pem_file(ca).unwrap())
         .unwrap();
-    let config = ClientConfig::builder_with_provider(tls::provider())
+    let config = ClientConfig::builder_with_provider(crypto::provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)

@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use multinic::answer::Webhook;
-use multinic::cluster::Snapshot;
-use multinic::config::Config;
-use multinic::finding::Level;
-use multinic::review::{self, Request};
-use multinic::view::networks::{DEFAULT_NETWORK, NETWORKS};
+use multinic_core::finding::Level;
+use multinic_core::network::Snapshot;
+use multinic_core::policy::Policy;
+use multinic_core::review::Webhook;
+use multinic_core::review::{self, Request};
+use multinic_core::view::networks::{DEFAULT_NETWORK, NETWORKS};
 use serde_json::{Value, json};
 
 use crate::manifest::{answer, created};
@@ -15,7 +15,7 @@ use crate::reviews::networks;
 
 fn ask(review: &Value, webhook: Webhook) -> Value {
     let body = review.to_string();
-    let answer = answer(body.as_bytes(), webhook, &networks(""), &Config::default());
+    let answer = answer(body.as_bytes(), webhook, &networks(""), &Policy::default());
     assert!(!answer.body.contains(&b'\n'), "one line");
     let found: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(found["apiVersion"], "admission.k8s.io/v1");
@@ -214,13 +214,13 @@ fn warnings_are_lines_and_few_enough_to_be_passed_on_whole() {
 
 #[test]
 fn a_warning_that_is_too_long_is_cut_and_not_dropped() {
-    use multinic::finding::{Finding, Level, Place};
-    use multinic::rules::find;
-    use multinic::validate::{Judgement, validate};
+    use multinic_core::finding::{Finding, Level, Place};
+    use multinic_core::rules::find;
+    use multinic_core::validate::{Judgement, validate};
 
     let finding = |length| {
         let rule = find("missing-network").unwrap();
-        Finding::new(rule, Level::Warn, Place::default(), "x".repeat(length))
+        Finding::new(rule.name, Level::Warn, Place::default(), "x".repeat(length))
     };
     for lengths in [vec![5000], vec![10, 5000], vec![4070, 500]] {
         let findings: Vec<_> = lengths.iter().copied().map(finding).collect();
@@ -293,7 +293,7 @@ fn the_words_of_the_most_important_messages() {
             body.as_bytes(),
             Webhook::Validate,
             snapshot,
-            &Config::default(),
+            &Policy::default(),
         );
         for finding in answer
             .findings

@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 use tokio::sync::watch;
 
 use super::super::Error;
-use crate::authority::Terms;
+use multinic_core::authority::Terms;
 use crate::cert::trust::{Mode, Reference, Settings};
 use crate::cert::{CaBundle, Certificate, Files};
 use crate::crypto;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use multinic_core::policy::Policy;
 use tokio::sync::{oneshot, watch};
 
 use super::super::{Error, parse_config, read_text};
+use super::networks::Follow;
 use crate::cert::{CaBundle, Files};
-use crate::cluster::follow::Follow;
-use crate::config::Config;
 use crate::followed::Followed as FollowedFile;
 use crate::metrics::{Metrics, What};
 use crate::tls::ClientCa;
@@ -29,7 +29,7 @@ pub(super) struct Followed {
 pub(super) struct ConfigFile {
     path: PathBuf,
     followed: FollowedFile<String>,
-    publish: watch::Sender<Arc<Config>>,
+    publish: watch::Sender<Arc<Policy>>,
 }
 
 /// Files are looked at this often. A look at what did not change costs a few system calls.
@@ -77,7 +77,7 @@ impl Followed {
 
 impl ConfigFile {
     /// Reads the file, and what it holds; later states are published.
-    pub(super) fn open(path: PathBuf) -> Result<(Self, watch::Receiver<Arc<Config>>), Error> {
+    pub(super) fn open(path: PathBuf) -> Result<(Self, watch::Receiver<Arc<Policy>>), Error> {
         let text = read_text(&path)?;
         let (publish, config) = watch::channel(Arc::new(parse_config(&path, &text)?));
         let file = Self {

@@ -6,7 +6,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::super::{sign, x509};
-use crate::authority::Certificate;
+use multinic_core::authority::Certificate;
 
 /// The bundle of an entry as it was read.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +59,7 @@ pub(super) fn write<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authority::Terms;
+    use multinic_core::authority::Terms;
     use crate::cert::sign::Authority;
 
     #[test]

@@ -86,15 +86,6 @@ impl Registration {
     }
 }
 
-impl Reference {
-    pub(super) fn resource(&self) -> &'static str {
-        match self.kind {
-            Kind::Mutating => "mutatingwebhookconfigurations",
-            Kind::Validating => "validatingwebhookconfigurations",
-        }
-    }
-}
-
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use super::super::sign::{Authority, Unusable};
 use super::is_older;
 use super::object::Secret;
-use crate::authority::{self, Certificate};
+use multinic_core::authority::{self, Certificate};
 use crate::crypto;
 
 /// The Secret as it was read last, and the keys that were ever read in it.

@@ -1,7 +1,7 @@
 //! The corpora of `tests/oracle`, with the rules on ambiguity, unsupported plugins and configs on
 //! disk off.
 
-use multinic::cni::Config;
+use multinic_core::cni::Config;
 use serde_json::Value;
 
 /// Why `malformed-config` or `invalid-plugin-config` would refuse a configuration.
@@ -109,7 +109,7 @@ struct Multus {
 }
 
 fn types(config: &Config) -> Vec<String> {
-    let ipam = |plugin: &multinic::cni::Plugin| {
+    let ipam = |plugin: &multinic_core::cni::PluginConf| {
         let kind = plugin.ipam.as_ref().map(|ipam| ipam.kind.clone());
         kind.unwrap_or_default()
     };

@@ -1,7 +1,7 @@
 //! What the corpora do not have and random configurations brought to light, each with the verdict
 //! of the real plugins on a fresh node.
 
-use multinic::cni::Config;
+use multinic_core::cni::Config;
 use serde_json::{Value, json};
 
 fn config(interface: &Value, ipam: &Value, meta: &[Value]) -> String {

@@ -1,6 +1,6 @@
 //! What holds of every configuration: valid ones changed key by key, and any bytes at all.
 
-use multinic::cni::Config;
+use multinic_core::cni::Config;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use multinic::cni::Config;
+use multinic_core::cni::Config;
 
 use crate::manifest::documents;
 

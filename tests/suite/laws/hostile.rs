@@ -3,13 +3,14 @@
 use std::fs;
 use std::time::Duration;
 
-use multinic::answer::{Case, Webhook};
-use multinic::cluster::{Fetched, Snapshot};
-use multinic::config::Config;
-use multinic::finding::MOST;
-use multinic::review::{self, Request};
-use multinic::rules::World;
-use multinic::view::networks::{DEFAULT_NETWORK, NETWORKS};
+use multinic_core::answer::Case;
+use multinic_core::fault::MAX_FAULTS;
+use multinic_core::network::{Fetched, Snapshot};
+use multinic_core::policy::Policy;
+use multinic_core::review::Webhook;
+use multinic_core::review::{self, Request};
+use multinic_core::view::networks::{DEFAULT_NETWORK, NETWORKS};
+use multinic_core::world::World;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -26,12 +27,12 @@ fn survive(body: &[u8], snapshot: &Snapshot) {
     let Ok(request) = Request::of(&document) else {
         return;
     };
-    let config = Config::default();
+    let config = Policy::default();
     let fetched = Fetched::default();
     let world = World {
         snapshot,
         fetched: &fetched,
-        config: &config,
+        policy: &config,
     };
     let case = Case::of(&request, &config);
     let _ = case.unknown(&config, snapshot);
@@ -202,17 +203,17 @@ fn of_a_hundred_thousand_faults_some_are_told() {
         let body = pod.to_string().into_bytes();
         let document = review::read(&body).unwrap();
         let request = Request::of(&document).unwrap();
-        let config = Config::default();
+        let config = Policy::default();
         let world = World {
             snapshot: &Snapshot::default(),
             fetched: &Fetched::default(),
-            config: &config,
+            policy: &config,
         };
         let answer = Case::of(&request, &config).answer(Webhook::Validate, &world);
         let told = answer.findings.len();
         let begun = &text[..20];
         assert!(
-            (MOST..=6 * MOST).contains(&told),
+            (MAX_FAULTS..=6 * MAX_FAULTS).contains(&told),
             "{begun}: {told} findings"
         );
         assert!(

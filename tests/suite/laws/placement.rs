@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use multinic::answer::{Answer, Verdict, Webhook};
-use multinic::cluster::{Network, Snapshot};
-use multinic::config::Config;
-use multinic::finding::Level;
-use multinic::view::networks::NETWORKS;
-use multinic::view::placement::REQUIRED;
+use multinic_core::answer::{Answer, Verdict};
+use multinic_core::finding::Level;
+use multinic_core::network::{Network, Snapshot};
+use multinic_core::policy::Policy;
+use multinic_core::review::Webhook;
+use multinic_core::view::networks::NETWORKS;
+use multinic_core::view::placement::REQUIRED;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
@@ -181,7 +182,7 @@ impl Situation {
             body.as_bytes(),
             webhook,
             &self.snapshot(),
-            &Config::default(),
+            &Policy::default(),
         )
     }
 

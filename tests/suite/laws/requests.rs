@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use multinic::answer::{Answer, Case, Verdict, Webhook};
-use multinic::cluster::{Network, Snapshot};
-use multinic::config::Config;
-use multinic::finding::Level;
-use multinic::review::{self, Request};
-use multinic::view::networks::{DEFAULT_NETWORK, NETWORKS};
+use multinic_core::answer::{Answer, Case, Verdict};
+use multinic_core::finding::Level;
+use multinic_core::network::{Network, Snapshot};
+use multinic_core::policy::Policy;
+use multinic_core::review::Webhook;
+use multinic_core::review::{self, Request};
+use multinic_core::view::networks::{DEFAULT_NETWORK, NETWORKS};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
@@ -138,7 +139,7 @@ fn ask(review: &Value, webhook: Webhook, snapshot: &Snapshot) -> Answer {
         review.to_string().as_bytes(),
         webhook,
         snapshot,
-        &Config::default(),
+        &Policy::default(),
     )
 }
 
@@ -210,7 +211,7 @@ proptest! {
     ) {
         let annotation = if default { DEFAULT_NETWORK } else { NETWORKS };
         let review = created(&pod(annotation, &short(&elements)));
-        let config = Config::default();
+        let config = Policy::default();
         let allowed = |namespace: &str| {
             [OWN, "default"].contains(&namespace) || (default && namespace == "kube-system")
         };

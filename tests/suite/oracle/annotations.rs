@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use multinic::view::networks::{Networks, Selection};
+use multinic_core::view::networks::{Networks, Selection};
 use serde_json::Value;
 
 use super::{assert_counted, cases, lines};

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use multinic::answer::Webhook;
-use multinic::cluster::{Network, Snapshot};
-use multinic::config::Config;
-use multinic::finding::Level;
-use multinic::view::networks::{DEFAULT_NETWORK, NETWORKS, Networks};
-use multinic::view::selector::{NODE_SELECTOR, parse};
+use multinic_core::finding::Level;
+use multinic_core::network::{Network, Snapshot};
+use multinic_core::policy::Policy;
+use multinic_core::review::Webhook;
+use multinic_core::selector::{NODE_SELECTOR, parse};
+use multinic_core::view::networks::{DEFAULT_NETWORK, NETWORKS, Networks};
 use serde_json::{Value, json};
 
 use super::cases;
@@ -92,8 +92,8 @@ fn world(selectors: &Value) -> Snapshot {
     snapshot
 }
 
-fn config(input: &Value) -> Config {
-    let mut config = Config::default();
+fn config(input: &Value) -> Policy {
+    let mut config = Policy::default();
     let list = |value: &Value| -> Option<Vec<String>> {
         match value {
             Value::String(text) if text.is_empty() => None,
@@ -167,7 +167,7 @@ fn pod(input: &Value) -> String {
 }
 
 /// `allow`, `warn` or `deny`, and the patch.
-fn verdict(body: &str, snapshot: &Snapshot, config: &Config) -> (&'static str, Vec<Value>) {
+fn verdict(body: &str, snapshot: &Snapshot, config: &Policy) -> (&'static str, Vec<Value>) {
     let mutated = response(&answer(body, Webhook::Mutate, snapshot, config));
     let patch = match mutated["patch"].as_str() {
         None => Vec::new(),
@@ -359,7 +359,7 @@ fn affinity(id: &str, input: &Value, expect: &Value) -> Option<String> {
         object["metadata"]["annotations"][key] = value.clone();
     }
     let body = review(&json!({}), &pods(), "Pod", &object, &Value::Null);
-    let (found, patch) = verdict(&body, &snapshot, &Config::default());
+    let (found, patch) = verdict(&body, &snapshot, &Policy::default());
     if let Some(decision) = expect["decision"].as_str() {
         let right = match decision {
             "no-patch" => patch.is_empty(),
@@ -411,7 +411,7 @@ fn daemonset(input: &Value) -> Option<&'static str> {
             "ownerReferences": input["ownerReferences"]}, "spec": {"affinity": input["podAffinity"]}});
         review(&json!({}), &pods(), "Pod", &object, &Value::Null)
     };
-    Some(verdict(&body, &snapshot, &Config::default()).0)
+    Some(verdict(&body, &snapshot, &Policy::default()).0)
 }
 
 fn nad(id: &str, input: &Value, decision: &str) -> Option<String> {
@@ -455,7 +455,7 @@ fn nad(id: &str, input: &Value, decision: &str) -> Option<String> {
     body["request"]["name"] = json!(input["name"].as_str().unwrap_or("net"));
     // What the cases are about is the envelope: their plugins are called "a".
     let supported = "supportedPlugins: {interface: [a, macvlan, bridge], meta: [], ipam: []}";
-    let settings = Config::parse(supported).unwrap();
+    let settings = multinic_core::config::parse(supported).unwrap();
     let snapshot = Snapshot::default();
     let judged = answer(&body.to_string(), Webhook::Validate, &snapshot, &settings);
     let found = match response(&judged)["allowed"] == true {

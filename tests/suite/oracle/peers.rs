@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use multinic::answer::{Answer, Verdict, Webhook};
-use multinic::cluster::{Network, Snapshot};
-use multinic::config::Config;
-use multinic::finding::Level;
-use multinic::review::{self, Request};
-use multinic::view::networks::{DEFAULT_NETWORK, NETWORKS, Networks};
-use multinic::view::placement::REQUIRED;
-use multinic::view::selector::NODE_SELECTOR;
+use multinic_core::answer::{Answer, Verdict};
+use multinic_core::finding::Level;
+use multinic_core::network::{Network, Snapshot};
+use multinic_core::policy::Policy;
+use multinic_core::review::Webhook;
+use multinic_core::review::{self, Request};
+use multinic_core::selector::NODE_SELECTOR;
+use multinic_core::view::networks::{DEFAULT_NETWORK, NETWORKS, Networks};
+use multinic_core::view::placement::REQUIRED;
 use serde_json::{Value, json};
 
 use super::cases;
@@ -123,7 +124,7 @@ fn check(case: &Value) -> Outcome {
         "nad-config" | "nad-name" => {
             let review = nad(input["nad_name"].as_str().unwrap(), &input["spec.config"]);
             wants(
-                &judge(&review, &Snapshot::default(), &Config::default()),
+                &judge(&review, &Snapshot::default(), &Policy::default()),
                 expect,
             )
         }
@@ -138,7 +139,7 @@ fn check(case: &Value) -> Outcome {
     problem.map_or(Outcome::Right, Outcome::Wrong)
 }
 
-fn judge(review: &Value, snapshot: &Snapshot, config: &Config) -> Answer {
+fn judge(review: &Value, snapshot: &Snapshot, config: &Policy) -> Answer {
     answer(
         review.to_string().as_bytes(),
         Webhook::Validate,
@@ -201,7 +202,7 @@ fn networks(input: &Value, expect: &Value) -> Option<String> {
             DEFAULT_NETWORK,
             &input["pod_annotations"][DEFAULT_NETWORK],
         );
-        let answer = judge(&review, &Snapshot::default(), &Config::default());
+        let answer = judge(&review, &Snapshot::default(), &Policy::default());
         let field = |field: &str| field.contains(NETWORKS);
         let read = answer
             .findings
@@ -230,7 +231,7 @@ fn networks(input: &Value, expect: &Value) -> Option<String> {
     let answer = judge(
         &pod(own, NETWORKS, text),
         &Snapshot::default(),
-        &Config::default(),
+        &Policy::default(),
     );
     let denied = rules(&answer, Level::Deny);
     if let Some(isolation) = expect["isolation"].as_str() {
@@ -245,7 +246,7 @@ fn networks(input: &Value, expect: &Value) -> Option<String> {
 }
 
 fn isolation(input: &Value, expect: &Value) -> Option<String> {
-    let mut config = Config::default();
+    let mut config = Policy::default();
     if let Some(names) = input["globalNamespaces"].as_str() {
         config.global_namespaces = names
             .split(',')
@@ -274,7 +275,7 @@ fn default_network(input: &Value) -> Option<String> {
     let nads = input["nads"].as_array().unwrap().iter();
     let snapshot = world(nads.map(|name| (name.as_str().unwrap(), None)));
     let review = pod(own, DEFAULT_NETWORK, &input[DEFAULT_NETWORK]);
-    let mut config = Config::default();
+    let mut config = Policy::default();
     let found = judge(&review, &snapshot, &config);
     // Found where it is looked up, and refused once its namespace is shared no longer.
     assert_eq!(found.verdict, Verdict::Allow);
@@ -291,7 +292,7 @@ fn lookup(input: &Value, expect: &Value) -> Option<String> {
     let answer = judge(
         &pod(own, NETWORKS, &input["pod"]["networks"]),
         &snapshot,
-        &Config::default(),
+        &Policy::default(),
     );
     let message = response(&answer)["status"]["message"].to_string();
     if expect["hint"].is_string() && !message.contains("default/foo-network") {
@@ -307,7 +308,7 @@ fn patched(review: &Value, snapshot: &Snapshot) -> (Vec<Value>, Value) {
         body.as_bytes(),
         Webhook::Mutate,
         snapshot,
-        &Config::default(),
+        &Policy::default(),
     );
     let mut object = review["request"]["object"].clone();
     let operations = crate::laws::operations(&answer);
@@ -473,7 +474,7 @@ fn update(input: &Value, expect: &Value) -> Option<String> {
         review["request"]["oldObject"] =
             nad("net1-vlan", &input["old_config"])["request"]["object"].clone();
         return wants(
-            &judge(&review, &Snapshot::default(), &Config::default()),
+            &judge(&review, &Snapshot::default(), &Policy::default()),
             expect,
         );
     }
@@ -488,7 +489,7 @@ fn update(input: &Value, expect: &Value) -> Option<String> {
     if !operations.is_empty() {
         return Some(format!("patched with {operations:?}"));
     }
-    wants(&judge(&review, &snapshot, &Config::default()), expect)
+    wants(&judge(&review, &snapshot, &Policy::default()), expect)
 }
 
 fn deletion(expect: &Value) -> Option<String> {
@@ -496,7 +497,7 @@ fn deletion(expect: &Value) -> Option<String> {
     review["request"]["operation"] = json!("DELETE");
     review["request"]["oldObject"] = review["request"]["object"].take();
     wants(
-        &judge(&review, &Snapshot::default(), &Config::default()),
+        &judge(&review, &Snapshot::default(), &Policy::default()),
         expect,
     )
 }
@@ -511,7 +512,7 @@ fn body(input: &Value) -> Option<String> {
         review["request"] = Value::Null;
         review.to_string()
     } else if input["response"].is_object() {
-        let answer = judge(&review, &Snapshot::default(), &Config::default());
+        let answer = judge(&review, &Snapshot::default(), &Policy::default());
         let answer: Value = serde_json::from_slice(&answer.body).unwrap();
         let right = answer["apiVersion"] == "admission.k8s.io/v1"
             && answer["kind"] == "AdmissionReview"

@@ -1,6 +1,6 @@
 //! `labels.Parse` of apimachinery.
 
-use multinic::view::selector::{Operator, Requirement, parse};
+use multinic_core::selector::{Operator, Requirement, parse};
 use serde_json::Value;
 
 use super::{cases, lines};

@@ -5,10 +5,11 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use multinic::cert::{ClientCa, development};
+use multinic::cert::development;
+use multinic::crypto;
 use multinic::listen::{self, Phase};
 use multinic::metrics::Metrics;
-use multinic::tls;
+use multinic::tls::ClientCa;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -33,7 +34,7 @@ fn caller(server_ca: &Path) -> (String, Arc<ClientConfig>) {
     roots
         .add(CertificateDer::from_pem_file(server_ca).unwrap())
         .unwrap();
-    let client = ClientConfig::builder_with_provider(tls::provider())
+    let client = ClientConfig::builder_with_provider(crypto::provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
@@ -62,7 +63,10 @@ fn only_callers_of_the_client_ca_get_in_and_a_new_ca_is_picked_up() {
     let phase = watch::channel(Phase::Serve);
     server.runtime.spawn(listen::serve(
         listener,
-        Some(tls),
+        Some(listen::Tls {
+            config: tls,
+            metrics: Arc::clone(&server.server.metrics),
+        }),
         multinic::http::webhooks(Arc::clone(&server.server)),
         limits(),
         phase.1,

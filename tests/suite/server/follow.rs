@@ -3,10 +3,10 @@
 use std::fs;
 use std::sync::Arc;
 
+use multinic::args::serve::networks::Follow;
 use multinic::cert::{self, Certificate, development};
-use multinic::cluster::follow::Follow;
-use multinic::config::Config;
 use multinic::metrics::Metrics;
+use multinic_core::policy::Policy;
 use tokio::sync::watch;
 
 use super::Folder;
@@ -18,7 +18,7 @@ fn network(name: &str) -> String {
     )
 }
 
-fn default_config() -> watch::Receiver<Arc<Config>> {
+fn default_config() -> watch::Receiver<Arc<Policy>> {
     watch::channel(Arc::default()).1
 }
 
@@ -66,7 +66,7 @@ fn a_bad_pair_never_replaces_a_good_one() {
     let (sender, published) = watch::channel(None);
     let file = |name| folder.0.join(name);
     let (cert, key) = (file(development::CERT), file(development::KEY));
-    let mut files = cert::Files::open(&cert, &key, sender, &metrics).unwrap();
+    let mut files = cert::Files::open(&cert, &key, Vec::new(), sender, &metrics).unwrap();
     let mut leaf = || {
         files.check(&metrics);
         let published = published.borrow();

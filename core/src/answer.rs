@@ -1,0 +1,162 @@
+//! From a request to the bytes of its answer: the way through the house, without its edges.
+
+use std::borrow::Cow;
+
+use crate::finding::Finding;
+use crate::mutate::{Mutation, mutate};
+use crate::network::Snapshot;
+use crate::policy::Policy;
+use crate::review::{Audit, Request, Response, Webhook};
+use crate::rules::{decide, fixes};
+use crate::validate::{Denial, Judgement, validate};
+use crate::view::Subject;
+use crate::world::World;
+
+/// What is answered to one review.
+#[derive(Debug)]
+pub struct Answer {
+    /// The body: an AdmissionReview in one line.
+    pub body: Vec<u8>,
+    /// What it says.
+    pub verdict: Verdict,
+    /// What the rules said; nothing of a mutating answer, which needs no words.
+    pub findings: Vec<Finding>,
+}
+
+/// What an answer says, in a word.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Verdict {
+    /// The request passes unchanged.
+    Allow,
+    /// The request is refused.
+    Deny,
+    /// The request passes changed.
+    Patch,
+    /// The request passes, and is none that a webhook was registered for.
+    Unregistered,
+}
+
+/// A request and what it is about.
+#[derive(Debug)]
+pub struct Case<'a> {
+    request: &'a Request<'a>,
+    subject: Subject<'a>,
+}
+
+impl<'a> Case<'a> {
+    /// What the request is about.
+    pub fn of(request: &'a Request<'a>, policy: &Policy) -> Self {
+        Self {
+            request,
+            subject: Subject::of(request, policy),
+        }
+    }
+
+    /// The networks to be looked up before [`Self::answer`], as namespace and name.
+    pub fn unknown<'s>(
+        &'s self,
+        policy: &'s Policy,
+        snapshot: &Snapshot,
+    ) -> Vec<(&'s str, &'s str)> {
+        self.subject.unknown(policy, snapshot)
+    }
+
+    /// What the rules say, in a world in which every network of [`Self::unknown`] was looked up.
+    pub fn findings(&self, world: &World<'_>) -> Vec<Finding> {
+        decide(&self.subject, world)
+    }
+
+    /// The answer, in a world in which every network of [`Self::unknown`] was looked up.
+    pub fn answer(&self, webhook: Webhook, world: &World<'_>) -> Answer {
+        let request = self.request;
+        let other = matches!(self.subject, Subject::Other);
+        let allowed = if other {
+            Verdict::Unregistered
+        } else {
+            Verdict::Allow
+        };
+        let (verdict, body, findings) = match webhook {
+            Webhook::Mutate => {
+                let mutation = mutate(&self.subject, &fixes(&self.subject, world));
+                let audit = Audit {
+                    verdict: mutation.name(),
+                    rules: "",
+                };
+                match mutation {
+                    Mutation::Keep => (
+                        allowed,
+                        Response::allow(&request.uid, &[], audit).write(),
+                        Vec::new(),
+                    ),
+                    Mutation::Patch(patch) => {
+                        debug_assert!(applies(request, &patch), "{patch}");
+                        let patch = serde_json::to_vec(&patch).unwrap_or_default();
+                        let response = Response::patch(&request.uid, &patch, audit);
+                        (Verdict::Patch, response.write(), Vec::new())
+                    }
+                }
+            }
+            Webhook::Validate => {
+                let findings = self.findings(world);
+                let rules = names(&findings);
+                let judgement = validate(&findings);
+                let audit = Audit {
+                    verdict: judgement.name(),
+                    rules: &rules,
+                };
+                let (verdict, body) = match &judgement {
+                    Judgement::Allow { warnings } => (
+                        allowed,
+                        Response::allow(&request.uid, warnings, audit).write(),
+                    ),
+                    Judgement::Deny(Denial {
+                        causes,
+                        denying,
+                        warnings,
+                    }) => {
+                        let response = Response::deny(request, causes, *denying, warnings, audit);
+                        (Verdict::Deny, response.write())
+                    }
+                };
+                (verdict, body, findings)
+            }
+        };
+        Answer {
+            body,
+            verdict,
+            findings,
+        }
+    }
+}
+
+impl Verdict {
+    /// Its name in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Patch => "patch",
+            Self::Unregistered => "unregistered",
+        }
+    }
+}
+
+/// The rules that are heard, each once.
+fn names(findings: &[Finding]) -> Cow<'static, str> {
+    if let [finding] = findings {
+        return Cow::Borrowed(finding.rule);
+    }
+    let mut names: Vec<&str> = findings.iter().map(|finding| finding.rule).collect();
+    names.sort_unstable();
+    names.dedup();
+    Cow::Owned(names.join(","))
+}
+
+/// Whether the patch applies to the whole object: three to seven times the work of the decision, so
+/// in debug builds only.
+fn applies(request: &Request<'_>, patch: &json_patch::Patch) -> bool {
+    let object = request
+        .object
+        .and_then(|object| serde_json::from_str(object.raw()).ok());
+    object.is_none_or(|mut object| json_patch::patch(&mut object, patch).is_ok())
+}

@@ -1,0 +1,235 @@
+//! A CNI configuration as Multus, libcni and the plugins read it.
+//!
+//! [`Config::read`] takes the text of a `spec.config` once and keeps what the rules need, owned and
+//! small: which plugins would run, what the chain as a whole declares, and what is wrong with it,
+//! already sorted by how certain it is. It knows nothing of the configuration of multinic: which
+//! plugins are supported is for the rules to say.
+
+// In the order of their imports, as in lib.rs.
+mod report;
+mod address;
+mod keys;
+mod route;
+mod raw_plugin;
+mod ipam_result;
+mod envelope;
+mod ambiguity;
+mod chain;
+mod ipam_routes;
+mod ipam;
+mod link;
+// The plugins.
+mod bridge;
+mod host_local;
+mod ipvlan;
+mod macvlan;
+mod portmap;
+mod sbr;
+mod static_;
+mod whereabouts;
+mod tuning;
+// All of them, and a chain of them.
+mod registry;
+mod run;
+
+use std::borrow::Cow;
+
+use crate::fault::{Fault, Inside};
+use crate::json::{Document, SyntaxError, Value};
+use raw_plugin::RawPlugin;
+use report::Report;
+
+/// What a `spec.config` comes to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Config {
+    /// The config is empty: Multus would read a file on the node.
+    pub on_disk: bool,
+    /// Why Multus or libcni cannot read the text (rule `malformed-config`). The plugins are empty then.
+    pub malformed: Option<Fault>,
+    /// Where Go folds keys together, or two readers would see two things (rule `ambiguous-config`).
+    pub ambiguous: Vec<Fault>,
+    /// There is no `cniVersion`: it is read as 0.1.0 (rule `missing-cni-version`).
+    pub version_missing: bool,
+    /// The plugins that would run, in this order.
+    pub plugins: Vec<PluginConf>,
+    /// What a real plugin refuses whatever the node and the Pod (rule `invalid-plugin-config`).
+    pub invalid: Vec<Fault>,
+    /// What the plugins accept and is almost surely not meant (rule `suspicious-plugin-config`).
+    pub suspicious: Vec<Fault>,
+}
+
+/// One plugin of a chain.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PluginConf {
+    /// Its `type`.
+    pub kind: Cow<'static, str>,
+    /// Its number in `plugins`, from 0; `None` where it is the whole config.
+    pub index: Option<usize>,
+    /// Where the type stands.
+    at: TypeAt,
+    /// Its IPAM plugin.
+    pub ipam: Option<Ipam>,
+    /// The capabilities it declares with `true`.
+    pub capabilities: Vec<Box<str>>,
+}
+
+/// The IPAM plugin of an interface plugin.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ipam {
+    /// Its `type`.
+    pub kind: Cow<'static, str>,
+    /// Where the type stands.
+    at: TypeAt,
+}
+
+/// Where a `type` stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct TypeAt {
+    /// Both from 1.
+    line_and_column: (usize, usize),
+    /// Its path, if a key on the way is spelled otherwise than in the documentation: of the others it
+    /// need not be kept.
+    odd_path: Option<Box<str>>,
+}
+
+impl Config {
+    /// Reads the `spec.config` of the NAD `name`, which Multus puts in where the config has no name
+    /// of its own; an empty one where it is not known yet.
+    pub fn read(name: &str, config: &str) -> Self {
+        if config.is_empty() {
+            return Self {
+                on_disk: true,
+                ..Self::default()
+            };
+        }
+        let document = match Document::parse(config) {
+            Ok(document) => document.surveyed(),
+            Err(error) => {
+                return Self {
+                    malformed: Some(not_json(config, &error)),
+                    ..Self::default()
+                };
+            }
+        };
+        let ambiguous = ambiguity::find(&document);
+        let envelope = match envelope::read(&document, name) {
+            Ok(envelope) => envelope,
+            Err(fault) => {
+                return Self {
+                    malformed: Some(fault),
+                    ambiguous,
+                    ..Self::default()
+                };
+            }
+        };
+        let mut report = Report::default();
+        run::run(&envelope, document.root(), &mut report);
+        let plugins = envelope.plugins.iter().enumerate();
+        Self {
+            on_disk: false,
+            malformed: None,
+            ambiguous,
+            version_missing: envelope.version.is_empty(),
+            plugins: plugins
+                .map(|(index, raw)| PluginConf::of(raw, envelope.is_list.then_some(index)))
+                .collect(),
+            invalid: report.invalid,
+            suspicious: report.suspicious,
+        }
+    }
+}
+
+impl PluginConf {
+    fn of(raw: &RawPlugin<'_>, index: Option<usize>) -> Self {
+        Self {
+            kind: registry::name(&raw.kind),
+            index,
+            at: TypeAt::of(raw.kind_at, true),
+            ipam: raw.ipam_kind().map(|(kind, at)| Ipam {
+                kind: registry::name(kind),
+                at: TypeAt::of(at, raw.ipam_or_kind().has_key("ipam")),
+            }),
+            capabilities: raw.capabilities().map(Into::into).collect(),
+        }
+    }
+
+    /// Where its type stands.
+    pub fn place(&self) -> Inside {
+        self.inside("type", &self.at)
+    }
+
+    /// Where the type of its IPAM plugin stands.
+    pub fn ipam_place(&self, ipam: &Ipam) -> Inside {
+        self.inside("ipam.type", &ipam.at)
+    }
+
+    fn inside(&self, path: &str, at: &TypeAt) -> Inside {
+        let path = match (&at.odd_path, self.index) {
+            (Some(odd), _) => odd.to_string(),
+            (None, Some(index)) => format!("plugins[{index}].{path}"),
+            (None, None) => path.to_owned(),
+        };
+        Inside::at(at.line_and_column, path)
+    }
+}
+
+impl TypeAt {
+    fn of(value: Value<'_>, is_usual: bool) -> Self {
+        let is_usual = is_usual && value.has_key("type");
+        Self {
+            line_and_column: value.line_and_column(),
+            odd_path: (!is_usual).then(|| value.path().into()),
+        }
+    }
+}
+
+fn not_json(config: &str, error: &SyntaxError) -> Fault {
+    let SyntaxError {
+        offset,
+        problem,
+        hint,
+    } = error;
+    let is_yaml = config.trim_start().lines().next().is_some_and(|line| {
+        line.starts_with(|c: char| c.is_alphabetic() || c == '-') && line.contains(':')
+    });
+    let hint = match hint {
+        Some(hint) => format!(": {hint}"),
+        None if is_yaml => ": the config is a text of JSON, begin it with a brace".to_owned(),
+        None => String::new(),
+    };
+    let message =
+        format!("the config is not JSON{hint} (failed to unmarshal Spec.Config: {problem})");
+    Fault::offset(config, *offset, "", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_type_has_the_keys_as_they_are_written() {
+        for (config, places) in [
+            (
+                r#"{"type":"a","ipam":{"type":"b"}}"#,
+                ["type (line 1, column 9)", "ipam.type (line 1, column 28)"],
+            ),
+            (
+                "{\"TYPE\":\"a\",\n\"Ipam\":{\"type\":\"b\"}}",
+                ["TYPE (line 1, column 9)", "Ipam.type (line 2, column 16)"],
+            ),
+            (
+                r#"{"name":"n","plugins":[{"type":"a","ipam":{"Type":"b"}}]}"#,
+                [
+                    "plugins[0].type (line 1, column 32)",
+                    "plugins[0].ipam.Type (line 1, column 51)",
+                ],
+            ),
+        ] {
+            let read = Config::read("n", config);
+            let plugin = &read.plugins[0];
+            let ipam = plugin.ipam.as_ref().unwrap();
+            let found = [plugin.place(), plugin.ipam_place(ipam)];
+            assert_eq!(found.map(|place| place.to_string()), places, "{config}");
+        }
+    }
+}

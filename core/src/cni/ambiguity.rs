@@ -1,0 +1,173 @@
+//! Where two readers of a configuration see two things.
+
+use super::report::show;
+use crate::fault::Fault;
+use crate::json::{Document, Kind, Member, Value, folded, may_have_twins};
+
+/// All such places.
+pub(super) fn find(document: &Document<'_>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let root = document.root();
+    if !document.has_plain_keys() {
+        for object in root.objects() {
+            repeated(object, &mut faults);
+        }
+        variants(root, 0, &mut faults);
+    }
+    envelope(root, &mut faults);
+    faults.truncate(MOST);
+    faults
+}
+
+const MOST: usize = 32;
+
+/// A key that stands in an object twice: some readers take the first, some the last, some none.
+fn repeated(object: Value<'_>, faults: &mut Vec<Fault>) {
+    if !may_have_twins(object) || faults.len() >= MOST {
+        return;
+    }
+    let mut keys: Vec<_> = object
+        .members()
+        .map(|Member { key, .. }| (key.str().unwrap_or_default(), key))
+        .collect();
+    keys.sort_by(|a, b| a.0.cmp(&b.0));
+    for pair in keys.windows(2) {
+        if faults.len() >= MOST {
+            return;
+        }
+        if let [(first, _), (second, key)] = pair
+            && first == second
+        {
+            let shown = show(*key);
+            faults.push(at(
+                *key,
+                format!("the key {shown} is there twice, and readers disagree which one counts: remove one"),
+            ));
+        }
+    }
+}
+
+/// Keys of one object of which Go makes one struct field.
+fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
+    /// Below these keys Go reads structs; in other objects every spelling is a key of its own.
+    const STRUCTS: &[&str] = &[
+        "plugins",
+        "ipam",
+        "dns",
+        "ranges",
+        "routes",
+        "addresses",
+        "ipRanges",
+        "kubernetes",
+        "vlanTrunk",
+        "runtimeConfig",
+        "args",
+        "cni",
+        "portMappings",
+    ];
+    const DEEPEST: usize = 8;
+    if depth > DEEPEST || faults.len() >= MOST {
+        return;
+    }
+    let members: Vec<_> = object.members().collect();
+    if may_have_twins(object) {
+        let mut keys: Vec<_> = members
+            .iter()
+            .filter_map(|member| Some((member.key.str()?, member.key)))
+            .map(|(text, key)| (folded(&text), text, key))
+            .collect();
+        keys.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        for pair in keys.windows(2) {
+            if faults.len() >= MOST {
+                return;
+            }
+            if let [(first, a, key_a), (second, b, key)] = pair
+                && first == second
+                && a != b
+            {
+                let (shown, other) = (show(*key), show(*key_a));
+                faults.push(at(
+                    *key,
+                    format!("Go takes the keys {other} and {shown} for one, and which of them counts depends on their order: remove one"),
+                ));
+            }
+        }
+        for member in &members {
+            let Some(key) = member.key.str() else {
+                continue;
+            };
+            let odd = key.contains(['\u{17f}', '\u{212a}']);
+            if odd && faults.len() < MOST {
+                let (shown, plain) = (show(member.key), folded(&key));
+                faults.push(at(
+                    member.key,
+                    format!("the key {shown} has a letter that Go takes for an ASCII one, so it reads \"{plain}\": write that"),
+                ));
+            }
+        }
+    }
+    for member in members {
+        if STRUCTS.iter().any(|known| member.key.folds(known)) {
+            structs(member.value, depth + 1, faults);
+        }
+    }
+}
+
+fn structs(value: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
+    const DEEPEST: usize = 8;
+    if depth > DEEPEST {
+        return;
+    }
+    match value.kind() {
+        Kind::Object => variants(value, depth, faults),
+        Kind::Array => {
+            for element in value.elements() {
+                structs(element, depth + 1, faults);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Multus and libcni read the top of a list by different rules.
+fn envelope(root: Value<'_>, faults: &mut Vec<Fault>) {
+    let (mut kind, mut plugins) = (None, None);
+    for Member { key, value } in root.members().filter(|member| !member.value.is_null()) {
+        if key.folds("type") {
+            kind = Some(value);
+        } else if key.folds("plugins") {
+            plugins = Some(value);
+        }
+    }
+    if !kind.and_then(Value::str).unwrap_or_default().is_empty() {
+        if let Some(plugins) = plugins {
+            faults.push(at(
+                plugins,
+                "\"type\" stands beside \"plugins\": Multus runs the one plugin of \"type\" and ignores the list, other readers run the list: remove one of them",
+            ));
+        }
+        return;
+    }
+    // The gravest first.
+    for name in ["plugins", "name", "cniVersion", "cniVersions"] {
+        let keys = root.members().map(|member| member.key);
+        for key in keys.filter(|key| key.folds(name) && !key.is_str(name)) {
+            if faults.len() == MOST {
+                return;
+            }
+            let shown = show(key);
+            faults.push(at(
+                key,
+                if name == "plugins" {
+                    format!("Multus takes {shown} for the list of plugins and libcni does not, so nothing runs and the Pod starts without the interface: write \"plugins\"")
+                } else {
+                    format!("Multus takes {shown} for \"{name}\" and libcni does not: write \"{name}\"")
+                },
+            ));
+        }
+    }
+}
+
+fn at(value: Value<'_>, message: impl Into<String>) -> Fault {
+    Fault::value(value, value.path(), message)
+}

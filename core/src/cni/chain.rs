@@ -1,0 +1,239 @@
+//! The chain: which plugin runs after which, and what each hands to the next.
+
+use super::ipam_result::{IpamOutcome, IpamResult};
+use super::raw_plugin::RawPlugin;
+use super::report::{Report, show};
+use crate::json::Value;
+use crate::text::shorten;
+
+/// What the plugins so far have come to.
+#[derive(Debug)]
+pub(super) struct Chain<'d> {
+    version: &'d str,
+    pub(super) version_at: Option<Value<'d>>,
+    before: Before<'d>,
+    /// Whether an sbr of the chain moves the interface's routes to a table of their own.
+    has_sbr: bool,
+    /// The tables that each sbr so far was told to use.
+    pub(super) sbr: Vec<Option<i64>>,
+    plugins: &'static [&'static Plugin],
+}
+
+/// A plugin that is judged: a row of the registry.
+#[derive(Debug)]
+pub(super) struct Plugin {
+    /// Its `type`.
+    pub(super) name: &'static str,
+    /// Its place in a chain, and how it is judged there.
+    pub(super) role: Role,
+}
+
+/// The place of a plugin in a chain.
+#[derive(Debug)]
+pub(super) enum Role {
+    /// It makes the interface.
+    Interface(Judge),
+    /// It gives addresses to the interface plugin that names it: `None` if it refuses.
+    Ipam(for<'d> fn(&RawPlugin<'d>, &Chain<'d>, &mut Report) -> Option<IpamResult<'d>>),
+    /// It changes an interface that is there.
+    Meta(Judge),
+}
+
+/// What becomes of the chain when a plugin runs.
+type Judge = for<'d> fn(&RawPlugin<'d>, &mut Chain<'d>, &mut Report);
+
+/// The `prevResult` of the next plugin.
+#[derive(Debug)]
+enum Before<'d> {
+    /// An interface, by the plugin of this name.
+    Interface {
+        plugin: &'static str,
+        /// None on layer 2.
+        network: Option<IpamResult<'d>>,
+    },
+    /// There is none: no plugin has run.
+    Nothing,
+    /// Something, by a plugin that we do not know or that fails anyway.
+    Something,
+}
+
+/// What the chain has given the interface.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Given<'c, 'd> {
+    /// These addresses and routes.
+    Network(&'c IpamResult<'d>),
+    /// No address at all.
+    NoAddress,
+    /// That cannot be told.
+    Unknown,
+}
+
+impl<'d> Chain<'d> {
+    /// A chain in which no plugin has run; `moves_routes` says whether an sbr will.
+    pub(super) fn new(
+        version: &'d str,
+        version_at: Option<Value<'d>>,
+        moves_routes: bool,
+        plugins: &'static [&'static Plugin],
+    ) -> Self {
+        Self {
+            version,
+            version_at,
+            before: Before::Nothing,
+            has_sbr: moves_routes,
+            sbr: Vec::new(),
+            plugins,
+        }
+    }
+
+    /// The plugin of that name, if it is one that is judged.
+    pub(super) fn find(&self, name: &str) -> Option<&'static Plugin> {
+        find(self.plugins, name)
+    }
+
+    /// A plugin has run that is not judged, or fails anyway.
+    pub(super) fn something(&mut self) {
+        self.before = Before::Something;
+    }
+
+    /// Refuses a `type` that cannot be the name of a plugin. False where it may be one.
+    pub(super) fn refuse_type(&self, kind: &str, place: Value<'_>, report: &mut Report) -> bool {
+        let problem = if kind.contains('/') {
+            format!(
+                "is a path, and a plugin is looked up by its name alone (invalid plugin name: {})",
+                shorten(kind)
+            )
+        } else {
+            let plain = |letter: u8| match letter.to_ascii_lowercase() {
+                b'_' => b'-',
+                letter => letter,
+            };
+            let trimmed = kind.trim();
+            let is_meant = |known: &&&Plugin| known.name.bytes().eq(trimmed.bytes().map(plain));
+            match self.plugins.iter().find(is_meant) {
+                Some(meant) if kind != meant.name => format!(
+                    "is no plugin: names are compared letter by letter, did you mean \"{}\"? (failed to find plugin \"{}\" in path)",
+                    meant.name,
+                    shorten(kind)
+                ),
+                _ => return false,
+            }
+        };
+        report.refuse(place, format!("{} {problem}", show(place)));
+        true
+    }
+
+    /// Whether results are handed on in the format before 0.3.0, with one address of each family.
+    pub(super) fn is_old(&self) -> bool {
+        matches!(self.version, "" | "0.1.0" | "0.2.0")
+    }
+
+    /// Whether the interface's routes leave the main table again.
+    pub(super) fn moves_routes(&self) -> bool {
+        self.has_sbr
+    }
+
+    /// The version, for messages.
+    pub(super) fn version(&self) -> &'d str {
+        self.version
+    }
+
+    /// Whether the plugin gets a `prevResult`.
+    pub(super) fn is_chained(&self, raw: &RawPlugin<'_>) -> bool {
+        !matches!(self.before, Before::Nothing) || raw.has_prev_result()
+    }
+
+    /// Refuses a meta plugin that no other runs before.
+    pub(super) fn expect_chained(
+        &self,
+        raw: &RawPlugin<'_>,
+        says: &str,
+        report: &mut Report,
+    ) -> bool {
+        let is_chained = self.is_chained(raw);
+        if !is_chained {
+            let plugin = &raw.kind;
+            report.refuse(
+                raw.kind_at,
+                format!(
+                    "{plugin} changes an interface that another plugin made: put it into \"plugins\" behind ipvlan, macvlan or bridge ({plugin}: {says})"
+                ),
+            );
+        }
+        is_chained
+    }
+
+    /// What the plugins so far have given the interface.
+    pub(super) fn given(&self) -> Given<'_, 'd> {
+        match &self.before {
+            Before::Interface {
+                network: Some(network),
+                ..
+            } if network.leases.is_some() && !network.is_replaceable => Given::Network(network),
+            Before::Interface { network: None, .. } => Given::NoAddress,
+            Before::Interface { .. } | Before::Nothing | Before::Something => Given::Unknown,
+        }
+    }
+
+    /// The plugin that made the interface, if it is one that we know.
+    pub(super) fn interface_plugin(&self) -> Option<&'static str> {
+        match self.before {
+            Before::Interface { plugin, .. } => Some(plugin),
+            Before::Nothing | Before::Something => None,
+        }
+    }
+
+    /// An interface plugin has run.
+    pub(super) fn interface(
+        &mut self,
+        plugin: &'static str,
+        raw: &RawPlugin<'d>,
+        answer: IpamOutcome<'d>,
+        report: &mut Report,
+    ) {
+        if let Before::Interface { plugin: first, .. } = self.before {
+            report.refuse(
+                raw.kind_at,
+                format!(
+                    "{first} has already made the Pod's interface, and {plugin} cannot make it again: keep one of them, and make a second network of the other ({plugin}: failed to rename, file exists)"
+                ),
+            );
+            self.before = Before::Something;
+            return;
+        }
+        if self.is_old() && plugin != "ipvlan" && matches!(answer, IpamOutcome::NoPlugin) {
+            // cni/pkg/types/040/types.go:188
+            let version = if self.version.is_empty() {
+                "without a \"cniVersion\"".to_owned()
+            } else {
+                format!("with \"cniVersion\": \"{}\"", self.version)
+            };
+            report.refuse(
+                self.version_at.unwrap_or(raw.kind_at),
+                format!(
+                    "a network without addresses cannot be described {version}: write \"cniVersion\": \"0.3.1\" or later, at the top of the config ({plugin}: cannot convert: no valid IP addresses)"
+                ),
+            );
+            self.before = Before::Something;
+            return;
+        }
+        self.before = match answer {
+            _ if matches!(self.before, Before::Something) => Before::Something,
+            IpamOutcome::Result(network) => Before::Interface {
+                plugin,
+                network: Some(network),
+            },
+            IpamOutcome::NoPlugin if raw.has_prev_result() => Before::Something,
+            IpamOutcome::NoPlugin => Before::Interface {
+                plugin,
+                network: None,
+            },
+            IpamOutcome::Refused => Before::Something,
+        };
+    }
+}
+
+/// The plugin of that name among `plugins`.
+pub(super) fn find(plugins: &'static [&'static Plugin], name: &str) -> Option<&'static Plugin> {
+    plugins.iter().find(|plugin| plugin.name == name).copied()
+}

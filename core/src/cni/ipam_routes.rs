@@ -1,0 +1,131 @@
+//! Routes as an IPAM plugin reads them.
+
+use ipnet::IpNet;
+
+use super::address;
+use super::chain::Chain;
+use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::report::Report;
+use super::route::{MAIN, Route};
+use crate::json::Value;
+
+/// The keys of a route, alike in host-local, static and whereabouts.
+///
+/// `priority`, `mtu`, `advmss`, `table` and `scope` are read since 1.6.0.
+pub(super) static ROUTE: Table = Table {
+    plugin: "the IPAM plugin",
+    go: "route",
+    keys: &[
+        // Required. IPv4 without host bits: the kernel refuses them with "invalid argument".
+        key("dst", Takes::Network, ""),
+        // Of the family of dst, and in a subnet of the interface.
+        key("gw", Takes::Ip, "the gateway of the address"),
+        key("priority", Takes::Integer, "0"),
+        key("mtu", Takes::Integer, ""),
+        key("advmss", Takes::Integer, ""),
+        key("table", Takes::Integer, "254, the main table"),
+        key("scope", Takes::Integer, "0, universe"),
+    ],
+    unknown_keys: UnknownKeys::Ignored(&[
+        ("gateway", "write \"gw\""),
+        ("via", "write \"gw\""),
+        ("nexthop", "write \"gw\""),
+        ("to", "write \"dst\""),
+        ("destination", "write \"dst\""),
+        ("metric", "write \"priority\""),
+        (
+            "onlink",
+            "put a route to the gateway with \"scope\": 253 before this one",
+        ),
+    ]),
+};
+
+/// The row for `routes`.
+pub(super) const ROUTES: Takes = Takes::List(&Takes::Object(&ROUTE));
+
+/// Reads `routes` of an IPAM configuration that is sound. `None` where one of them makes the plugin
+/// fail.
+pub(super) fn read<'d>(
+    ipam: &Decoded<'d>,
+    plugin: &str,
+    chain: &Chain<'_>,
+    report: &mut Report,
+) -> Option<Vec<Route<'d>>> {
+    let mut routes = Vec::new();
+    let mut sound = true;
+    for value in ipam.elements("routes") {
+        if value.is_null() {
+            report.refuse(
+                value,
+                format!(
+                    "a route is null: remove it ({plugin}: panic: runtime error: invalid memory address or nil pointer dereference)"
+                ),
+            );
+            sound = false;
+            continue;
+        }
+        let route = Decoded::new(&ROUTE, [value]);
+        let Some(dst) = route.value("dst") else {
+            // The old format loses such a route where there is no IPv6 address.
+            report.refuse_unless(
+                chain.is_old(),
+                value,
+                format!(
+                    "the route has no \"dst\": write where it leads, as in \"dst\": \"10.99.0.0/16\" ({plugin}: invalid CIDR address: <nil>)"
+                ),
+            );
+            sound &= chain.is_old();
+            continue;
+        };
+        let Some(prefix) = dst.str().and_then(|text| address::prefix(&text)) else {
+            sound = false;
+            continue;
+        };
+        if prefix.addr().is_ipv4() && prefix.addr() != prefix.network() {
+            let trunc = prefix.trunc();
+            report.refuse(
+                dst,
+                format!(
+                    "{prefix} has host bits set, and no IPv4 route may: write \"{trunc}\" (failed to add route '…': invalid argument)"
+                ),
+            );
+            sound = false;
+            continue;
+        }
+        let gw_at = route.value("gw");
+        let table = match route.integer("table") {
+            Some(table) if table > 0 => table,
+            _ => MAIN,
+        };
+        if prefix.prefix_len() == 0 && table == MAIN && !chain.moves_routes() {
+            warn_of_default(dst, prefix, report);
+        }
+        routes.push(Route {
+            dst: prefix.trunc(),
+            gw: gw_at
+                .and_then(Value::str)
+                .and_then(|text| address::ip(&text)),
+            priority: route.integer("priority").unwrap_or(0).max(0),
+            table,
+            // netlink.Scope is a byte.
+            scope: route
+                .integer("scope")
+                .and_then(|scope| u8::try_from(scope & 0xff).ok())
+                .unwrap_or(0),
+            at: value,
+            gw_at,
+        });
+    }
+    sound.then_some(routes)
+}
+
+/// Both default routes end up in the main table with the same metric. For IPv4 the kernel then takes
+/// the one that was added last, for IPv6 any.
+fn warn_of_default(place: Value<'_>, dst: IpNet, report: &mut Report) {
+    report.warn(
+        place,
+        format!(
+            "a default route ({dst}) of an additional network does not move the Pod's default gateway: that of the cluster network stays beside it, and which of the two counts depends on the order in which they were made; ask for it with \"default-route\" in the Pod's networks annotation, chain sbr, or route only what lies behind this network"
+        ),
+    );
+}

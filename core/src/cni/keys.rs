@@ -1,0 +1,394 @@
+//! The tables of keys that the plugins' files consist of, and how Go reads an object by one.
+//!
+//! Go matches a key with the field of exactly this name, else with the first that folds to it; it
+//! reads every occurrence, and `null` leaves the field as it was. Before a plugin sees an object,
+//! libcni has passed it through a map: of equal keys the last is left, the keys are in byte order,
+//! and every number went through `float64`, so `1.4e3` is the integer 1400 and `1400.5` is none.
+
+mod advice;
+mod decode;
+
+use super::address;
+use super::report::{Report, show};
+use crate::json::{Kind, Member, Value, folds};
+use crate::nearest::nearest;
+use crate::text::shorten;
+use advice::{any_of, go_path, ip_advice, prefix_advice};
+pub(super) use decode::{Mapped, integer, through_a_map};
+use std::borrow::Cow;
+
+/// The keys of one object of a plugin's configuration.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The program that reads it, for messages.
+    pub(super) plugin: &'static str,
+    /// Go's name of the struct, as it stands in the errors of `encoding/json`.
+    pub(super) go: &'static str,
+    /// The keys it reads.
+    pub(super) keys: &'static [Key],
+    /// What people write that this object does not read, and what to do instead.
+    pub(super) unknown_keys: UnknownKeys,
+}
+
+/// A key.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// As it is spelled in the documentation.
+    pub(super) name: &'static str,
+    /// What it takes.
+    pub(super) takes: Takes,
+    /// What holds where the key is left out; empty where nothing does.
+    pub(super) default: &'static str,
+}
+
+/// What may stand behind a key.
+#[derive(Debug)]
+pub(super) enum Takes {
+    /// `true` or `false`.
+    Bool,
+    /// An integer of 64 bits.
+    Integer,
+    /// `net.IP` as text; empty is unset.
+    Ip,
+    /// An array of such.
+    List(&'static Self),
+    /// An object with any keys.
+    Map(&'static Self),
+    /// `types.IPNet` as text: never empty, and `null` is no way to leave it out.
+    Network,
+    /// An object with these keys.
+    Object(&'static Table),
+    /// A string.
+    Text,
+    /// An integer from 0 to 4294967295.
+    Unsigned,
+    /// One of these strings, else the plugin says this, followed by the word in quotes.
+    Word(&'static [&'static str], &'static str),
+}
+
+/// What to make of keys that a table does not have.
+#[derive(Debug)]
+pub(super) enum UnknownKeys {
+    /// They are warned of, these with a hint.
+    Ignored(&'static [(&'static str, &'static str)]),
+    /// They are somebody else's.
+    Allowed,
+}
+
+/// A row of a table.
+pub(super) const fn key(name: &'static str, takes: Takes, default: &'static str) -> Key {
+    Key {
+        name,
+        takes,
+        default,
+    }
+}
+
+/// An object as Go reads it by a table.
+#[derive(Clone, Debug)]
+pub(super) struct Decoded<'d> {
+    table: &'static Table,
+    /// In the order in which Go decodes them, with the row that each belongs to.
+    entries: Vec<(Member<'d>, Option<&'static Key>)>,
+}
+
+/// The keys of every plugin's configuration that Multus, libcni and `types.PluginConf` read. Their
+/// types were judged with the envelope.
+const ENVELOPE: &[&str] = &[
+    "cniVersion",
+    "name",
+    "type",
+    "capabilities",
+    "ipam",
+    "dns",
+    // Beside "type" it is ignored, which the rule ambiguous-config says.
+    "plugins",
+    "prevResult",
+    "args",
+    "runtimeConfig",
+    "cni.dev/valid-attachments",
+];
+
+impl<'d> Decoded<'d> {
+    /// Reads objects that Go decodes one after the other into one struct.
+    pub(super) fn new(table: &'static Table, objects: impl IntoIterator<Item = Value<'d>>) -> Self {
+        let mut entries = Vec::with_capacity(8);
+        for object in objects {
+            let members = through_a_map(object);
+            entries.extend(members.map(|member| (member, table.find(member.key))));
+        }
+        Self { table, entries }
+    }
+
+    /// Judges every key by its row. False where Go could not decode the object: the plugin stops
+    /// there, and nothing else of it needs to be said.
+    pub(super) fn check(&self, report: &mut Report) -> bool {
+        let mut sound = true;
+        for &(member, row) in &self.entries {
+            match row {
+                Some(row) => {
+                    if !member.key.is_str(row.name) {
+                        warn_of_case(member.key, row.name, report);
+                    }
+                    sound &= row
+                        .takes
+                        .check(member.value, self.table, row.default, report);
+                }
+                None => self.table.warn_of_unknown(member, report),
+            }
+        }
+        sound
+    }
+
+    /// The last value of `name` that is not `null`.
+    pub(super) fn value(&self, name: &str) -> Option<Value<'d>> {
+        self.values(name).filter(|value| !value.is_null()).last()
+    }
+
+    /// Every value of `name`.
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = Value<'d>> {
+        self.entries
+            .iter()
+            .filter(move |(_, row)| row.is_some_and(|row| row.name == name))
+            .map(|(member, _)| member.value)
+    }
+
+    /// A string.
+    pub(super) fn text(&self, name: &str) -> Option<Cow<'d, str>> {
+        self.value(name)?.str()
+    }
+
+    /// Whether it is `true`.
+    pub(super) fn is_true(&self, name: &str) -> bool {
+        self.value(name).and_then(Value::bool) == Some(true)
+    }
+
+    /// An integer.
+    pub(super) fn integer(&self, name: &str) -> Option<i64> {
+        integer(self.value(name)?)
+    }
+
+    /// An object in this object.
+    pub(super) fn object(&self, name: &str) -> Option<Self> {
+        let table = self.table.keys.iter().find(|key| key.name == name)?;
+        let Takes::Object(table) = table.takes else {
+            return None;
+        };
+        self.value(name)?;
+        let objects = self.values(name).filter(|value| !value.is_null());
+        Some(Decoded::new(table, objects))
+    }
+
+    /// The elements of an array, `null` among them.
+    pub(super) fn elements(&self, name: &str) -> impl Iterator<Item = Value<'d>> {
+        // Unlike a struct, a slice does become nil by a later null.
+        self.values(name)
+            .last()
+            .into_iter()
+            .flat_map(Value::elements)
+    }
+}
+
+impl Table {
+    /// The row that Go decodes `key` into.
+    fn find(&'static self, key: Value<'_>) -> Option<&'static Key> {
+        let exact = |key| self.keys.iter().find(|row| row.name == key);
+        let folded = || self.keys.iter().find(|row| key.folds(row.name));
+        key.plain().and_then(exact).or_else(folded)
+    }
+
+    /// Says what there is to say about a key that has no row.
+    fn warn_of_unknown(&self, member: Member<'_>, report: &mut Report) {
+        let UnknownKeys::Ignored(hints) = self.unknown_keys else {
+            return;
+        };
+        let Some(name) = member.key.str() else {
+            return;
+        };
+        if !report.takes_warnings() {
+            return;
+        }
+        if ENVELOPE.contains(&&*name) {
+            return;
+        }
+        if let Some(known) = ENVELOPE.iter().find(|known| folds(&name, known)) {
+            warn_of_case(member.key, known, report);
+            return;
+        }
+        let plugin = self.plugin;
+        let advice = if let Some((_, hint)) = hints.iter().find(|(key, _)| folds(&name, key)) {
+            (*hint).to_owned()
+        } else {
+            let known = self.keys.iter().map(|row| row.name);
+            match nearest(&name, known) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "remove it".to_owned(),
+            }
+        };
+        let name = shorten(&name);
+        report.warn(
+            member.key,
+            format!("{plugin} does not read \"{name}\" and ignores it: {advice}"),
+        );
+    }
+}
+
+impl Takes {
+    /// Judges a value. False where Go cannot decode it.
+    fn check(&self, value: Value<'_>, table: &Table, default: &str, report: &mut Report) -> bool {
+        if value.is_null() && !matches!(self, Self::Network) {
+            return true;
+        }
+        let fits = match (self, value.kind()) {
+            (Self::Bool, Kind::Bool(_))
+            | (Self::Text | Self::Ip | Self::Word(..), Kind::String)
+            // null decodes as an empty text.
+            | (Self::Network, Kind::String | Kind::Null)
+            | (Self::List(_), Kind::Array)
+            | (Self::Map(_) | Self::Object(_), Kind::Object) => true,
+            (Self::Integer, Kind::Number) => integer(value).is_some(),
+            (Self::Unsigned, Kind::Number) => {
+                !value.raw().starts_with('-')
+                    && integer(value).is_some_and(|number| u32::try_from(number).is_ok())
+            }
+            _ => false,
+        };
+        if !fits {
+            report.refuse(value, self.mismatch(value, table));
+            return false;
+        }
+        let plugin = table.plugin;
+        match self {
+            Self::Ip => {
+                let text = value.str().unwrap_or_default();
+                if !text.is_empty() && address::ip(&text).is_none() {
+                    let advice = ip_advice(&text);
+                    let text = shorten(&text);
+                    report.refuse(
+                        value,
+                        format!(
+                            "\"{text}\" is no IP address{advice} ({plugin}: invalid IP address: {text})"
+                        ),
+                    );
+                    return false;
+                }
+                true
+            }
+            Self::Network => {
+                let text = value.str().unwrap_or_default();
+                if address::prefix(&text).is_none() {
+                    let advice = prefix_advice(&text);
+                    let shown = show(value);
+                    let text = shorten(&text);
+                    report.refuse(
+                        value,
+                        format!(
+                            "{shown} is no prefix{advice} ({plugin}: invalid CIDR address: {text})"
+                        ),
+                    );
+                    return false;
+                }
+                true
+            }
+            Self::Word(words, says) => {
+                let text = value.str().unwrap_or_default();
+                if !words.contains(&text.as_ref()) {
+                    let allowed = any_of(words);
+                    let text = shorten(&text);
+                    report.refuse(
+                        value,
+                        format!(
+                            "\"{text}\" is none of the words allowed here: write {allowed}, or leave it out for {default} ({plugin}: {says} \"{text}\")"
+                        ),
+                    );
+                }
+                true
+            }
+            Self::List(of) => {
+                let mut sound = true;
+                for element in value.elements() {
+                    sound &= element.is_null() || of.check(element, table, default, report);
+                }
+                sound
+            }
+            Self::Map(of) => {
+                let mut sound = true;
+                for member in through_a_map(value) {
+                    sound &= of.check(member.value, table, default, report);
+                }
+                sound
+            }
+            Self::Object(table) => Decoded::new(table, [value]).check(report),
+            _ => true,
+        }
+    }
+
+    fn mismatch(&self, value: Value<'_>, table: &Table) -> String {
+        let shown = show(value);
+        let found = match value.kind() {
+            Kind::Array => "the array",
+            Kind::Bool(_) | Kind::Null => "",
+            Kind::Number => "the number",
+            Kind::Object => "the object",
+            Kind::String => "the string",
+        };
+        let text = value.str().unwrap_or_default();
+        let advice = match self {
+            Self::Bool if matches!(text.as_ref(), "true" | "false") => {
+                format!(": write {text} without quotes")
+            }
+            Self::Integer | Self::Unsigned if text.parse::<i64>().is_ok() => {
+                format!(": write {text} without quotes")
+            }
+            Self::Text | Self::Word(..) if matches!(value.kind(), Kind::Number | Kind::Bool(_)) => {
+                format!(": write \"{shown}\"")
+            }
+            Self::List(_) => ": put it into brackets".to_owned(),
+            _ => String::new(),
+        };
+        let wanted = match self {
+            Self::Bool => "true or false",
+            Self::Integer => "an integer",
+            Self::Unsigned => "an integer from 0 to 4294967295",
+            Self::Ip | Self::Network | Self::Text | Self::Word(..) => "a string",
+            Self::List(_) => "an array",
+            Self::Map(_) | Self::Object(_) => "an object",
+        };
+        let json = match value.kind() {
+            Kind::Number if matches!(self, Self::Integer | Self::Unsigned) => {
+                format!("number {shown}")
+            }
+            _ => value.type_name().to_owned(),
+        };
+        let (plugin, go, of) = (table.plugin, table.go, self.go());
+        let field = go_path(value);
+        let space = if found.is_empty() { "" } else { " " };
+        format!(
+            "{found}{space}{shown} stands where {wanted} belongs{advice} ({plugin}: json: cannot unmarshal {json} into Go struct field {go}.{field} of type {of})"
+        )
+    }
+
+    /// The type as Go names it.
+    fn go(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Bool => "bool",
+            Self::Integer => "int",
+            Self::Ip => "net.IP",
+            Self::Network | Self::Text | Self::Word(..) => "string",
+            Self::List(of) => return format!("[]{}", of.go()).into(),
+            Self::Map(of) => return format!("map[string]{}", of.go()).into(),
+            Self::Object(table) => table.go,
+            Self::Unsigned => "uint32",
+        })
+    }
+}
+
+fn warn_of_case(key: Value<'_>, name: &str, report: &mut Report) {
+    let shown = show(key);
+    report.warn(
+        key,
+        format!(
+            "Go takes the key {shown} for \"{name}\", and other readers do not: write \"{name}\""
+        ),
+    );
+}

@@ -1,0 +1,76 @@
+//! macvlan: an interface of its own hardware address on an interface of the node.
+//!
+//! `plugins/main/macvlan/macvlan.go` of v1.9.1.
+
+use super::chain::{Chain, Plugin, Role};
+use super::ipam;
+use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::link::{self, Negative, Use};
+use super::raw_plugin::RawPlugin;
+use super::report::Report;
+
+/// The plugin.
+pub(super) static PLUGIN: Plugin = Plugin {
+    name: "macvlan",
+    role: Role::Interface(judge),
+};
+
+static CONF: Table = Table {
+    plugin: "macvlan",
+    go: "NetConf",
+    keys: &[
+        // An interface of the node, or of the Pod with linkInContainer; :121 "Link not found".
+        key("master", Takes::Text, "the interface of the default route"),
+        // :183
+        key(
+            "mode",
+            Takes::Word(
+                &["", "bridge", "private", "vepa", "passthru"],
+                "unknown macvlan mode:",
+            ),
+            "bridge",
+        ),
+        // 0, or 68 to the MTU of the master; :125
+        key("mtu", Takes::Integer, "the MTU of the master"),
+        // 6 bytes, unicast; :239. A Pod's mac comes before it where the capability is declared.
+        key("mac", Takes::Text, "a random one"),
+        // Since 1.3.0.
+        key("linkInContainer", Takes::Bool, "false"),
+        // Since 1.6.0.
+        key("bcqueuelen", Takes::Unsigned, "0"),
+        key("runtimeConfig", Takes::Object(&link::RUNTIME), ""),
+    ],
+    unknown_keys: UnknownKeys::Ignored(&[
+        (
+            "vlan",
+            "macvlan takes no VLAN: name a VLAN interface as master",
+        ),
+        ("bridge", "macvlan has no bridge: name a \"master\""),
+    ]),
+};
+
+fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
+    let conf = Decoded::new(&CONF, [raw.object]);
+    let sound = conf.check(report);
+    if sound {
+        link::master(&conf, "macvlan", "Link not found", raw.kind_at, report);
+        let says = "macvlan: invalid MTU, must be [0, master MTU]; failed to create macvlan: invalid argument";
+        link::mtu(&conf, Negative::Refuse, says, report);
+        let runtime = conf.object("runtimeConfig");
+        let given = runtime.as_ref().and_then(|runtime| runtime.value("mac"));
+        if let Some(mac) = given
+            .filter(|mac| !mac.is_str(""))
+            .or_else(|| conf.value("mac"))
+        {
+            link::mac(mac, Use::Create, "macvlan", raw.declares("mac"), report);
+        }
+    }
+    let answer = ipam::ask(raw, chain, report);
+    if let Some(network) = answer.result() {
+        if sound {
+            link::mtu_for_ipv6(&conf, network, report);
+        }
+        network.configure(report);
+    }
+    chain.interface("macvlan", raw, answer, report);
+}

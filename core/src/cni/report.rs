@@ -1,0 +1,94 @@
+//! What reading a configuration brings to light, and how it is put.
+
+use crate::fault::Fault;
+use crate::json::Value;
+use crate::text::shorten;
+
+/// The faults of one configuration, in the order in which they were met.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// What a plugin refuses for certain.
+    pub(super) invalid: Vec<Fault>,
+    /// What is accepted, and almost surely not meant.
+    pub(super) suspicious: Vec<Fault>,
+}
+
+impl Report {
+    /// Whether another warning would be noted: if not, looking for advice is in vain.
+    pub(super) fn takes_warnings(&self) -> bool {
+        self.suspicious.len() < MAX_FAULTS
+    }
+
+    /// A plugin refuses `value`.
+    pub(super) fn refuse(&mut self, value: Value<'_>, message: impl Into<String>) {
+        note(&mut self.invalid, value, message);
+    }
+
+    /// `value` is accepted and does not do what it seems to.
+    pub(super) fn warn(&mut self, value: Value<'_>, message: impl Into<String>) {
+        note(&mut self.suspicious, value, message);
+    }
+
+    /// Runs `judge`; unless what it refuses is certain, it is only suspicious.
+    pub(super) fn refuse_if<T>(
+        &mut self,
+        is_certain: bool,
+        judge: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        if is_certain {
+            return judge(self);
+        }
+        let mut own = Self::default();
+        let outcome = judge(&mut own);
+        self.suspicious.append(&mut own.invalid);
+        self.suspicious.append(&mut own.suspicious);
+        self.suspicious.truncate(MAX_FAULTS);
+        outcome
+    }
+
+    /// `value` is refused, unless the Pod replaces it: then it is only suspicious.
+    pub(super) fn refuse_unless(
+        &mut self,
+        replaceable: bool,
+        value: Value<'_>,
+        message: impl Into<String>,
+    ) {
+        if replaceable {
+            self.warn(value, message);
+        } else {
+            self.refuse(value, message);
+        }
+    }
+}
+
+/// A value as it is written, its layout reduced to single spaces, cut at 80 characters.
+pub(super) fn show(value: Value<'_>) -> String {
+    // Of a large value only what is shown is looked at.
+    let raw: String = value.raw().chars().take(1000).collect();
+    if !raw.contains(['\n', '\r', '\t']) {
+        return shorten(&raw).into_owned();
+    }
+    let line = raw.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    shorten(&line).into_owned()
+}
+
+/// More than anybody reads, and a bound on what a NAD of a million wrong keys costs.
+const MAX_FAULTS: usize = 32;
+
+fn note(faults: &mut Vec<Fault>, value: Value<'_>, message: impl Into<String>) {
+    if faults.len() < MAX_FAULTS {
+        faults.push(Fault::value(value, value.path(), message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Document;
+
+    #[test]
+    fn values_are_shown_on_one_line() {
+        let document = Document::parse("{\n   \"a\":\t1}").unwrap();
+        assert_eq!(show(document.root()), "{ \"a\": 1}");
+    }
+}

@@ -1,0 +1,32 @@
+//! A route that an IPAM plugin gives to an interface.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::json::Value;
+
+/// One route (`cni/pkg/types/types.go`, `Route`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route<'d> {
+    /// Where to.
+    pub(super) dst: IpNet,
+    /// Where through; the address's gateway where it is left out.
+    pub(super) gw: Option<IpAddr>,
+    /// The metric, 0 where none is given.
+    pub(super) priority: i64,
+    /// The routing table, 254 (main) where none is given.
+    pub(super) table: i64,
+    /// 0 (universe) where none is given; 253 is "on this link".
+    pub(super) scope: u8,
+    /// What asks for the route.
+    pub(super) at: Value<'d>,
+    /// Where the gateway is written, if it is.
+    pub(super) gw_at: Option<Value<'d>>,
+}
+
+/// `RT_SCOPE_LINK`: what is on the link itself.
+pub(super) const LINK: u8 = 253;
+
+/// The number of the main table.
+pub(super) const MAIN: i64 = 254;

@@ -1,0 +1,173 @@
+//! Running a chain: one plugin after the other, as libcni runs them.
+
+use super::chain::{Chain, Role};
+use super::envelope::Envelope;
+use super::raw_plugin::RawPlugin;
+use super::registry::PLUGINS;
+use super::report::Report;
+use super::sbr;
+use crate::json::Value;
+use crate::text::shorten;
+
+/// Runs the plugins of an envelope, one after the other.
+pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut Report) {
+    check_length_of_name(envelope, root, report);
+    let moves_routes = envelope.plugins.iter().any(sbr::moves_routes);
+    let mut chain = Chain::new(
+        &envelope.version,
+        envelope.version_at,
+        moves_routes,
+        &PLUGINS,
+    );
+    let mut is_version_refused = false;
+    for raw in &envelope.plugins {
+        if !is_version_refused {
+            is_version_refused = refuse_version(raw, &chain, report);
+        }
+        match chain.find(&raw.kind).map(|plugin| &plugin.role) {
+            Some(Role::Interface(judge) | Role::Meta(judge)) => judge(raw, &mut chain, report),
+            Some(Role::Ipam(answer)) => {
+                refuse_standalone(raw, report);
+                // What else is wrong with it is said too.
+                if raw.ipam().next().is_some() {
+                    let _ = answer(raw, &chain, report);
+                }
+                chain.something();
+            }
+            None => {
+                chain.refuse_type(&raw.kind, raw.kind_at, report);
+                chain.something();
+            }
+        }
+    }
+    if envelope.is_list {
+        warn_of_list_keys(root, report);
+    }
+}
+
+/// An IPAM plugin as a plugin of its own: it gives addresses to nobody.
+fn refuse_standalone(raw: &RawPlugin<'_>, report: &mut Report) {
+    let plugin = &raw.kind;
+    if raw.ipam().next().is_none() {
+        report.refuse(
+            raw.kind_at,
+            format!(
+                "{plugin} gives addresses and makes no interface: name it in \"ipam\" of ipvlan, macvlan or bridge ({plugin}: IPAM config missing 'ipam' key)"
+            ),
+        );
+    } else {
+        report.warn(
+            raw.kind_at,
+            format!(
+                "{plugin} gives addresses and makes no interface, so the Pod gets none: name it in \"ipam\" of ipvlan, macvlan or bridge"
+            ),
+        );
+    }
+}
+
+/// What a plugin of containernetworking/plugins 1.9.1 supports: these versions from one of them on.
+const VERSIONS: &[&str] = &[
+    "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0",
+];
+const SINCE: &[(&str, &str)] = &[
+    ("bandwidth", "0.3.0"),
+    ("firewall", "0.4.0"),
+    ("vrf", "0.3.1"),
+];
+
+/// `cni/pkg/skel/skel.go:197`: a plugin runs only for the versions it names.
+fn refuse_version(raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) -> bool {
+    let plugin = raw.kind.as_ref();
+    let since = SINCE.iter().find(|(name, _)| *name == plugin);
+    if since.is_none() && chain.find(plugin).is_none() {
+        return false;
+    }
+    if since.is_none() && (chain.version().is_empty() || VERSIONS.contains(&chain.version())) {
+        return false;
+    }
+    let first = since.map_or("0.1.0", |(_, first)| *first);
+    let supported: Vec<_> = VERSIONS
+        .iter()
+        .filter(|version| **version >= first)
+        .collect();
+    let version = if chain.version().is_empty() {
+        "0.1.0"
+    } else {
+        chain.version()
+    };
+    if supported.iter().any(|supported| **supported == version) {
+        return false;
+    }
+    let listed: Vec<_> = supported
+        .iter()
+        .map(|version| format!("\"{version}\""))
+        .collect();
+    let shown = shorten(version);
+    report.refuse(
+        chain.version_at.unwrap_or(raw.kind_at),
+        format!(
+            "{plugin} does not know the version \"{shown}\": write one of {} ({plugin}: incompatible CNI versions; config is \"{shown}\", plugin supports [{}])",
+            listed.join(", "),
+            listed.join(" ")
+        ),
+    );
+    true
+}
+
+/// libcni keeps its result in a file called `<name>-<container>-<interface>`
+/// (`cni/libcni/api.go:252`), and the name of a file has at most 255 bytes.
+fn check_length_of_name(envelope: &Envelope<'_>, root: Value<'_>, report: &mut Report) {
+    const LONGEST_FILE: usize = 255;
+    const CONTAINER: usize = 64;
+    let longest = |interface: &str| LONGEST_FILE - CONTAINER - interface.len() - 2;
+    let length = envelope.name.len();
+    let place = root
+        .get("name")
+        .filter(|name| !name.is_str(""))
+        .unwrap_or(root);
+    if length > longest("net1") {
+        let most = longest("net1");
+        report.refuse(
+            place,
+            format!(
+                "the name of the network has {length} bytes and can have {most}, since libcni makes the name of a file of it: write a shorter \"name\" (file name too long)"
+            ),
+        );
+    } else if length > longest("fifteen-letters") {
+        let most = longest("fifteen-letters");
+        report.warn(
+            place,
+            format!(
+                "the name of the network has {length} bytes: beyond {most} a Pod that asks for a long interface name fails, since libcni makes the name of a file of both"
+            ),
+        );
+    }
+}
+
+/// Keys that belong to a plugin and do nothing beside `plugins`.
+fn warn_of_list_keys(root: Value<'_>, report: &mut Report) {
+    for member in root.members() {
+        let Some(key) = member.key.str() else {
+            continue;
+        };
+        let key = key.as_ref();
+        if matches!(
+            key,
+            "ipam"
+                | "capabilities"
+                | "runtimeConfig"
+                | "args"
+                | "dns"
+                | "master"
+                | "mode"
+                | "mtu"
+                | "bridge"
+        ) && !member.value.is_null()
+        {
+            report.warn(
+                member.key,
+                format!("\"{key}\" does nothing beside \"plugins\": move it into the plugin that is to read it"),
+            );
+        }
+    }
+}

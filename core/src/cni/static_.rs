@@ -1,0 +1,283 @@
+//! static: the addresses that are written down, or that the Pod asks for.
+//!
+//! `plugins/ipam/static/main.go` of v1.9.1.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::address::{self, family};
+use super::chain::{Chain, Plugin, Role};
+use super::envelope::parse_version;
+use super::ipam_result::{IpamResult, Lease};
+use super::ipam_routes;
+use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::raw_plugin::RawPlugin;
+use super::report::Report;
+use crate::json::Value;
+use crate::text::shorten;
+
+/// The plugin.
+pub(super) static PLUGIN: Plugin = Plugin {
+    name: "static",
+    role: Role::Ipam(answer),
+};
+
+/// The keys of `ipam`.
+static IPAM: Table = Table {
+    plugin: "static",
+    go: "IPAMConfig",
+    keys: &[
+        key("type", Takes::Text, ""),
+        // Left out, or empty, where the Pod asks for its address.
+        key(
+            "addresses",
+            Takes::List(&Takes::Object(&ADDRESS)),
+            "the Pod's",
+        ),
+        key("routes", ipam_routes::ROUTES, "none"),
+        key("dns", Takes::Object(&DNS), "none"),
+        // Overwritten with the name of the network.
+        key("name", Takes::Text, ""),
+    ],
+    unknown_keys: UnknownKeys::Ignored(&[
+        ("address", "put it into \"addresses\": [{\"address\": …}]"),
+        ("gateway", "put it beside the address, in \"addresses\""),
+        ("ips", "write \"addresses\": [{\"address\": …}]"),
+        (
+            "subnet",
+            "that is host-local's; static takes \"addresses\": [{\"address\": …}]",
+        ),
+        (
+            "range",
+            "that is whereabouts'; static takes \"addresses\": [{\"address\": …}]",
+        ),
+    ]),
+};
+
+/// The keys of an address.
+pub(super) static ADDRESS: Table = Table {
+    plugin: "static",
+    go: "Address",
+    keys: &[
+        // With the length of its prefix; :233
+        key("address", Takes::Text, ""),
+        key("gateway", Takes::Ip, "none"),
+        // A field of Go's that was never meant to be written: its type is a struct.
+        key("Address", Takes::Object(&IP_NET), ""),
+        // Read, and its value ignored.
+        key("version", Takes::Text, ""),
+    ],
+    unknown_keys: UnknownKeys::Ignored(&[("gw", "write \"gateway\"")]),
+};
+
+/// `net.IPNet`
+static IP_NET: Table = Table {
+    plugin: "static",
+    go: "net.IPNet",
+    keys: &[key("IP", Takes::Ip, ""), key("Mask", Takes::Text, "")],
+    unknown_keys: UnknownKeys::Allowed,
+};
+
+/// `types.DNS`, whose contents nobody checks.
+pub(super) static DNS: Table = Table {
+    plugin: "the IPAM plugin",
+    go: "DNS",
+    keys: &[
+        key("nameservers", Takes::List(&Takes::Text), "none"),
+        key("domain", Takes::Text, "none"),
+        key("search", Takes::List(&Takes::Text), "none"),
+        key("options", Takes::List(&Takes::Text), "none"),
+    ],
+    unknown_keys: UnknownKeys::Ignored(&[]),
+};
+
+/// What it reads outside `ipam`: addresses that replace the ones written there.
+static NET: Table = Table {
+    plugin: "static",
+    go: "Net",
+    keys: &[
+        key("runtimeConfig", Takes::Object(&IPS), ""),
+        key("args", Takes::Object(&ARGS), ""),
+    ],
+    unknown_keys: UnknownKeys::Allowed,
+};
+
+static ARGS: Table = Table {
+    plugin: "static",
+    go: "Net",
+    keys: &[key("cni", Takes::Object(&IPS), "")],
+    unknown_keys: UnknownKeys::Allowed,
+};
+
+static IPS: Table = Table {
+    plugin: "static",
+    go: "IPAMArgs",
+    keys: &[key("ips", Takes::List(&Takes::Text), "")],
+    unknown_keys: UnknownKeys::Allowed,
+};
+
+/// What static answers to a Pod that asks for no address.
+pub(super) fn answer<'d>(
+    raw: &RawPlugin<'d>,
+    chain: &Chain<'d>,
+    report: &mut Report,
+) -> Option<IpamResult<'d>> {
+    let net = Decoded::new(&NET, [raw.object]);
+    let ipam = Decoded::new(&IPAM, raw.ipam());
+    let (net_is_sound, ipam_is_sound) = (net.check(report), ipam.check(report));
+    if !net_is_sound || !ipam_is_sound {
+        return None;
+    }
+    let routes = ipam_routes::read(&ipam, "static", chain, report);
+    let is_replaceable = raw.declares("ips");
+    let leases = match replacements(&net, report)? {
+        Some(leases) => leases,
+        None => addresses(&ipam, is_replaceable, report)?,
+    };
+    if leases.is_empty() {
+        if !is_replaceable {
+            report.warn(
+                raw.ipam_or_kind(),
+                "there are no \"addresses\", so every Pod has to ask for its own with \"ips\" in its networks annotation, else: IPAM plugin returned missing IP config",
+            );
+        }
+        return Some(IpamResult {
+            routes: routes?,
+            ..IpamResult::default()
+        });
+    }
+    report.refuse_if(!is_replaceable, |report| {
+        limit_families(&leases, chain, report)
+    })?;
+    Some(IpamResult {
+        leases: Some(leases),
+        routes: routes?,
+        is_replaceable,
+    })
+}
+
+/// Reads `addresses`. Where the Pod may replace them, a bad one is only suspicious.
+fn addresses<'d>(
+    ipam: &Decoded<'d>,
+    replaceable: bool,
+    report: &mut Report,
+) -> Option<Vec<Lease<'d>>> {
+    let mut leases = Vec::new();
+    let mut sound = true;
+    for item in ipam.elements("addresses") {
+        let read = Decoded::new(&ADDRESS, [item]);
+        let place = read.value("address").unwrap_or(item);
+        let text = read.text("address").unwrap_or_default();
+        let Some(prefix) = address::prefix(&text) else {
+            let shown = shorten(&text);
+            let advice = if address::ip(&text).is_some() {
+                format!("add the length of its prefix, as in \"{shown}/24\"")
+            } else {
+                "write one like \"10.1.0.5/24\"".to_owned()
+            };
+            report.refuse_unless(
+                replaceable,
+                place,
+                format!("\"{shown}\" is no address with a prefix length: {advice} (static: the 'address' field is expected to be in CIDR notation, got: '{shown}')"),
+            );
+            sound &= replaceable;
+            continue;
+        };
+        warn_of_odd(place, prefix, report);
+        let gateway_at = read.value("gateway");
+        leases.push(Lease {
+            address: prefix,
+            gateway: gateway_at
+                .and_then(Value::str)
+                .and_then(|text| address::ip(&text)),
+            at: place,
+            gateway_at,
+        });
+    }
+    sound.then_some(leases)
+}
+
+/// `runtimeConfig.ips`, else `args.cni.ips`, which replace the addresses (:200-228). The outer
+/// `None` where one of them cannot be read.
+#[expect(
+    clippy::option_option,
+    reason = "unreadable, absent and present are three things"
+)]
+fn replacements<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Option<Vec<Lease<'d>>>> {
+    let runtime = net.object("runtimeConfig");
+    let args = net.object("args").and_then(|args| args.object("cni"));
+    let mut leases = None;
+    let mut sound = true;
+    // Both are read, and the last wins.
+    for read in [args, runtime].into_iter().flatten() {
+        let mut replaced = Vec::new();
+        for value in read.elements("ips") {
+            let text = value.str().unwrap_or_default();
+            if let Some(prefix) = address::prefix(&text) {
+                replaced.push(Lease {
+                    address: prefix,
+                    gateway: None,
+                    at: value,
+                    gateway_at: None,
+                });
+            } else {
+                let shown = shorten(&text);
+                report.refuse(
+                    value,
+                    format!("\"{shown}\" is no address with a prefix length: write one like \"10.1.0.5/24\" (static: an entry in the 'ips' field is NOT in CIDR notation, got: '{shown}')"),
+                );
+                sound = false;
+            }
+        }
+        if !replaced.is_empty() {
+            leases = Some(replaced);
+        }
+    }
+    sound.then_some(leases)
+}
+
+/// :252
+fn limit_families(leases: &[Lease<'_>], chain: &Chain<'_>, report: &mut Report) -> Option<()> {
+    if parse_version(chain.version()).is_some_and(|version| version >= (0, 3, 0)) {
+        return Some(());
+    }
+    for is_v4 in [true, false] {
+        let second = leases
+            .iter()
+            .filter(|lease| lease.address.addr().is_ipv4() == is_v4)
+            .nth(1);
+        if let Some(second) = second {
+            let family = family(second.address.addr());
+            let version = chain.version();
+            report.refuse(
+                second.at,
+                format!("before version 0.3.0 an interface has one {family} address: write \"cniVersion\": \"0.3.1\" or later, or remove one (static: CNI version {version} does not support more than 1 address per family)"),
+            );
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// Addresses that the kernel takes and that are none of a Pod.
+pub(super) fn warn_of_odd(place: Value<'_>, prefix: IpNet, report: &mut Report) {
+    let IpAddr::V4(ip) = prefix.addr() else {
+        return;
+    };
+    let what = if ip.is_multicast() {
+        "a multicast address"
+    } else if ip.is_loopback() {
+        "a loopback address"
+    } else if prefix.prefix_len() <= 30 && prefix.addr() == prefix.network() {
+        "the address of the subnet itself"
+    } else if prefix.prefix_len() <= 30 && prefix.addr() == prefix.broadcast() {
+        "the broadcast address of the subnet"
+    } else {
+        return;
+    };
+    report.warn(
+        place,
+        format!("{ip} is {what}, and no other host can talk to it: use another"),
+    );
+}

@@ -1,0 +1,329 @@
+//! whereabouts: addresses from ranges, kept in the cluster.
+//!
+//! v0.9.4: `pkg/config/config.go`, `pkg/types/types.go`, `pkg/allocate/allocate.go`,
+//! `pkg/iphelpers/iphelpers.go` and `pkg/storage/kubernetes/ipam.go`.
+
+mod pool;
+
+use super::address::{self, family, number};
+use super::chain::{Chain, Plugin, Role};
+use super::ipam_result::{IpamResult, Lease};
+use super::ipam_routes;
+use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::raw_plugin::RawPlugin;
+use super::report::Report;
+use super::static_;
+use crate::json::Value;
+use crate::text::shorten;
+use ipnet::IpNet;
+use pool::{Pool, RANGE, pools};
+use std::net::IpAddr;
+
+/// The plugin.
+pub(super) static PLUGIN: Plugin = Plugin {
+    name: "whereabouts",
+    role: Role::Ipam(answer),
+};
+
+/// The keys of `ipam`.
+static IPAM: Table = Table {
+    plugin: "whereabouts",
+    go: "Net",
+    keys: &[
+        key("type", Takes::Text, ""),
+        // A prefix, or first-last/length; config.go:97-113. At least two bits for hosts;
+        // iphelpers.go:125. Leading zeros and host bits are fine.
+        key("range", Takes::Text, "none"),
+        // Ignored where it is no address of the range; types.go:158, iphelpers.go:236
+        key("range_start", Takes::Text, "the first address of the range"),
+        key("range_end", Takes::Text, "the last address of the range"),
+        // Prefixes or addresses; allocate.go:151-171. Of the top-level range only; config.go:81-90
+        key("exclude", Takes::List(&Takes::Text), "nothing"),
+        // More ranges: the interface gets an address of each.
+        key("ipRanges", Takes::List(&Takes::Object(&RANGE)), "none"),
+        // Added to those of the ranges.
+        key(
+            "addresses",
+            Takes::List(&Takes::Object(&static_::ADDRESS)),
+            "none",
+        ),
+        // config.go:135
+        key("gateway", Takes::Text, "none"),
+        // The Go name of a field beside it, which is read too and ignored if it is no address.
+        key("Gateway", Takes::Text, ""),
+        key("routes", ipam_routes::ROUTES, "none"),
+        key("dns", Takes::Object(&static_::DNS), "none"),
+        // Part of a Kubernetes name, <network_name>-<range>.
+        key("network_name", Takes::Text, "none"),
+        key("enable_overlapping_ranges", Takes::Bool, "true"),
+        // Milliseconds; lease > renew > 1.2 * retry > 0; ipam.go:431-453
+        key("leader_lease_duration", Takes::Integer, "1500"),
+        key("leader_renew_deadline", Takes::Integer, "1000"),
+        key("leader_retry_period", Takes::Integer, "500"),
+        // Needs a NodeSlicePool in the cluster.
+        key("node_slice_size", Takes::Text, "none"),
+        key("log_file", Takes::Text, "none"),
+        key("log_level", Takes::Text, "none"),
+        key("reconciler_cron_expression", Takes::Text, "30 4 * * *"),
+        key("configuration_path", Takes::Text, "the node's"),
+        key("kubernetes", Takes::Object(&KUBERNETES), "the node's"),
+        key("sleep_for_race", Takes::Integer, "0"),
+        key("name", Takes::Text, ""),
+        key("PodName", Takes::Text, ""),
+        key("PodNamespace", Takes::Text, ""),
+        // etcd is gone: these are read, and their values ignored.
+        key("datastore", Takes::Text, "kubernetes"),
+        key("etcd_host", Takes::Text, ""),
+        key("etcd_username", Takes::Text, ""),
+        key("etcd_password", Takes::Text, ""),
+        key("etcd_key_file", Takes::Text, ""),
+        key("etcd_cert_file", Takes::Text, ""),
+        key("etcd_ca_cert_file", Takes::Text, ""),
+    ],
+    unknown_keys: UnknownKeys::Ignored(&[
+        (
+            "rangeStart",
+            "that is host-local's spelling, did you mean range_start?",
+        ),
+        (
+            "rangeEnd",
+            "that is host-local's spelling, did you mean range_end?",
+        ),
+        ("subnet", "that is host-local's, did you mean range?"),
+        ("ranges", "that is host-local's, did you mean ipRanges?"),
+        ("fast_ipam", "\"node_slice_size\" alone turns it on"),
+    ]),
+};
+
+static KUBERNETES: Table = Table {
+    plugin: "whereabouts",
+    go: "KubernetesConfig",
+    keys: &[
+        key("kubeconfig", Takes::Text, "the node's"),
+        key("k8s_api_root", Takes::Text, ""),
+    ],
+    unknown_keys: UnknownKeys::Ignored(&[]),
+};
+
+/// What whereabouts answers in a cluster where no other Pod holds an address.
+fn answer<'d>(
+    raw: &RawPlugin<'d>,
+    chain: &Chain<'d>,
+    report: &mut Report,
+) -> Option<IpamResult<'d>> {
+    let ipam = Decoded::new(&IPAM, raw.ipam());
+    if !ipam.check(report) {
+        return None;
+    }
+    let routes = ipam_routes::read(&ipam, "whereabouts", chain, report);
+    let is_timing_sound = timings(&ipam, report);
+    let gateway = gateway(&ipam, report);
+    let addresses = addresses(&ipam, chain, report);
+    let pools = pools(&ipam, raw, report);
+    // Where a range leaves out "node_slice_size", the pool is divided among the nodes elsewhere.
+    let is_sliced = ipam
+        .text("node_slice_size")
+        .is_some_and(|size| !size.is_empty());
+    if is_sliced {
+        slices(&ipam, report);
+    }
+    let (pools, addresses, gateway) = (pools?, addresses?, gateway?);
+    if !is_timing_sound {
+        return None;
+    }
+    warn_of_gateway(gateway, &pools, report);
+    if is_sliced || (pools.is_empty() && addresses.is_empty()) {
+        return Some(IpamResult {
+            routes: routes?,
+            ..IpamResult::default()
+        });
+    }
+    let mut leases = Vec::new();
+    for pool in &pools {
+        leases.push(Lease {
+            address: IpNet::new(pool.first, pool.prefix.prefix_len()).ok()?,
+            gateway: gateway.map(|(_, ip)| ip),
+            at: pool.at,
+            gateway_at: gateway.map(|(place, _)| place),
+        });
+    }
+    leases.extend(addresses);
+    Some(IpamResult {
+        leases: Some(leases),
+        routes: routes?,
+        is_replaceable: false,
+    })
+}
+
+/// `NewLeaderElector` refuses, and the plugin uses what it did not get (ipam.go:431-453).
+fn timings(ipam: &Decoded<'_>, report: &mut Report) -> bool {
+    let of = |key: &str, default: i64| match ipam.integer(key) {
+        None | Some(0) => default,
+        Some(value) => value,
+    };
+    let lease = of("leader_lease_duration", 1500);
+    let renew = of("leader_renew_deadline", 1000);
+    let retry = of("leader_retry_period", 500);
+    let place = |keys: &[&str]| keys.iter().find_map(|key| ipam.value(key));
+    let all = [
+        "leader_lease_duration",
+        "leader_renew_deadline",
+        "leader_retry_period",
+    ];
+    let fault = if lease < 1 || renew < 1 || retry < 1 {
+        let negative = all
+            .iter()
+            .find(|key| ipam.integer(key).is_some_and(|value| value < 0));
+        Some((
+            negative.and_then(|key| ipam.value(key)),
+            "a duration is negative".to_owned(),
+        ))
+    } else if lease <= renew {
+        Some((
+            place(&["leader_lease_duration", "leader_renew_deadline"]),
+            format!(
+                "the lease of {lease} ms has to be longer than the deadline of {renew} ms to renew it"
+            ),
+        ))
+    } else if i128::from(renew) * 10 <= i128::from(retry) * 12 {
+        Some((
+            place(&["leader_retry_period", "leader_renew_deadline"]),
+            format!(
+                "the deadline of {renew} ms has to be longer than 1.2 times the period of {retry} ms after which it is tried again"
+            ),
+        ))
+    } else {
+        None
+    };
+    let Some((Some(place), why)) = fault else {
+        return true;
+    };
+    report.refuse(
+        place,
+        format!("{why}: the defaults are 1500, 1000 and 500 (whereabouts: Failed to create leader elector, and a nil pointer dereference)"),
+    );
+    false
+}
+
+/// config.go:135. The outer `None` where it cannot be read.
+#[expect(
+    clippy::option_option,
+    reason = "unreadable, absent and present are three things"
+)]
+fn gateway<'d>(ipam: &Decoded<'d>, report: &mut Report) -> Option<Option<(Value<'d>, IpAddr)>> {
+    let lenient = ipam
+        .value("Gateway")
+        .and_then(|place| Some((place, address::sloppy_ip(&place.str()?)?)));
+    let Some(place) = ipam.value("gateway").filter(|value| !value.is_str("")) else {
+        return Some(lenient);
+    };
+    let text = place.str().unwrap_or_default();
+    if let Some(ip) = address::sloppy_ip(&text) {
+        return Some(Some((place, ip)));
+    }
+    let shown = shorten(&text);
+    report.refuse(
+        place,
+        format!("\"{shown}\" is no IP address: write an address alone, without a prefix length (whereabouts: couldn't parse gateway IP: {shown})"),
+    );
+    None
+}
+
+fn warn_of_gateway(gateway: Option<(Value<'_>, IpAddr)>, pools: &[Pool<'_>], report: &mut Report) {
+    let Some((place, ip)) = gateway else {
+        return;
+    };
+    let is_given = pools.iter().any(|pool| {
+        pool.prefix.contains(&ip) && (number(pool.first)..=number(pool.last)).contains(&number(ip))
+    });
+    if is_given {
+        let ip = address::text(ip);
+        report.warn(
+            place,
+            format!("whereabouts gives {ip} to a Pod too, for it does not spare the gateway: exclude it with \"exclude\": [\"{ip}\"]"),
+        );
+    }
+}
+
+/// config.go:166-205
+fn addresses<'d>(
+    ipam: &Decoded<'d>,
+    chain: &Chain<'_>,
+    report: &mut Report,
+) -> Option<Vec<Lease<'d>>> {
+    let mut leases: Vec<Lease<'d>> = Vec::new();
+    let mut sound = true;
+    for item in ipam.elements("addresses") {
+        let read = Decoded::new(&static_::ADDRESS, [item]);
+        let place = read.value("address").unwrap_or(item);
+        let text = read.text("address").unwrap_or_default();
+        let Some(prefix) = address::sloppy_prefix(&text) else {
+            let shown = shorten(&text);
+            report.refuse(
+                place,
+                format!("\"{shown}\" is no address with a prefix length: write one like \"10.1.0.5/24\" (whereabouts: invalid CIDR in addresses {shown}: invalid CIDR address: {shown})"),
+            );
+            sound = false;
+            continue;
+        };
+        static_::warn_of_odd(place, prefix, report);
+        let gateway_at = read.value("gateway");
+        leases.push(Lease {
+            address: prefix,
+            gateway: gateway_at
+                .and_then(Value::str)
+                .and_then(|text| address::ip(&text)),
+            at: place,
+            gateway_at,
+        });
+    }
+    if chain.is_old() {
+        for is_v4 in [true, false] {
+            let second = leases
+                .iter()
+                .filter(|lease| lease.address.addr().is_ipv4() == is_v4)
+                .nth(1);
+            if let Some(second) = second {
+                let family = family(second.address.addr());
+                let version = chain.version();
+                report.refuse(
+                    second.at,
+                    format!("before version 0.3.0 there is one {family} address in \"addresses\": write \"cniVersion\": \"0.3.1\" or later, or remove one (whereabouts: CNI version {version} does not support more than 1 address per family)"),
+                );
+                return None;
+            }
+        }
+    }
+    sound.then_some(leases)
+}
+
+/// `DivideRangeBySize` (iphelpers.go:34-62), which a controller of the cluster runs.
+fn slices(ipam: &Decoded<'_>, report: &mut Report) {
+    let (Some(place), Some(text)) = (ipam.value("node_slice_size"), ipam.text("node_slice_size"))
+    else {
+        return;
+    };
+    let prefix = ipam
+        .text("range")
+        .and_then(|range| address::sloppy_prefix(&range));
+    let shown = shorten(&text);
+    let Ok(size) = text.trim_start_matches('/').parse::<u8>() else {
+        report.warn(
+            place,
+            format!("\"{shown}\" is no prefix length: write one like \"/26\""),
+        );
+        return;
+    };
+    let Some(prefix) = prefix else {
+        return;
+    };
+    if prefix.addr().is_ipv6() {
+        report.warn(place, "a range is divided among the nodes for IPv4 only");
+    } else if size > 32 || size < prefix.prefix_len() {
+        let length = prefix.prefix_len();
+        report.warn(
+            place,
+            format!("a range of /{length} cannot be divided into slices of \"{shown}\": use /{length} to /32 (subnetMaskSize must be greater or equal than netMaskSize)"),
+        );
+    }
+}

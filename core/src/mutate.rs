@@ -1,0 +1,43 @@
+//! The mutating answer: a request passes, with a patch or without.
+
+use json_patch::Patch;
+
+use crate::patch;
+use crate::patch::Fix;
+use crate::view::Subject;
+
+/// What `/mutate` answers. It can neither deny nor warn.
+#[derive(Debug)]
+pub enum Mutation {
+    /// The object stays as it is.
+    Keep,
+    /// The object is changed.
+    Patch(Patch),
+}
+
+/// Applies the fixes, as far as the API server takes them.
+pub fn mutate(subject: &Subject<'_>, fixes: &[Fix]) -> Mutation {
+    let Subject::Attach(attach) = subject else {
+        return Mutation::Keep;
+    };
+    let Some(placement) = &attach.placement else {
+        return Mutation::Keep;
+    };
+    match fixes
+        .first()
+        .and_then(|Fix::Require(wanted)| patch::require(placement, wanted))
+    {
+        Some(patch) => Mutation::Patch(patch),
+        None => Mutation::Keep,
+    }
+}
+
+impl Mutation {
+    /// `keep` or `patch`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Patch(_) => "patch",
+        }
+    }
+}

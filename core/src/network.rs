@@ -1,0 +1,149 @@
+//! Networks as the rules know them, and what is known of those of a cluster.
+//!
+//! A [`Snapshot`] is plain data that is published whole, behind an `Arc`, by what watches the
+//! networks; a review takes it once and sees one state of the cluster.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rpds::HashTrieMapSync;
+
+use crate::cni::Config;
+use crate::fault::{Fault, Inside};
+use crate::selector::{self, Requirement, SelectorError};
+
+/// A NetworkAttachmentDefinition as the rules know it: read once, at arrival, and without the
+/// configuration of multinic, so that a changed configuration re-reads nothing. Its text is not
+/// kept.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Network {
+    /// Its nodeSelector annotation.
+    pub selector: Selector,
+    /// Its `spec.config`.
+    pub config: Config,
+}
+
+/// A nodeSelector annotation: the requirements, or why it does not parse (rule
+/// `invalid-node-selector`).
+pub type Selector = Result<Vec<Requirement>, Fault>;
+
+/// The networks of a cluster at one moment.
+///
+/// Maps in maps that share what did not change: an event costs the depth of two tries, whatever the
+/// number of networks and however they are spread over namespaces.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    namespaces: HashTrieMapSync<Arc<str>, Namespace>,
+    len: usize,
+}
+
+type Namespace = HashTrieMapSync<Arc<str>, Arc<Network>>;
+
+/// The answers to the look-ups of one review: networks that the snapshot lacked and that were asked
+/// for one by one. `None` is a network that is not there, which is not the same as one nobody knows.
+#[derive(Clone, Debug, Default)]
+pub struct Fetched {
+    networks: HashMap<(String, String), Option<Arc<Network>>>,
+}
+
+impl Network {
+    /// A NAD's parts: its name, its `spec.config` (empty where there is none) and its nodeSelector
+    /// annotation.
+    pub fn read(name: &str, config: &str, selector: Option<&str>) -> Self {
+        Self {
+            selector: read_selector(selector.unwrap_or_default()),
+            config: Config::read(name, config),
+        }
+    }
+
+    /// What the network demands of nodes; nothing where its selector does not parse.
+    pub fn requirements(&self) -> &[Requirement] {
+        self.selector.as_deref().unwrap_or_default()
+    }
+
+    /// Whether one of its plugins declares the capability.
+    pub fn declares(&self, capability: &str) -> bool {
+        let mut declared = self
+            .config
+            .plugins
+            .iter()
+            .flat_map(|plugin| &plugin.capabilities);
+        declared.any(|own| **own == *capability)
+    }
+}
+
+/// Reads the text of a nodeSelector annotation.
+pub fn read_selector(text: &str) -> Selector {
+    selector::parse(text).map_err(|SelectorError { offset, message }| Fault {
+        at: Inside::offset(text, offset, ""),
+        message,
+    })
+}
+
+impl Snapshot {
+    /// The network of that name.
+    pub fn get(&self, namespace: &str, name: &str) -> Option<&Arc<Network>> {
+        self.namespaces.get(namespace)?.get(name)
+    }
+
+    /// The names of all networks of a namespace, in no order.
+    pub fn names(&self, namespace: &str) -> impl Iterator<Item = &str> {
+        self.namespaces
+            .get(namespace)
+            .into_iter()
+            .flat_map(|names| names.keys().map(|name| &**name))
+    }
+
+    /// How many networks there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds a network, or replaces the one of that name.
+    pub fn insert(&mut self, namespace: &str, name: &str, network: Arc<Network>) {
+        let mut names = self.namespaces.get(namespace).cloned().unwrap_or_default();
+        let before = names.size();
+        names.insert_mut(Arc::from(name), network);
+        self.len += names.size() - before;
+        self.namespaces.insert_mut(Arc::from(namespace), names);
+    }
+
+    /// Removes the network of that name, if there is one.
+    pub fn remove(&mut self, namespace: &str, name: &str) {
+        let Some(names) = self.namespaces.get(namespace) else {
+            return;
+        };
+        let mut names = names.clone();
+        if names.remove_mut(name) {
+            self.len -= 1;
+            if names.is_empty() {
+                self.namespaces.remove_mut(namespace);
+            } else {
+                self.namespaces.insert_mut(Arc::from(namespace), names);
+            }
+        }
+    }
+}
+
+impl Fetched {
+    /// Notes the answer of a look-up.
+    pub fn insert(&mut self, namespace: &str, name: &str, network: Option<Arc<Network>>) {
+        self.networks
+            .insert((namespace.to_owned(), name.to_owned()), network);
+    }
+
+    /// The network of that name, if it was asked for and is there.
+    pub fn get(&self, namespace: &str, name: &str) -> Option<&Arc<Network>> {
+        if self.networks.is_empty() {
+            return None;
+        }
+        self.networks
+            .get(&(namespace.to_owned(), name.to_owned()))?
+            .as_ref()
+    }
+}

@@ -1,0 +1,262 @@
+//! The rules, and the one place where they are asked.
+//!
+//! A rule says where, what, and what to do; it cannot choose its name or its level. It is one file
+//! of code and one page beside it, which is its documentation, the text of `multinic explain`, and
+//! through its examples a test.
+
+use std::fmt::{self, Write as _};
+
+use crate::cni::Config;
+use crate::fault::Fault;
+use crate::finding::{Finding, Level, Place};
+use crate::network::Network;
+use crate::patch::Fix;
+use crate::policy::Policy;
+use crate::view::{Attach, Carrier, Define, Object, Subject};
+use crate::world::World;
+
+pub mod ambiguous_config;
+pub mod ambiguous_networks;
+pub mod duplicate_interface;
+pub mod invalid_node_selector;
+pub mod invalid_plugin_config;
+pub mod isolated_network;
+pub mod malformed_config;
+pub mod malformed_networks;
+pub mod misplaced_networks;
+pub mod missing_cni_version;
+pub mod missing_network;
+pub mod multi_nic_disabled;
+pub mod on_disk_config;
+pub mod shadowed_interface;
+pub mod suspicious_networks;
+pub mod suspicious_plugin_config;
+pub mod undeclared_capability;
+pub mod unenforced_node_selector;
+pub mod unreferenceable_name;
+pub mod unsatisfiable_node_selector;
+pub mod unsupported_ipam;
+pub mod unsupported_plugin;
+pub mod unusable_network;
+
+/// Every rule, the weightiest first: the first finding is the one that people see.
+pub static RULES: [&Rule; 23] = [
+    &multi_nic_disabled::RULE,
+    &malformed_networks::RULE,
+    &ambiguous_networks::RULE,
+    &isolated_network::RULE,
+    &missing_network::RULE,
+    &unusable_network::RULE,
+    &duplicate_interface::RULE,
+    &unsatisfiable_node_selector::RULE,
+    &unenforced_node_selector::RULE,
+    &malformed_config::RULE,
+    &ambiguous_config::RULE,
+    &on_disk_config::RULE,
+    &unsupported_plugin::RULE,
+    &unsupported_ipam::RULE,
+    &invalid_plugin_config::RULE,
+    &invalid_node_selector::RULE,
+    &misplaced_networks::RULE,
+    &undeclared_capability::RULE,
+    &shadowed_interface::RULE,
+    &suspicious_networks::RULE,
+    &suspicious_plugin_config::RULE,
+    &missing_cni_version::RULE,
+    &unreferenceable_name::RULE,
+];
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Says what is wrong, in kebab case.
+    pub name: &'static str,
+    /// Its page, in Markdown.
+    pub page: &'static str,
+    /// Its level if the configuration sets none.
+    pub default_level: Level,
+    /// Whether objects can be exempted by their namespace only, because users choose the names.
+    pub by_namespace_only: bool,
+    /// What it looks at, and how.
+    pub check: Check,
+    /// What would make it silent, where that can be done for the user. Apart from `check`, because
+    /// what is mutated needs no words, and because what is not judged may still be mended.
+    pub fix: Option<fn(&Attach<'_>, &World<'_>) -> Option<Fix>>,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug)]
+pub enum Check {
+    /// Carriers of the annotations.
+    Attach(fn(&Attach<'_>, &World<'_>) -> Vec<Statement>),
+    /// Both.
+    Both(
+        fn(&Attach<'_>, &World<'_>) -> Vec<Statement>,
+        fn(&Define<'_>, &World<'_>) -> Vec<Statement>,
+    ),
+    /// Network attachment definitions.
+    Define(fn(&Define<'_>, &World<'_>) -> Vec<Statement>),
+}
+
+/// What a rule says.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    place: Place,
+    message: String,
+    ceiling: Level,
+}
+
+/// What there is to say about a subject, the weightiest first.
+///
+/// A finding's level is the lowest of its rule's, the enforcement's and what the carrier allows. A
+/// rule that is `off`, or passes over the object, is not asked.
+pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
+    let (object, ceiling) = match subject {
+        Subject::Attach(attach) => (&attach.object, carrier_ceiling(attach, world.policy)),
+        Subject::Define(define) => (&define.object, Level::Deny),
+        Subject::Other => return Vec::new(),
+    };
+    let mut findings = Vec::new();
+    for rule in RULES {
+        let statements = match (subject, rule.check) {
+            (Subject::Attach(_), Check::Define(_)) | (Subject::Define(_), Check::Attach(_)) => {
+                continue;
+            }
+            _ if !is_asked(rule, object, world.policy) => continue,
+            (Subject::Attach(attach), Check::Attach(check) | Check::Both(check, _)) => {
+                check(attach, world)
+            }
+            (Subject::Define(define), Check::Define(check) | Check::Both(_, check)) => {
+                check(define, world)
+            }
+            (Subject::Other, _) => continue,
+        };
+        if statements.is_empty() {
+            continue;
+        }
+        let highest = rule
+            .level(world.policy)
+            .min(world.policy.enforcement)
+            .min(ceiling);
+        findings.extend(statements.into_iter().map(
+            |Statement {
+                 place,
+                 message,
+                 ceiling,
+             }| Finding::new(rule.name, highest.min(ceiling), place, message),
+        ));
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    findings
+}
+
+/// What would mend a subject. A rule at `warn` is heeded all the same; one that is `off`, or passes
+/// over the object, is not, and none is under `enforcement: warn`.
+pub fn fixes(subject: &Subject<'_>, world: &World<'_>) -> Vec<Fix> {
+    let Subject::Attach(attach) = subject else {
+        return Vec::new();
+    };
+    if world.policy.enforcement != Level::Deny {
+        return Vec::new();
+    }
+    let fixing = RULES.into_iter().filter_map(|rule| Some((rule, rule.fix?)));
+    fixing
+        .filter(|(rule, _)| is_asked(rule, &attach.object, world.policy))
+        .filter_map(|(_, fix)| fix(attach, world))
+        .collect()
+}
+
+/// The first thing for which a stored network would itself be refused, and the rule that says so.
+fn refusal(
+    namespace: &str,
+    name: &str,
+    network: &Network,
+    world: &World<'_>,
+) -> Option<(&'static Rule, Statement)> {
+    let define = Define::stored(namespace, name, network);
+    let denied =
+        asked(&define.object, world.policy).filter(|rule| rule.level(world.policy) == Level::Deny);
+    denied.into_iter().find_map(|rule| match rule.check {
+        // That no network may be used at all is said of the Pod, once.
+        Check::Define(check) => {
+            let statements = check(&define, world).into_iter();
+            statements
+                .filter(|statement| statement.ceiling == Level::Deny)
+                .map(|statement| (rule, statement))
+                .next()
+        }
+        Check::Attach(_) | Check::Both(..) => None,
+    })
+}
+
+/// The rule of that name.
+pub fn find(name: &str) -> Option<&'static Rule> {
+    RULES.into_iter().find(|rule| rule.name == name)
+}
+
+impl Rule {
+    /// Its level under `policy`.
+    fn level(&self, policy: &Policy) -> Level {
+        policy.level(self.name, self.default_level)
+    }
+}
+
+impl Statement {
+    fn new(place: Place, message: String) -> Self {
+        Self {
+            place,
+            message,
+            ceiling: Level::Deny,
+        }
+    }
+
+    /// What is wrong at a place of an object.
+    fn at(object: &Object<'_>, place: Place, problem: impl fmt::Display) -> Self {
+        // Mostly enough.
+        let mut message = String::with_capacity(512);
+        // Writing to a String does not fail.
+        let _ = write!(message, "{object}: {place}: {problem}");
+        Self::new(place, message)
+    }
+
+    /// Lowers what can come of it.
+    fn at_most(self, ceiling: Level) -> Self {
+        Self {
+            ceiling: self.ceiling.min(ceiling),
+            ..self
+        }
+    }
+}
+
+fn asked(object: &Object<'_>, policy: &Policy) -> impl Iterator<Item = &'static Rule> {
+    RULES
+        .into_iter()
+        .filter(move |rule| is_asked(rule, object, policy))
+}
+
+#[inline]
+fn is_asked(rule: &Rule, object: &Object<'_>, policy: &Policy) -> bool {
+    rule.level(policy) != Level::Off && !policy.exempts(rule.name, &object.namespace, &object.name)
+}
+
+fn carrier_ceiling(attach: &Attach<'_>, policy: &Policy) -> Level {
+    match attach.carrier {
+        Carrier::Template { .. } => policy.templates,
+        Carrier::Binding | Carrier::ExistingPod | Carrier::NewPod => Level::Deny,
+    }
+}
+
+/// What is wrong in a `spec.config` that is new or changed, one finding a fault.
+fn config_faults<'f, F>(define: &'f Define<'_>, faults: fn(&'f Config) -> F) -> Vec<Statement>
+where
+    F: IntoIterator<Item = &'f Fault>,
+{
+    let Some(config) = define.config.new() else {
+        return Vec::new();
+    };
+    let say = |fault: &Fault| {
+        let place = Place::inside("spec.config", fault.at.clone());
+        Statement::at(&define.object, place, &fault.message)
+    };
+    faults(config).into_iter().map(say).collect()
+}

@@ -1,0 +1,37 @@
+#![doc = include_str!("ambiguous_networks.md")]
+
+use super::{Check, Rule, Statement};
+use crate::finding::{Level, Place};
+use crate::view::Attach;
+use crate::view::networks::{DEFAULT_NETWORK, NETWORKS};
+use crate::world::World;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "ambiguous-networks",
+    page: include_str!("ambiguous_networks.md"),
+    default_level: Level::Deny,
+    by_namespace_only: false,
+    check: Check::Attach(check),
+    fix: None,
+};
+
+fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
+    let default = attach
+        .default_network
+        .new()
+        .map(|asked| (asked, DEFAULT_NETWORK));
+    let networks = attach.networks.new().map(|asked| (asked, NETWORKS));
+    let faults = default
+        .into_iter()
+        .chain(networks)
+        .flat_map(|(asked, annotation)| {
+            asked.ambiguous.iter().map(move |fault| (fault, annotation))
+        });
+    faults
+        .map(|(fault, annotation)| {
+            let place = Place::inside(attach.path(annotation), fault.at.clone());
+            Statement::at(&attach.object, place, &fault.message)
+        })
+        .collect()
+}

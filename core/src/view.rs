@@ -1,0 +1,277 @@
+//! Typed views on a request: what the rules read, and nothing else of the object.
+//!
+//! [`Subject::of`] cannot fail: what cannot be read is kept as a fault, for a rule to find. Old and
+//! new object become one [`Change`] here; no rule asks whether this is an update.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::cni::Config;
+use crate::json::{Kind, Value};
+use crate::network::{self, Network, Selector};
+use crate::policy::Policy;
+use crate::review::{Operation, Request};
+use crate::selector::NODE_SELECTOR;
+use crate::text::shorten;
+
+pub mod networks;
+pub mod placement;
+mod carrier;
+
+use networks::Networks;
+use placement::Placement;
+
+/// What a request is about.
+#[derive(Debug)]
+pub enum Subject<'a> {
+    /// Something that carries the annotations.
+    Attach(Attach<'a>),
+    /// A network attachment definition.
+    Define(Define<'a>),
+    /// Nothing of ours: a kind, a subresource or an operation that no rule is about.
+    Other,
+}
+
+/// A carrier of the annotations: a Pod, a Binding, the template of a workload.
+#[derive(Debug)]
+pub struct Attach<'a> {
+    /// What it is called in messages.
+    pub object: Object<'a>,
+    /// What it is.
+    pub carrier: Carrier,
+    /// Path of the annotations.
+    pub annotations: &'static str,
+    /// What the networks annotation asks for.
+    pub networks: Change<Networks>,
+    /// What the default-network annotation asks for.
+    pub default_network: Change<Networks>,
+    /// An annotation that is no string, by its name.
+    pub not_text: Option<&'static str>,
+    /// What it demands of its node; `None` where placement is nobody's business: a hostNetwork or
+    /// mirror Pod, or a Binding.
+    pub placement: Option<Placement<'a>>,
+    /// Whether it uses the node's own network, so that no network is attached.
+    pub host_network: bool,
+    /// Whether it names its node itself.
+    pub node_name: bool,
+    /// Whether the networks annotation stands on the workload itself, and not on its template.
+    pub misplaced: bool,
+}
+
+/// What carries the annotations.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Carrier {
+    /// A Binding, whose annotations the API server merges into the Pod.
+    Binding,
+    /// A Pod that is already stored, and not scheduling-gated.
+    ExistingPod,
+    /// A Pod that is new, or still scheduling-gated.
+    NewPod,
+    /// The Pod template of a workload.
+    Template {
+        /// Whether a controller chooses the nodes from the template itself.
+        daemon_set: bool,
+    },
+}
+
+/// A NetworkAttachmentDefinition.
+#[derive(Debug)]
+pub struct Define<'a> {
+    /// What it is called in messages.
+    pub object: Object<'a>,
+    /// Its `spec.config`, which is read only if it is new or changed.
+    pub config: Change<Cow<'a, Config>, ()>,
+    /// The JSON type of a `spec.config` that is not a string.
+    pub config_not_text: Option<&'static str>,
+    /// Its nodeSelector annotation, which is read only if it is new or changed: the requirements,
+    /// or why it does not parse.
+    pub selector: Change<Cow<'a, Selector>, ()>,
+    /// Whether the object is new.
+    pub existence: Change<(), ()>,
+}
+
+/// A part of an object, before and after.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Change<T, K = T> {
+    /// It is not there.
+    #[default]
+    Absent,
+    /// It is as it was, or less: not to be judged again.
+    Kept(K),
+    /// It is new or changed.
+    New(T),
+}
+
+/// How messages call an object.
+#[derive(Clone, Debug)]
+pub struct Object<'a> {
+    /// Its kind.
+    pub kind: Cow<'a, str>,
+    /// Its namespace, which is the request's, whatever the object says.
+    pub namespace: Cow<'a, str>,
+    /// Its name; the `generateName` and a `*` while it has none.
+    pub name: Cow<'a, str>,
+}
+
+impl<'a> Subject<'a> {
+    /// What the request is about.
+    pub fn of(request: &'a Request<'a>, policy: &Policy) -> Self {
+        use Operation::{Create, Update};
+        let kind = (&*request.group, &*request.resource, &*request.sub_resource);
+        match (kind, request.operation) {
+            (("", "pods", ""), Create | Update) | (("", "pods", "status"), Update) => {
+                Self::Attach(Attach::pod(request, policy))
+            }
+            (("", "pods", "binding") | ("", "bindings", ""), Create) => {
+                Self::Attach(Attach::binding(request, policy))
+            }
+            (
+                ("apps", "deployments" | "statefulsets" | "daemonsets" | "replicasets", "")
+                | ("", "replicationcontrollers", "")
+                | ("batch", "jobs" | "cronjobs", ""),
+                Create | Update,
+            ) => Self::Attach(Attach::workload(request, policy)),
+            (("k8s.cni.cncf.io", "network-attachment-definitions", ""), Create | Update) => {
+                Self::Define(Define::of(request))
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Attach<'_> {
+    /// Whether there is anything that is to be judged.
+    pub fn is_new(&self) -> bool {
+        self.networks.new().is_some() || self.default_network.new().is_some()
+    }
+
+    /// Path of one of the annotations.
+    pub fn path(&self, annotation: &str) -> String {
+        format!("{}[{annotation}]", self.annotations)
+    }
+}
+
+impl<'a> Define<'a> {
+    /// A network as the snapshot has it, to be judged as if it were written now.
+    pub fn stored(namespace: &'a str, name: &'a str, network: &'a Network) -> Self {
+        let object = Object {
+            kind: Cow::Borrowed("NetworkAttachmentDefinition"),
+            namespace: Cow::Borrowed(namespace),
+            name: Cow::Borrowed(name),
+        };
+        Self {
+            object,
+            config: Change::New(Cow::Borrowed(&network.config)),
+            config_not_text: None,
+            selector: Change::New(Cow::Borrowed(&network.selector)),
+            existence: Change::Kept(()),
+        }
+    }
+
+    fn of(request: &'a Request<'a>) -> Self {
+        let (new, old) = (request.object, request.old_object);
+        let config = |object: Option<Value<'a>>| {
+            placement::present(object.and_then(|object| object.get("spec")?.get("config")))
+        };
+        let selector = |object: Option<Value<'a>>| {
+            object.and_then(|object| annotation(object, NODE_SELECTOR)?.str())
+        };
+        let object = Object::of(request);
+        let (config_at, new_selector) = (config(new), selector(new));
+        let text = config_at.and_then(Value::str).unwrap_or_default();
+        let new_selector = new_selector.unwrap_or_default();
+        let is_changed = |old: Option<Cow<'_, str>>, new: &str| old.unwrap_or_default() != new;
+        let is_new = old.is_none();
+        let config = if is_new || is_changed(config(old).and_then(Value::str), &text) {
+            Change::New(Cow::Owned(Config::read(&object.name, &text)))
+        } else {
+            Change::Kept(())
+        };
+        let selector = if is_new || is_changed(selector(old), &new_selector) {
+            Change::New(Cow::Owned(network::read_selector(&new_selector)))
+        } else {
+            Change::Kept(())
+        };
+        Self {
+            config,
+            config_not_text: config_at
+                .filter(|config| config.kind() != Kind::String)
+                .map(Value::type_name),
+            selector,
+            existence: if is_new {
+                Change::New(())
+            } else {
+                Change::Kept(())
+            },
+            object,
+        }
+    }
+}
+
+impl<T, K> Change<T, K> {
+    /// What is new or changed.
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "not a constructor: the opposite of what was kept"
+    )]
+    pub fn new(&self) -> Option<&T> {
+        match self {
+            Self::New(value) => Some(value),
+            Self::Absent | Self::Kept(_) => None,
+        }
+    }
+}
+
+impl<T> Change<T> {
+    /// What is there, changed or not.
+    pub fn any(&self) -> Option<&T> {
+        match self {
+            Self::New(value) | Self::Kept(value) => Some(value),
+            Self::Absent => None,
+        }
+    }
+}
+
+impl<'a> Object<'a> {
+    fn of(request: &'a Request<'a>) -> Self {
+        let object = request.object.or(request.old_object);
+        let text = |key| {
+            let text = object?.get("metadata")?.get(key)?.str();
+            text.filter(|text| !text.is_empty())
+        };
+        let name = if let Some(name) = &request.name {
+            Cow::Borrowed(&**name)
+        } else if let Some(name) = text("name") {
+            name
+        } else if let Some(prefix) = text("generateName") {
+            Cow::Owned(format!("{prefix}*"))
+        } else {
+            Cow::Borrowed("*")
+        };
+        let kind = Cow::Borrowed(if request.kind.is_empty() {
+            &*request.resource
+        } else {
+            &*request.kind
+        });
+        Self {
+            kind,
+            namespace: Cow::Borrowed(&*request.namespace),
+            name,
+        }
+    }
+}
+
+impl fmt::Display for Object<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind)?;
+        f.write_str(" ")?;
+        f.write_str(&shorten(&self.namespace))?;
+        f.write_str("/")?;
+        f.write_str(&shorten(&self.name))
+    }
+}
+
+/// An annotation of an object, if it is there and not null.
+fn annotation<'a>(object: Value<'a>, name: &str) -> Option<Value<'a>> {
+    placement::present(object.get("metadata")?.get("annotations")?.get(name))
+}

@@ -1,0 +1,277 @@
+//! The networks annotation and the default-network annotation, as Multus parses them.
+//!
+//! Source: `parsePodNetworkAnnotation` in Multus' `pkg/k8sclient/k8sclient.go`; the limits on
+//! interface names are libcni's (`pkg/utils/utils.go`, `ValidateInterfaceName`).
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use crate::fault::{Fault, Faults, Inside};
+use crate::json::Places;
+use crate::name::{is_label, is_subdomain};
+use crate::text::shorten;
+
+mod element;
+
+/// The annotation that asks for networks.
+pub const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
+/// The annotation that replaces the Pod's default network.
+pub const DEFAULT_NETWORK: &str = "v1.multus-cni.io/default-network";
+
+/// What is said of a second default route (Multus: `CheckGatewayConfig`).
+pub(crate) const ECMP: &str = "a default-route of the same address family stands on more than one \
+                               element: keep one (Multus: multus does not support ECMP for the \
+                               default-route)";
+
+/// What an annotation asks for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Networks {
+    /// The elements whose namespace and name can be one's; all of them where nothing is malformed.
+    pub selections: Vec<Selection>,
+    /// What Multus fails on, panics on, or can only fail on later (rule `malformed-networks`).
+    pub malformed: Faults,
+    /// Keys that Go folds together (rule `ambiguous-networks`).
+    pub ambiguous: Faults,
+    /// How many default routes of IPv4 and of IPv6 it asks for, as Multus counts them.
+    pub default_routes: [usize; 2],
+}
+
+/// One network selection element.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Selection {
+    /// The namespace of the NAD; the Pod's own (for a default network: Multus' own) where the
+    /// element names none.
+    pub namespace: String,
+    /// The name of the NAD.
+    pub name: String,
+    /// The interface name asked for.
+    pub interface: Option<String>,
+    /// What else the element asks for.
+    pub requests: Requests,
+    /// Where the element stands.
+    pub at: Inside,
+}
+
+/// What an element asks of its network, by the keys of the JSON form.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Requests {
+    /// Keys that ask for something, in alphabetical order, with their values as they are written.
+    pub keys: Vec<(&'static str, Box<str>)>,
+    /// Accepted, and almost surely not meant (rule `suspicious-networks`).
+    pub suspicious: Faults,
+}
+
+impl Networks {
+    /// What `annotation` asks for. `namespace` is where a bare name is looked up.
+    pub fn parse(annotation: &str, namespace: &str) -> Self {
+        let mut networks = Self::default();
+        if annotation.contains(['[', '{', '"']) {
+            element::list(annotation, namespace, &mut networks);
+        } else {
+            networks.short_form(annotation, namespace);
+        }
+        networks
+    }
+
+    fn short_form(&mut self, annotation: &str, own: &str) {
+        let mut places = Places::of(annotation);
+        let mut offset = 0;
+        for (index, item) in annotation.split(',').enumerate() {
+            let start = offset + (item.len() - item.trim_start().len());
+            let at = Inside::among(&mut places, start, format!("[{index}]"));
+            offset += item.len() + 1;
+            match short_item(item.trim(), own) {
+                Ok((namespace, name, interface)) => {
+                    if let Some(message) = interface.and_then(interface_problem) {
+                        let at = at.clone();
+                        self.malformed.push(Fault { at, message });
+                    }
+                    self.selections.push(Selection {
+                        namespace: namespace.to_owned(),
+                        name: name.to_owned(),
+                        interface: interface.map(str::to_owned),
+                        requests: Requests::default(),
+                        at,
+                    });
+                }
+                Err(message) => self.malformed.push(Fault { at, message }),
+            }
+        }
+    }
+}
+
+/// Whether each element of `new` is one of `old`, as often at most: nothing is asked for that was
+/// not. Elements are compared as they are written, or else, where both are sound, by what they ask.
+pub(crate) fn shrinks(new: &str, old: &str, namespace: &str) -> bool {
+    fn among<T: Eq + Hash>(new: Vec<T>, old: Vec<T>) -> bool {
+        let mut left: HashMap<T, usize> = HashMap::new();
+        for element in old {
+            *left.entry(element).or_default() += 1;
+        }
+        new.into_iter().all(|element| match left.get_mut(&element) {
+            Some(count @ 1..) => {
+                *count -= 1;
+                true
+            }
+            _ => false,
+        })
+    }
+    if let (Some(new), Some(old)) = (element::written(new), element::written(old))
+        && among(new, old)
+    {
+        return true;
+    }
+    let sound = |text| {
+        let networks = Networks::parse(text, namespace);
+        let sound = networks.malformed.is_empty() && networks.ambiguous.is_empty();
+        sound.then_some(networks.selections)
+    };
+    let asked = |selections: Vec<Selection>| -> Vec<_> {
+        let asked = selections.into_iter();
+        asked
+            .map(|own| (own.namespace, own.name, own.interface, own.requests.keys))
+            .collect()
+    };
+    match (sound(new), sound(old)) {
+        (Some(new), Some(old)) => among(asked(new), asked(old)),
+        _ => false,
+    }
+}
+
+impl Selection {
+    /// `namespace/name`.
+    pub fn network(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// What stands behind the key `key` of the JSON form, as it is written.
+    pub fn request(&self, key: &str) -> Option<&str> {
+        self.requests
+            .keys
+            .iter()
+            .find(|(own, _)| *own == key)
+            .map(|(_, value)| &**value)
+    }
+}
+
+/// Why `name` can be no interface of a Pod: libcni's `ValidateInterfaceName`.
+pub fn interface_problem(name: &str) -> Option<String> {
+    let problem = if name.len() > 15 {
+        format!("is longer than 15 bytes ({})", name.len())
+    } else if name == "." || name == ".." {
+        "is no name".to_owned()
+    } else if let Some(letter) = name
+        .chars()
+        .find(|letter| matches!(letter, '/' | ':') || letter.is_whitespace())
+    {
+        format!("contains {letter:?}")
+    } else {
+        return None;
+    };
+    Some(format!(
+        "interface name \"{}\" {problem}: an interface name has at most 15 bytes and none of \
+         \"/\", \":\" or white space",
+        shorten(name)
+    ))
+}
+
+/// Why `namespace` and `name` can be those of no NAD.
+fn name_problem(namespace: &str, name: &str) -> Option<String> {
+    if !is_label(namespace) {
+        return Some(format!(
+            "\"{}\" is no name of a namespace: those have at most 63 lower case letters, digits \
+             and \"-\", with a letter or digit at both ends",
+            shorten(namespace)
+        ));
+    }
+    if name.is_empty() {
+        return Some(
+            "the element names no network (Multus: resource name may not be empty)".to_owned(),
+        );
+    }
+    (!is_subdomain(name)).then(|| {
+        format!(
+            "\"{}\" is no name of a NetworkAttachmentDefinition: those have lower case letters, \
+             digits, \"-\" and \".\", with a letter or digit at both ends",
+            shorten(name)
+        )
+    })
+}
+
+/// Namespace, name and interface of an item of the short form.
+fn short_item<'a>(
+    item: &'a str,
+    own: &'a str,
+) -> Result<(&'a str, &'a str, Option<&'a str>), String> {
+    if item.is_empty() {
+        return Err(
+            "the element is empty: remove the comma, or write namespace/name \
+                    (Multus: resource name may not be empty)"
+                .to_owned(),
+        );
+    }
+    let mut slashes = item.split('/').map(str::trim);
+    let first = slashes.next().unwrap_or_default();
+    let (namespace, rest) = match (slashes.next(), slashes.next()) {
+        (None, _) => ("", first),
+        (Some(rest), None) => (first, rest),
+        (Some(_), Some(_)) => {
+            return Err(format!(
+                "\"{}\" has more than one \"/\": write namespace/name (Multus: Invalid network \
+                 object (failed at '/'))",
+                shorten(item)
+            ));
+        }
+    };
+    let mut ats = rest.split('@').map(str::trim);
+    let name = ats.next().unwrap_or_default();
+    let interface = ats.next().filter(|interface| !interface.is_empty());
+    if ats.next().is_some() {
+        return Err(format!(
+            "\"{}\" has more than one \"@\": write namespace/name@interface (Multus: Invalid \
+             network object (failed at '@'))",
+            shorten(item)
+        ));
+    }
+    let namespace = if namespace.is_empty() { own } else { namespace };
+    if name.contains('.') && is_subdomain(name) {
+        let name = shorten(name);
+        return Err(format!(
+            "\"{name}\" has a dot, which the short form does not allow: write \
+             [{{\"name\": \"{name}\", \"namespace\": \"{}\"}}]",
+            shorten(namespace)
+        ));
+    }
+    match name_problem(namespace, name) {
+        Some(problem) if item.contains(';') || item.contains([' ', '\n']) => {
+            Err(format!("{problem}; only a comma separates elements"))
+        }
+        Some(problem) => Err(problem),
+        None => Ok((namespace, name, interface)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `CheckGatewayConfig` in Multus' `pkg/types/conf.go`: more than one that is `To4`, or more
+    /// than one that is not.
+    #[test]
+    fn default_routes_are_counted_as_multus_counts_them() {
+        for (routes, wanted) in [
+            (r#""10.0.0.1","::1""#, true),
+            (r#""10.0.0.1","10.0.0.2""#, false),
+            (r#""10.0.0.1","::ffff:10.0.0.2""#, false),
+            (r#""::1","::ffff:10.0.0.2""#, true),
+            (r#""10.0.0.1","""#, true),
+            (r#""::1","""#, false),
+            (r#""::1",null"#, false),
+            (r#"null,"""#, false),
+        ] {
+            let annotation = format!(r#"[{{"name":"a","default-route":[{routes}]}}]"#);
+            let malformed = Networks::parse(&annotation, "own").malformed;
+            assert_eq!(malformed.is_empty(), wanted, "{annotation}: {malformed:?}");
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The JSON form: a list of network selection elements.
+//!
+//! The fields are those of `NetworkSelectionElement` in Multus' `pkg/types/types.go`, decoded as
+//! Go decodes them.
+
+mod typed;
+
+use std::net::IpAddr;
+
+use super::{ECMP, Networks, Requests, Selection, interface_problem, name_problem};
+use crate::fault::{Fault, Inside};
+use crate::json::{Document, Kind, Places, Value, folds};
+use crate::text::shorten;
+
+/// What Go's decoder expects behind a key.
+#[derive(Clone, Copy)]
+enum Type {
+    Addresses,
+    Bandwidth,
+    Gateways,
+    Mac,
+    Object,
+    PortMappings,
+    String,
+}
+
+/// The keys, in alphabetical order. Others are ignored, as by Multus.
+const KEYS: [(&str, Type); 12] = [
+    ("bandwidth", Type::Bandwidth),
+    ("cni-args", Type::Object),
+    ("default-route", Type::Gateways),
+    ("deviceID", Type::String),
+    ("infiniband-guid", Type::Mac),
+    ("interface", Type::String),
+    ("interfaceRequest", Type::String),
+    ("ips", Type::Addresses),
+    ("mac", Type::Mac),
+    ("name", Type::String),
+    ("namespace", Type::String),
+    ("portMappings", Type::PortMappings),
+];
+/// An address family, as Multus counts default routes.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Family {
+    V4,
+    V6,
+}
+
+const PORT_MAPPING: [&str; 4] = ["containerPort", "hostIP", "hostPort", "protocol"];
+const BANDWIDTH: [&str; 4] = ["egressBurst", "egressRate", "ingressBurst", "ingressRate"];
+
+/// Reads the JSON form of an annotation into `networks`.
+pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
+    let document = match Document::parse(annotation) {
+        Ok(document) => document,
+        Err(error) => {
+            let advice = match error.hint {
+                Some(hint) => hint,
+                None if !annotation.trim_start().starts_with('[') => {
+                    "a value with \"[\", \"{\" or a quote in it is read as JSON: write either \
+                     namespace/name,namespace/name or [{\"name\": …, \"namespace\": …}]"
+                }
+                None => "write [{\"name\": …, \"namespace\": …}]",
+            };
+            let message = format!(
+                "{}: {advice} (Multus: failed to parse pod Network Attachment Selection \
+                 Annotation JSON format)",
+                error.problem
+            );
+            networks
+                .malformed
+                .push(Fault::offset(annotation, error.offset, "", message));
+            return;
+        }
+    };
+    let root = document.root();
+    if root.kind() != Kind::Array {
+        let message = format!(
+            "the annotation is a JSON {}, and must be a list: write [{{\"name\": …}}]",
+            root.type_name()
+        );
+        networks.malformed.push(Fault::value(root, "", message));
+        return;
+    }
+    let mut gateways = Vec::new();
+    let mut places = Places::of(annotation);
+    for (index, value) in root.elements().enumerate() {
+        let path = format!("[{index}]");
+        if value.kind() != Kind::Object {
+            let message = match value.kind() {
+                Kind::Null => "the element is null, on which Multus panics: remove it".to_owned(),
+                _ => format!(
+                    "the element is a {}, and must be an object: write {{\"name\": …}}",
+                    value.type_name()
+                ),
+            };
+            let at = Inside::among(&mut places, value.span().start, path);
+            networks.malformed.push(Fault { at, message });
+            continue;
+        }
+        let mut element = Element {
+            path,
+            value,
+            networks,
+            places: &mut places,
+            requests: Requests::default(),
+        };
+        element.keys();
+        element.suspicious();
+        gateways.extend(element.gateways());
+        element.finish(own);
+    }
+    for (family, count) in [Family::V4, Family::V6]
+        .into_iter()
+        .zip(&mut networks.default_routes)
+    {
+        let mut asking = gateways.iter().filter(|(own, _)| *own == family);
+        *count = asking.clone().count();
+        if let Some((_, at)) = asking.nth(1) {
+            networks.malformed.push(Fault {
+                at: at.clone(),
+                message: ECMP.into(),
+            });
+        }
+    }
+}
+
+/// The elements of an annotation as they are written; `None` where it is no list.
+pub(super) fn written(annotation: &str) -> Option<Vec<String>> {
+    if !annotation.contains(['[', '{', '"']) {
+        return Some(
+            annotation
+                .split(',')
+                .map(|item| item.trim().to_owned())
+                .collect(),
+        );
+    }
+    let document = Document::parse(annotation).ok()?;
+    let list = document.root();
+    let elements = list.elements().map(|element| element.raw().to_owned());
+    (list.kind() == Kind::Array).then(|| elements.collect())
+}
+
+struct Element<'e, 'd> {
+    path: String,
+    value: Value<'d>,
+    networks: &'e mut Networks,
+    places: &'e mut Places<'d>,
+    requests: Requests,
+}
+
+impl<'d> Element<'_, 'd> {
+    /// Checks every key in order: its spelling, and the type of its value.
+    fn keys(&mut self) {
+        self.spelling(self.value, &KEYS.map(|(key, _)| key), "");
+        for (key, kind) in KEYS {
+            for value in self.value.fields(key).filter(|value| !value.is_null()) {
+                self.typed(key, kind, value);
+            }
+            // The last one is what Go is left with; an empty one asks for nothing.
+            if let Some(value) = self.value.field(key)
+                && !matches!(key, "name" | "namespace" | "interface" | "interfaceRequest")
+                && !matches!(value.raw(), "\"\"" | "[]" | "{}")
+            {
+                self.requests.keys.push((key, value.raw().into()));
+            }
+        }
+    }
+
+    /// Keys that Go folds into a known one, or that stand twice: readers disagree on them.
+    fn spelling(&mut self, object: Value<'d>, known: &[&'static str], below: &str) {
+        let mut seen: Vec<&'static str> = Vec::new();
+        for member in object.members() {
+            let Some(key) = member.key.str() else {
+                continue;
+            };
+            let Some(canonical) = known.iter().copied().find(|known| folds(&key, known)) else {
+                continue;
+            };
+            let message = if seen.contains(&canonical) {
+                format!(
+                    "the key \"{canonical}\" stands more than once (here as \"{}\"): Go takes the \
+                     last one that is not null, other readers another; keep one",
+                    shorten(&key)
+                )
+            } else if *key == *canonical {
+                seen.push(canonical);
+                continue;
+            } else {
+                format!(
+                    "the key \"{}\" is read as \"{canonical}\" by Multus and not by others: write \
+                     \"{canonical}\"",
+                    shorten(&key)
+                )
+            };
+            seen.push(canonical);
+            let at = Inside::among(
+                self.places,
+                member.key.span().start,
+                format!("{}{below}.{canonical}", self.path),
+            );
+            self.networks.ambiguous.push(Fault { at, message });
+        }
+    }
+
+    /// What `default-route` counts for in Multus' `CheckGatewayConfig`, with its place: an IPv4
+    /// address written as IPv6 is one of IPv4, and what is empty or null is none and counts as IPv6.
+    fn gateways(&mut self) -> Vec<(Family, Inside)> {
+        let Some(list) = self.value.field("default-route") else {
+            return Vec::new();
+        };
+        let path = format!("{}.default-route", self.path);
+        let at = Inside::among(self.places, list.span().start, path);
+        let families = list.elements().filter_map(|item| {
+            if item.is_null() {
+                return Some(Family::V6);
+            }
+            let text = item.str()?;
+            if text.is_empty() {
+                return Some(Family::V6);
+            }
+            let address = text.parse::<IpAddr>().ok()?.to_canonical();
+            Some(if address.is_ipv4() {
+                Family::V4
+            } else {
+                Family::V6
+            })
+        });
+        families.map(|family| (family, at.clone())).collect()
+    }
+
+    /// What is accepted and almost surely not meant.
+    fn suspicious(&mut self) {
+        let ports = self
+            .value
+            .field("portMappings")
+            .into_iter()
+            .flat_map(Value::elements);
+        for (index, entry) in ports.enumerate() {
+            for field in ["hostPort", "containerPort"] {
+                let port = entry.field(field).and_then(Value::integer);
+                if let Some(port) = port.filter(|port| !(1..=65535).contains(port)) {
+                    let key = format!("portMappings[{index}].{field}");
+                    self.suspect(&key, entry, &format!("is {port}, and ports are 1 to 65535"));
+                }
+            }
+            let protocol = entry
+                .field("protocol")
+                .and_then(Value::str)
+                .unwrap_or_default();
+            if !["", "tcp", "udp", "sctp"].contains(&&*protocol.to_ascii_lowercase()) {
+                let key = format!("portMappings[{index}].protocol");
+                let problem = format!("is \"{}\", not tcp, udp or sctp", shorten(&protocol));
+                self.suspect(&key, entry, &problem);
+            }
+        }
+        if let Some(bandwidth) = self.value.field("bandwidth") {
+            for (burst, rate) in [
+                ("ingressBurst", "ingressRate"),
+                ("egressBurst", "egressRate"),
+            ] {
+                let given = |key| {
+                    bandwidth
+                        .field(key)
+                        .and_then(Value::integer)
+                        .is_some_and(|value| value != 0)
+                };
+                if given(burst) && !given(rate) {
+                    let key = format!("bandwidth.{burst}");
+                    self.suspect(&key, bandwidth, &format!("stands without {rate}"));
+                }
+            }
+        }
+        let asked = |key| {
+            self.value
+                .field(key)
+                .is_some_and(|value| !matches!(value.raw(), "\"\"" | "[]"))
+        };
+        // Not a key of Multus, but of others (network-attachment-definition-client, types.go).
+        if asked("ips") && asked("ipam-claim-reference") {
+            let problem = "excludes ips: the address comes from the claim".to_owned();
+            self.suspect("ipam-claim-reference", self.value, &problem);
+        }
+    }
+
+    fn finish(self, own: &str) {
+        let text = |key| {
+            self.value
+                .field(key)
+                .and_then(Value::str)
+                .unwrap_or_default()
+        };
+        let namespace = text("namespace");
+        let namespace = if namespace.is_empty() {
+            own
+        } else {
+            &*namespace
+        };
+        let name = text("name");
+        let interface = match text("interface") {
+            empty if empty.is_empty() => text("interfaceRequest"),
+            interface => interface,
+        };
+        let at = Inside::among(self.places, self.value.span().start, self.path.as_str());
+        let mut malformed = |key: &str, message: String| {
+            let place = self.value.field(
+                KEYS.iter()
+                    .map(|(key, _)| *key)
+                    .find(|own| *own == key)
+                    .unwrap_or("name"),
+            );
+            let start = place.unwrap_or(self.value).span().start;
+            let at = Inside::among(self.places, start, format!("{}.{key}", self.path));
+            self.networks.malformed.push(Fault { at, message });
+        };
+        if let Some(problem) = name_problem(namespace, &name) {
+            let (key, problem) = match name.split_once(['/', '@']) {
+                Some(_) if name.contains('/') => (
+                    "name",
+                    format!(
+                        "\"{}\" has a \"/\", and a name in JSON is not split: write the namespace \
+                         as \"namespace\"",
+                        shorten(&name)
+                    ),
+                ),
+                Some(_) => (
+                    "name",
+                    format!(
+                        "\"{}\" has an \"@\", and a name in JSON is not split: write the interface \
+                         as \"interface\"",
+                        shorten(&name)
+                    ),
+                ),
+                None if !crate::name::is_label(namespace) => ("namespace", problem),
+                None => ("name", problem),
+            };
+            malformed(key, problem);
+            return;
+        }
+        if !interface.is_empty()
+            && let Some(problem) = interface_problem(&interface)
+        {
+            malformed("interface", problem);
+        }
+        self.networks.selections.push(Selection {
+            namespace: namespace.to_owned(),
+            name: name.into_owned(),
+            interface: (!interface.is_empty()).then(|| interface.into_owned()),
+            requests: self.requests,
+            at,
+        });
+    }
+
+    fn malformed(&mut self, key: &str, value: Value<'d>, problem: &str) {
+        let at = Inside::among(
+            self.places,
+            value.span().start,
+            format!("{}.{key}", self.path),
+        );
+        self.networks.malformed.push(Fault {
+            at,
+            message: format!("{key} {problem}"),
+        });
+    }
+
+    fn suspect(&mut self, key: &str, value: Value<'d>, problem: &str) {
+        let at = Inside::among(
+            self.places,
+            value.span().start,
+            format!("{}.{key}", self.path),
+        );
+        self.requests.suspicious.push(Fault {
+            at,
+            message: format!("{key} {problem}"),
+        });
+    }
+}

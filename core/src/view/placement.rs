@@ -1,0 +1,179 @@
+//! What a Pod demands of its node.
+//!
+//! Source of the semantics: `component-helpers/scheduling/corev1/nodeaffinity/nodeaffinity.go`:
+//! terms are ORed, the requirements in a term ANDed, a term without requirements matches no node,
+//! and `spec.nodeSelector` holds beside them.
+
+use crate::json::{Kind, Value};
+use crate::selector::{Operator, Requirement};
+
+mod contradiction;
+mod implication;
+
+pub use contradiction::contradiction;
+
+/// The field that a patch adds to.
+pub const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+
+/// What a Pod, or a template, demands of its node, and what may still be changed of it.
+#[derive(Clone, Debug)]
+pub struct Placement<'a> {
+    /// `spec.nodeSelector`.
+    pub node_selector: Vec<Requirement>,
+    /// `spec.affinity.nodeAffinity.required…`.
+    pub required: Required,
+    /// `spec.affinity` as it is written; `None` where it is absent or null.
+    pub affinity: Option<Value<'a>>,
+    /// What may still be added.
+    pub patchable: Patchable<'a>,
+}
+
+/// What the API server still lets a patch do.
+#[derive(Clone, Copy, Debug)]
+pub enum Patchable<'a> {
+    /// Requirements may be added to terms: the Pod is new or scheduling-gated.
+    Additions,
+    /// Nothing, except to write again what is stored already (`spec.affinity` of the old object).
+    Restore(Option<Value<'a>>),
+    /// Nothing.
+    Nothing,
+}
+
+/// The required node affinity.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Required {
+    /// There is none: any node will do.
+    Absent,
+    /// One of these must match.
+    Terms(Vec<Term>),
+    /// It is there without terms, or of a shape that the API server refuses; for it to say.
+    Unreadable,
+}
+
+/// A node selector term.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Term {
+    /// `matchExpressions`, on labels.
+    pub expressions: Vec<Requirement>,
+    /// `matchFields`, on `metadata.name`.
+    pub fields: Vec<Requirement>,
+    /// A requirement whose operator is not known: the term is narrower by something.
+    pub unknown: bool,
+    /// Whether `matchExpressions` is there as a list, to append to.
+    pub appendable: bool,
+}
+
+impl<'a> Placement<'a> {
+    /// What the Pod spec `spec` demands.
+    pub fn of(spec: Option<Value<'a>>, patchable: Patchable<'a>) -> Self {
+        let affinity = present(spec.and_then(|spec| spec.get("affinity")));
+        Self {
+            node_selector: spec
+                .and_then(|spec| spec.get("nodeSelector"))
+                .map(node_selector)
+                .unwrap_or_default(),
+            required: Required::of(affinity),
+            affinity,
+            patchable,
+        }
+    }
+
+    /// The node affinity as it is written.
+    pub fn node_affinity(&self) -> Option<Value<'a>> {
+        present(self.affinity?.get("nodeAffinity"))
+    }
+}
+
+impl Required {
+    /// The required node affinity in a `spec.affinity`.
+    pub fn of(affinity: Option<Value<'_>>) -> Self {
+        let Some(affinity) = affinity else {
+            return Self::Absent;
+        };
+        let Some(node_affinity) = present(affinity.get("nodeAffinity")) else {
+            return if affinity.kind() == Kind::Object {
+                Self::Absent
+            } else {
+                Self::Unreadable
+            };
+        };
+        let Some(required) = present(node_affinity.get(REQUIRED)) else {
+            let object = node_affinity.kind() == Kind::Object;
+            return if object {
+                Self::Absent
+            } else {
+                Self::Unreadable
+            };
+        };
+        match required.get("nodeSelectorTerms") {
+            Some(terms) if terms.kind() == Kind::Array && terms.elements().next().is_some() => {
+                Self::Terms(terms.elements().map(Term::of).collect())
+            }
+            _ => Self::Unreadable,
+        }
+    }
+}
+
+impl Term {
+    /// Whether the term has no requirements, and so matches no node.
+    pub fn is_empty(&self) -> bool {
+        self.expressions.is_empty() && self.fields.is_empty() && !self.unknown
+    }
+
+    fn of(term: Value<'_>) -> Self {
+        let mut read = Self::default();
+        let expressions = term.get("matchExpressions");
+        read.appendable = expressions.is_some_and(|list| list.kind() == Kind::Array);
+        for expression in expressions.into_iter().flat_map(Value::elements) {
+            match requirement(expression) {
+                Some(requirement) => read.expressions.push(requirement),
+                None => read.unknown = true,
+            }
+        }
+        for field in term
+            .get("matchFields")
+            .into_iter()
+            .flat_map(Value::elements)
+        {
+            match requirement(field) {
+                Some(requirement) => read.fields.push(requirement),
+                None => read.unknown = true,
+            }
+        }
+        read
+    }
+}
+
+/// A value that is there and not null.
+pub(crate) fn present(value: Option<Value<'_>>) -> Option<Value<'_>> {
+    value.filter(|value| !value.is_null())
+}
+
+fn node_selector(map: Value<'_>) -> Vec<Requirement> {
+    map.members()
+        .filter_map(|member| {
+            let values = vec![member.value.str()?.into()];
+            Some(Requirement {
+                key: member.key.str()?.into(),
+                operator: Operator::In,
+                values,
+            })
+        })
+        .collect()
+}
+
+fn requirement(value: Value<'_>) -> Option<Requirement> {
+    let key = value.get("key")?.str()?.into();
+    let operator = Operator::of(&value.get("operator")?.str()?)?;
+    let values = value.get("values").into_iter().flat_map(Value::elements);
+    let mut values = values
+        .map(|value| Some(value.str()?.into()))
+        .collect::<Option<Vec<Box<str>>>>()?;
+    values.sort_unstable();
+    values.dedup();
+    Some(Requirement {
+        key,
+        operator,
+        values,
+    })
+}
