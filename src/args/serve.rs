@@ -106,6 +106,12 @@ impl Args {
             }
             None => (None, watch::channel(Arc::default()).1),
         };
+        if config.borrow().node_interfaces.is_empty() {
+            tracing::info!(
+                "nodeInterfaces is empty: networks may build on any interface of the nodes, so whoever \
+                 may write NetworkAttachmentDefinitions is not isolated"
+            );
+        }
         let (networks_sender, networks) = watch::channel(None::<Arc<Snapshot>>);
         let (certificate_sender, certificate) = watch::channel(None::<Arc<Certificate>>);
         let (phase_sender, phase) = watch::channel(Phase::Serve);

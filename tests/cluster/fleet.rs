@@ -119,7 +119,7 @@ impl Api {
         };
         eventually(&format!("{method} {path}"), || {
             let mut client = self.connect().map_err(|e| e.to_string())?;
-            let answer = client.send(method, path, kind, &body);
+            let answer = client.ask(method, path, kind, &body);
             let answer = answer.map_err(|e| e.to_string())?;
             let json = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
             Ok((answer.status(), json))
@@ -721,7 +721,7 @@ fn call(client: &mut Client) -> Result<(), String> {
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "load-"},
         "spec": {"containers": [{"name": "main", "image": "none"}]}});
     let path = format!("/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All");
-    let answer = client.send("POST", &path, "application/json", &pod.to_string());
+    let answer = client.ask("POST", &path, "application/json", &pod.to_string());
     match answer {
         Ok(answer) if answer.status() == 201 => Ok(()),
         Ok(answer) => Err(answer.text()),

@@ -1,12 +1,15 @@
 //! What is proven, in the order in which it is run.
 
+mod backstop;
 mod certificates;
 mod dead;
 mod disruption;
+mod doctor;
 mod isolation;
 mod networks;
 mod others;
 mod placement;
+mod release;
 mod setup;
 mod upgrades;
 mod walk;
@@ -32,6 +35,9 @@ pub(crate) fn all() -> Vec<Scenario> {
         dead::ALL,
         networks::LAST,
         upgrades::LAST,
+        doctor::LAST,
+        backstop::LAST,
+        release::LAST,
         disruption::LAST,
     ]
     .concat()

@@ -10,9 +10,13 @@ use crate::finding::Level;
 use crate::name::is_label;
 use crate::nearest::nearest;
 use crate::policy::pattern::Pattern;
-use crate::policy::{Exemption, Grant, Policy, SupportedPlugins};
+use crate::policy::{Exemption, Grant, Policy, PortRange, SupportedPlugins};
 use crate::rules::{self, Rule};
 use crate::text::shorten;
+
+mod node;
+
+use node::{UnvalidatedInterfaces, UnvalidatedPaths};
 
 /// A text, and where it stands.
 type Text = Spanned<String>;
@@ -30,6 +34,9 @@ pub(super) struct Unvalidated {
     templates: Level,
     rules: BTreeMap<String, Level>,
     exemptions: Vec<UnvalidatedExemption>,
+    node_paths: UnvalidatedPaths,
+    node_interfaces: Vec<UnvalidatedInterfaces>,
+    reserved_host_ports: Vec<PortRange>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +88,9 @@ impl Unvalidated {
             templates,
             rules,
             exemptions,
+            node_paths,
+            node_interfaces,
+            reserved_host_ports,
         } = self;
         for (field, level) in [("enforcement", enforcement), ("templates", templates)] {
             if level == Level::Off {
@@ -121,27 +131,22 @@ impl Unvalidated {
             templates,
             levels,
             exemptions,
+            node_paths: node_paths.validate()?,
+            node_interfaces: node_interfaces
+                .into_iter()
+                .enumerate()
+                .map(|(index, grant)| grant.validate(&format!("nodeInterfaces[{index}]")))
+                .collect::<Result<_, _>>()?,
+            reserved_host_ports,
         })
     }
 }
 
 impl UnvalidatedGrant {
     fn validate(self, path: &str) -> Result<Grant, Error> {
-        let field = format!("{path}.namespaces");
-        some(&field, &self.namespaces)?;
-        let namespaces = self.namespaces.iter().map(|name| {
-            if is_pattern(&name.value, false) {
-                return Ok(Pattern::new(&name.value));
-            }
-            let problem = format!(
-                "\"{}\" is neither the name of a namespace nor one with \"*\" in it",
-                shorten(&name.value)
-            );
-            Err(wrong(at(&field, name), problem))
-        });
         Ok(Grant {
+            namespaces: namespace_patterns(&format!("{path}.namespaces"), &self.namespaces)?,
             networks: pair(&format!("{path}.networks"), &self.networks)?,
-            namespaces: namespaces.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -197,6 +202,9 @@ impl Default for Unvalidated {
             templates,
             levels: _,
             exemptions: _,
+            node_paths: _,
+            node_interfaces: _,
+            reserved_host_ports,
         } = Policy::default();
         let text = |text| Spanned::new(text, Location::UNKNOWN, Location::UNKNOWN);
         Self {
@@ -210,6 +218,9 @@ impl Default for Unvalidated {
             templates,
             rules: BTreeMap::new(),
             exemptions: Vec::new(),
+            node_paths: UnvalidatedPaths::default(),
+            node_interfaces: Vec::new(),
+            reserved_host_ports,
         }
     }
 }
@@ -225,6 +236,22 @@ fn at(field: &str, text: &Text) -> String {
 
 fn wrong(field: String, problem: String) -> Error {
     Error::Value { field, problem }
+}
+
+/// Names of namespaces, or names with `*` in them.
+fn namespace_patterns(field: &str, names: &[Text]) -> Result<Vec<Pattern>, Error> {
+    some(field, names)?;
+    let patterns = names.iter().map(|name| {
+        if is_pattern(&name.value, false) {
+            return Ok(Pattern::new(&name.value));
+        }
+        let problem = format!(
+            "\"{}\" is neither the name of a namespace nor one with \"*\" in it",
+            shorten(&name.value)
+        );
+        Err(wrong(at(field, name), problem))
+    });
+    patterns.collect()
 }
 
 fn namespaces(field: &str, names: Vec<Text>) -> Result<Vec<String>, Error> {
