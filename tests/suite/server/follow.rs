@@ -147,5 +147,6 @@ fn keys_are_for_their_owner_only() {
             .mode();
         assert_eq!(mode & 0o777, 0o600, "{key}");
     }
-    assert!(Certificate::read(b"", b"").is_err());
+    let nowhere = folder.0.join("absent.pem");
+    assert!(Certificate::read(&nowhere, &nowhere).is_err());
 }
