@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
 use crate::crypto::{self, Unusable};
-use crate::metrics::{Metrics, What};
+use crate::metrics::{Metrics, Reloaded};
 use crate::news::News;
 
 pub mod development;
@@ -152,7 +152,7 @@ impl Files {
             return;
         };
         let done = read.and_then(|pair| self.publish(&pair, metrics));
-        metrics.reload(What::Certificate, done.is_ok());
+        metrics.reload(Reloaded::Certificate, done.is_ok());
         match done {
             Ok(()) => tracing::info!("the certificate was replaced"),
             Err(error) => tracing::error!(%error, "the old certificate stays"),
@@ -170,7 +170,7 @@ impl Files {
             Err(_) if self.told => {}
             Err(error) => {
                 self.told = true;
-                metrics.reload(What::Certificate, false);
+                metrics.reload(Reloaded::Certificate, false);
                 tracing::error!(%error, "the development certificate cannot be renewed");
             }
         }

@@ -1,34 +1,43 @@
-//! What is counted, in the names under which Prometheus finds it.
+//! Metrics, in the OpenMetrics text format. `docs/metrics.md` describes each of them.
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use multinic_core::finding::{Finding, Level};
+use multinic_core::policy::Policy;
 use multinic_core::review::Webhook;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-/// Everything that is counted.
+/// All metrics of the server.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     reviews: Family<Review, Counter>,
     findings: Family<Rule, Counter>,
+    faults: Family<Reason, Counter>,
     duration: Histogram,
     /// Reviews that are being answered.
     pub in_flight: Gauge,
-    /// Networks that are known.
-    pub networks: Gauge,
+    networks: Gauge,
     networks_changed: Gauge<f64, AtomicU64>,
+    snapshot_age: Gauge<f64, AtomicU64>,
+    /// When the known networks were last confirmed, in milliseconds since 1970.
+    confirmed: AtomicU64,
+    lookups: Family<Lookup, Counter>,
+    lookup_duration: Histogram,
+    config: Family<InForce, Gauge>,
+    config_generation: Gauge,
     certificate_not_after: Gauge<i64, AtomicI64>,
     reloads: Family<Reload, Counter>,
     /// Reviews that ended in a panic.
     pub panics: Counter,
-    /// Log lines that nobody read.
+    /// Log lines that nothing read.
     pub log_lines_lost: Counter,
 }
 
@@ -46,17 +55,33 @@ struct Rule {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Lookup {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct InForce {
+    enforcement: &'static str,
+    hash: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Reload {
     what: &'static str,
     result: &'static str,
 }
 
-/// What is read again while the server runs.
+/// What is loaded again while the server runs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum What {
+pub enum Reloaded {
     /// Certificate and key.
     Certificate,
-    /// The CA of the callers.
+    /// The client CA.
     ClientCa,
     /// The configuration.
     Config,
@@ -64,7 +89,17 @@ pub enum What {
     Networks,
 }
 
-/// The kinds that are told apart; a caller could name any number of others.
+/// The version of multinic.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that was built, where the build names it in `MULTINIC_REVISION`.
+const REVISION: &str = match option_env!("MULTINIC_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
+/// The values of the label `kind`; every other kind is `other`, because a caller could name any
+/// number of them.
 const KINDS: [&str; 10] = [
     "Pod",
     "NetworkAttachmentDefinition",
@@ -78,87 +113,126 @@ const KINDS: [&str; 10] = [
     "StatefulSet",
 ];
 
-/// Seconds; a review takes some ten microseconds, and with a look-up some milliseconds.
+/// In seconds: a review takes tens of microseconds, and milliseconds with a look-up.
 const BUCKETS: [f64; 13] = [
     25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 50e-3, 0.25, 1.0, 5.0,
 ];
 
 impl Metrics {
-    /// Nothing counted yet.
+    /// Returns metrics that have counted nothing.
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
             reviews: Family::default(),
             findings: Family::default(),
+            faults: Family::default(),
             duration: Histogram::new(BUCKETS),
             in_flight: Gauge::default(),
             networks: Gauge::default(),
             networks_changed: Gauge::default(),
+            snapshot_age: Gauge::default(),
+            // Until there is a first snapshot, its age is that of the server.
+            confirmed: AtomicU64::new(milliseconds()),
+            lookups: Family::default(),
+            lookup_duration: Histogram::new(BUCKETS),
+            config: Family::default(),
+            config_generation: Gauge::default(),
             certificate_not_after: Gauge::default(),
             reloads: Family::default(),
             panics: Counter::default(),
             log_lines_lost: Counter::default(),
         };
+        metrics.registry = metrics.register();
+        metrics
+    }
+
+    fn register(&self) -> Registry {
         let mut registry = Registry::with_prefix("multinic");
+        registry.register("reviews", "Reviews answered", self.reviews.clone());
+        registry.register("findings", "Findings of the rules", self.findings.clone());
         registry.register(
-            "reviews",
-            "Reviews that were answered",
-            metrics.reviews.clone(),
-        );
-        registry.register(
-            "findings",
-            "What rules had to say",
-            metrics.findings.clone(),
+            "faults",
+            "Reviews without an answer, by reason",
+            self.faults.clone(),
         );
         registry.register(
             "review_duration_seconds",
             "Time from the head of a request to its answer",
-            metrics.duration.clone(),
+            self.duration.clone(),
         );
         registry.register(
             "reviews_in_flight",
-            "Reviews that are being answered",
-            metrics.in_flight.clone(),
+            "Reviews being answered",
+            self.in_flight.clone(),
         );
-        registry.register(
-            "networks",
-            "Networks that are known",
-            metrics.networks.clone(),
-        );
+        registry.register("networks", "Networks known", self.networks.clone());
         registry.register(
             "networks_timestamp_seconds",
             "When the known networks last changed, in seconds since 1970",
-            metrics.networks_changed.clone(),
+            self.networks_changed.clone(),
+        );
+        registry.register(
+            "snapshot_age_seconds",
+            "Time since the known networks were last confirmed",
+            self.snapshot_age.clone(),
+        );
+        registry.register(
+            "lookups",
+            "Networks looked up one by one, by result",
+            self.lookups.clone(),
+        );
+        registry.register(
+            "lookup_duration_seconds",
+            "Duration of a look-up",
+            self.lookup_duration.clone(),
+        );
+        registry.register(
+            "config_info",
+            "The configuration in force",
+            self.config.clone(),
+        );
+        registry.register(
+            "config_generation",
+            "Configurations that have been in force since the start",
+            self.config_generation.clone(),
         );
         registry.register(
             "certificate_not_after_seconds",
             "When the certificate expires, in seconds since 1970",
-            metrics.certificate_not_after.clone(),
+            self.certificate_not_after.clone(),
         );
-        registry.register("reloads", "Files read again", metrics.reloads.clone());
+        registry.register(
+            "reloads",
+            "Files and networks loaded again, by result",
+            self.reloads.clone(),
+        );
         registry.register(
             "panics",
-            "Reviews that were answered with a 500 because of a fault of this program",
-            metrics.panics.clone(),
+            "Reviews given up because of a defect of multinic",
+            self.panics.clone(),
         );
         registry.register(
             "log_lines_lost",
-            "Log lines that were lost because nobody read them",
-            metrics.log_lines_lost.clone(),
+            "Log lines dropped because nothing read them",
+            self.log_lines_lost.clone(),
         );
-        metrics.registry = registry;
-        metrics
+        let build = [("version", VERSION), ("revision", REVISION)];
+        registry.register("build", "The version of multinic", Info::new(build));
+        registry
     }
 
-    /// The text of `/metrics`.
+    /// Returns the text of `/metrics`.
     pub fn write(&self) -> String {
+        let confirmed = self.confirmed.load(Ordering::Relaxed);
+        let age = Duration::from_millis(milliseconds().saturating_sub(confirmed));
+        self.snapshot_age.set(age.as_secs_f64());
         let mut out = String::new();
         // Writing to a string does not fail.
         let _ = text::encode(&mut out, &self.registry);
         out
     }
 
-    /// A review was answered.
+    /// Counts a review that was answered.
     pub fn review(&self, webhook: Webhook, kind: &str, verdict: &'static str, took: Duration) {
         let kind = KINDS.into_iter().find(|known| *known == kind);
         let labels = Review {
@@ -170,7 +244,34 @@ impl Metrics {
         self.duration.observe(took.as_secs_f64());
     }
 
-    /// What was found in a review, shown or not.
+    /// Counts a review that was not answered, for this reason.
+    pub fn fault(&self, reason: &'static str) {
+        self.faults.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Counts a look-up of a network: `found`, `absent` or `error`.
+    pub fn lookup(&self, result: &'static str, took: Duration) {
+        self.lookups.get_or_create(&Lookup { result }).inc();
+        self.lookup_duration.observe(took.as_secs_f64());
+    }
+
+    /// Notes the configuration that is in force from now on, and the hash of its file.
+    pub fn config(&self, policy: &Policy, hash: &str) {
+        self.config.clear();
+        let labels = InForce {
+            enforcement: policy.enforcement.name(),
+            hash: hash.to_owned(),
+        };
+        self.config.get_or_create(&labels).set(1);
+        self.config_generation.inc();
+    }
+
+    /// Notes that the known networks are those of this moment.
+    pub fn confirm_networks(&self) {
+        self.confirmed.store(milliseconds(), Ordering::Relaxed);
+    }
+
+    /// Counts the findings of a review, whether they were shown or not.
     pub fn findings(&self, findings: &[Finding]) {
         for finding in findings.iter().filter(|one| one.level > Level::Off) {
             let labels = Rule {
@@ -181,33 +282,39 @@ impl Metrics {
         }
     }
 
-    /// Something was read again, and published or not.
-    pub fn reload(&self, what: What, ok: bool) {
+    /// Counts what was loaded again, and whether it was valid.
+    pub fn reload(&self, what: Reloaded, ok: bool) {
         let labels = Reload {
             what: match what {
-                What::Certificate => "certificate",
-                What::ClientCa => "client-ca",
-                What::Config => "config",
-                What::Networks => "networks",
+                Reloaded::Certificate => "certificate",
+                Reloaded::ClientCa => "client-ca",
+                Reloaded::Config => "config",
+                Reloaded::Networks => "networks",
             },
             result: if ok { "ok" } else { "error" },
         };
         self.reloads.get_or_create(&labels).inc();
     }
 
-    /// So many networks are known now.
+    /// Notes that the known networks changed, and how many there are.
     pub fn known(&self, networks: usize) {
-        self.networks
-            .set(i64::try_from(networks).unwrap_or(i64::MAX));
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        self.networks_changed
-            .set(now.unwrap_or_default().as_secs_f64());
+        let networks = i64::try_from(networks).unwrap_or(i64::MAX);
+        self.networks.set(networks);
+        let now = Duration::from_millis(milliseconds());
+        self.networks_changed.set(now.as_secs_f64());
+        self.confirm_networks();
     }
 
-    /// A certificate was published, which expires then, in seconds since 1970.
+    /// Notes when the certificate expires, in seconds since 1970.
     pub fn certificate(&self, not_after: i64) {
         self.certificate_not_after.set(not_after);
     }
+}
+
+/// Milliseconds since 1970, by the system's clock.
+fn milliseconds() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Default for Metrics {

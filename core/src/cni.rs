@@ -37,6 +37,7 @@ use std::borrow::Cow;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, SyntaxError, Value};
 use raw_plugin::RawPlugin;
+pub(crate) use registry::list_of;
 use report::Report;
 
 /// What a `spec.config` comes to.

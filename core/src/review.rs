@@ -34,6 +34,8 @@ pub struct Request<'d> {
     pub namespace: Cow<'d, str>,
     /// What is done.
     pub operation: Operation,
+    /// `userInfo.username`: who sent the request to the API server.
+    pub user: Cow<'d, str>,
     /// The object as it would be stored; `None` on DELETE.
     pub object: Option<Value<'d>>,
     /// The object as it is stored; `None` on CREATE.
@@ -180,6 +182,7 @@ impl<'d> Request<'d> {
             name: None,
             namespace: Cow::Borrowed(""),
             operation: Operation::Connect,
+            user: Cow::Borrowed(""),
             object: None,
             old_object: None,
         };
@@ -204,6 +207,11 @@ impl<'d> Request<'d> {
                 }
                 "namespace" => fields.namespace = string("request.namespace", value)?,
                 "operation" => operation = Some(string("request.operation", value)?),
+                // For logs only: a review without it is answered all the same.
+                "userInfo" => {
+                    let name = value.get("username").and_then(Value::str);
+                    fields.user = name.unwrap_or_default();
+                }
                 "object" => fields.object = object("request.object", value)?,
                 "oldObject" => fields.old_object = object("request.oldObject", value)?,
                 _ => {}

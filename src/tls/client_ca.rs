@@ -7,7 +7,7 @@ use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use crate::cert::{Certificate, Error, read};
-use crate::metrics::{Metrics, What};
+use crate::metrics::{Metrics, Reloaded};
 use crate::news::News;
 
 /// The file of the CA, and the configuration of TLS that is published whenever the file changes.
@@ -46,7 +46,7 @@ impl ClientCa {
             return;
         };
         let made = read.and_then(|pem| config(&self.path, &pem, &self.certificate));
-        metrics.reload(What::ClientCa, made.is_ok());
+        metrics.reload(Reloaded::ClientCa, made.is_ok());
         match made {
             Ok(config) => {
                 self.publish.send_replace(config);
