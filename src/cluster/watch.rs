@@ -172,7 +172,7 @@ impl Watched {
             } else {
                 tracing::warn!(
                     error,
-                    "cannot watch the networks: those known so far stay in force until the API server \
+                    "cannot watch networks: those known so far stay in force until the API server \
                      answers"
                 );
             }
