@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use multinic_core::config;
 use multinic_core::policy::Policy;
 
+pub mod doctor;
 pub mod explain;
 mod problems;
 pub mod review;
@@ -27,6 +28,8 @@ pub struct Args {
 enum Command {
     /// Print the default configuration, with the meaning of each key
     Config,
+    /// Check by a dry run that the API server asks multinic, and that a Pod is refused
+    Doctor(doctor::Args),
     /// Explain a rule, or list all rules
     Explain(explain::Args),
     /// Answer a recorded AdmissionReview
@@ -97,6 +100,7 @@ impl Args {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Config => print(config::DEFAULT.as_bytes()).map(|()| ExitCode::SUCCESS),
+            Command::Doctor(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Review(args) => args.run(),
             Command::Serve(args) => args.run(),

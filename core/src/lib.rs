@@ -33,7 +33,10 @@
 pub mod text;
 pub mod nearest;
 pub mod name;
-pub mod mac;
+pub mod address;
+pub mod interface;
+pub mod danger;
+pub mod node_path;
 pub mod json;
 pub mod fault;
 pub mod selector;

@@ -94,6 +94,14 @@ impl Snapshot {
             .flat_map(|names| names.keys().map(|name| &**name))
     }
 
+    /// All networks with their namespaces and names, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Network)> {
+        self.namespaces.iter().flat_map(|(namespace, networks)| {
+            let networks = networks.iter();
+            networks.map(|(name, network)| (&**namespace, &**name, &**network))
+        })
+    }
+
     /// How many networks there are.
     pub fn len(&self) -> usize {
         self.len

@@ -1,13 +1,17 @@
 //! What the administrator decided, ready for use. `config` reads it from a file.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::Deserialize;
 
 use crate::finding::Level;
 
 pub mod pattern;
+pub mod path_pattern;
 
+use path_pattern::PathPattern;
 use pattern::Pattern;
 
 /// What an administrator decides. The fields are those of the configuration file.
@@ -33,6 +37,75 @@ pub struct Policy {
     pub levels: BTreeMap<&'static str, Level>,
     /// Objects that rules pass over.
     pub exemptions: Vec<Exemption>,
+    /// Files and folders of the nodes that plugins may open.
+    pub node_paths: NodePaths,
+    /// The namespaces whose networks may build on links of the nodes; if empty, all may on any.
+    pub node_interfaces: Vec<NodeInterfaces>,
+    /// Ports of the nodes that no Pod may take.
+    pub reserved_host_ports: Vec<PortRange>,
+}
+
+/// Files and folders of the nodes that plugins, which run as root, may open.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NodePaths {
+    /// Those that may be read.
+    pub read: Vec<PathPattern>,
+    /// Those that may be created, written and appended to.
+    pub write: Vec<PathPattern>,
+}
+
+/// Links of the nodes that the networks of some namespaces may build on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NodeInterfaces {
+    /// The names of the links.
+    pub interfaces: Vec<Pattern>,
+    /// The namespaces of the networks.
+    pub namespaces: Vec<Pattern>,
+}
+
+/// A port, or all from one to another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PortRange {
+    /// The first.
+    pub first: u16,
+    /// The last, which is not below the first.
+    pub last: u16,
+}
+
+impl PortRange {
+    const fn new(first: u16, last: u16) -> Self {
+        Self { first, last }
+    }
+
+    /// Whether a port is one of them.
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+}
+
+impl FromStr for PortRange {
+    type Err = ();
+
+    /// `22`, or `2379-2380`.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let port = |text: &str| match text.parse() {
+            Ok(0) | Err(_) => Err(()),
+            Ok(port) if text.starts_with(|first: char| first.is_ascii_digit()) => Ok(port),
+            Ok(_) => Err(()),
+        };
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let (first, last) = (port(first)?, port(last)?);
+        (first <= last).then_some(Self { first, last }).ok_or(())
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            return write!(f, "{}", self.first);
+        }
+        write!(f, "{}-{}", self.first, self.last)
+    }
 }
 
 /// The CNI plugins that may be used, by their place in a chain.
@@ -127,6 +200,47 @@ impl Default for Policy {
             templates: Level::Deny,
             levels: BTreeMap::new(),
             exemptions: Vec::new(),
+            node_paths: NodePaths::default(),
+            node_interfaces: Vec::new(),
+            reserved_host_ports: RESERVED.to_vec(),
+        }
+    }
+}
+
+/// SSH, and the ports that Kubernetes documents for its own components ("Ports and Protocols"), but
+/// for those of Services. 10248 and 10249 are the kubelet's health and kube-proxy's metrics.
+const RESERVED: [PortRange; 7] = [
+    PortRange::new(22, 22),
+    PortRange::new(2379, 2380),
+    PortRange::new(6443, 6443),
+    PortRange::new(10248, 10250),
+    PortRange::new(10256, 10256),
+    PortRange::new(10257, 10257),
+    PortRange::new(10259, 10259),
+];
+
+impl Default for NodePaths {
+    /// The places of the plugins themselves, and those in their documentation.
+    fn default() -> Self {
+        let patterns = |texts: &[&str]| {
+            let patterns = texts.iter().filter_map(|text| PathPattern::new(text));
+            patterns.collect()
+        };
+        Self {
+            read: patterns(&[
+                "/etc/cni/net.d/**",
+                "/etc/kubernetes/cni/net.d/**",
+                "/var/lib/rancher/k3s/agent/etc/cni/net.d/**",
+                "/etc/resolv.conf",
+                "/run/systemd/resolve/resolv.conf",
+            ]),
+            write: patterns(&[
+                "/var/lib/cni/**",
+                "/run/cni/**",
+                "/run/cni-ipam-state/**",
+                "/var/log/*.log",
+                "/tmp/*.log",
+            ]),
         }
     }
 }

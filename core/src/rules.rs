@@ -17,6 +17,7 @@ use crate::world::World;
 
 pub mod ambiguous_config;
 pub mod ambiguous_networks;
+pub mod dangerous_value;
 pub mod duplicate_interface;
 pub mod invalid_node_selector;
 pub mod invalid_plugin_config;
@@ -28,11 +29,16 @@ pub mod missing_cni_version;
 pub mod missing_network;
 pub mod multi_nic_disabled;
 pub mod on_disk_config;
+pub mod overridden_network;
+pub mod reserved_host_port;
 pub mod shadowed_interface;
+pub mod shared_address_store;
 pub mod suspicious_networks;
 pub mod suspicious_plugin_config;
+pub mod unapproved_node_path;
 pub mod undeclared_capability;
 pub mod unenforced_node_selector;
+pub mod ungranted_node_interface;
 pub mod unreferenceable_name;
 pub mod unsatisfiable_node_selector;
 pub mod unsupported_ipam;
@@ -40,13 +46,16 @@ pub mod unsupported_plugin;
 pub mod unusable_network;
 
 /// Every rule, the weightiest first: the first finding is the one that people see.
-pub static RULES: [&Rule; 23] = [
+pub static RULES: [&Rule; 29] = [
     &multi_nic_disabled::RULE,
     &malformed_networks::RULE,
     &ambiguous_networks::RULE,
     &isolated_network::RULE,
+    &dangerous_value::RULE,
     &missing_network::RULE,
     &unusable_network::RULE,
+    &overridden_network::RULE,
+    &reserved_host_port::RULE,
     &duplicate_interface::RULE,
     &unsatisfiable_node_selector::RULE,
     &unenforced_node_selector::RULE,
@@ -55,6 +64,8 @@ pub static RULES: [&Rule; 23] = [
     &on_disk_config::RULE,
     &unsupported_plugin::RULE,
     &unsupported_ipam::RULE,
+    &unapproved_node_path::RULE,
+    &ungranted_node_interface::RULE,
     &invalid_plugin_config::RULE,
     &invalid_node_selector::RULE,
     &misplaced_networks::RULE,
@@ -62,6 +73,7 @@ pub static RULES: [&Rule; 23] = [
     &shadowed_interface::RULE,
     &suspicious_networks::RULE,
     &suspicious_plugin_config::RULE,
+    &shared_address_store::RULE,
     &missing_cni_version::RULE,
     &unreferenceable_name::RULE,
 ];
@@ -176,17 +188,24 @@ fn refusal(
     let define = Define::stored(namespace, name, network);
     let denied =
         asked(&define.object, world.policy).filter(|rule| rule.level(world.policy) == Level::Deny);
-    denied.into_iter().find_map(|rule| match rule.check {
-        // That no network may be used at all is said of the Pod, once.
-        Check::Define(check) => {
-            let statements = check(&define, world).into_iter();
-            statements
-                .filter(|statement| statement.ceiling == Level::Deny)
-                .map(|statement| (rule, statement))
-                .next()
-        }
-        Check::Attach(_) | Check::Both(..) => None,
-    })
+    // That no network may be used at all is said of the Pod, once; and what a network shares with others
+    // says nothing about itself: the other one may have come later.
+    let others = [
+        multi_nic_disabled::RULE.name,
+        shared_address_store::RULE.name,
+    ];
+    denied
+        .filter(|rule| !others.contains(&rule.name))
+        .find_map(|rule| match rule.check {
+            Check::Define(check) | Check::Both(_, check) => {
+                let statements = check(&define, world).into_iter();
+                statements
+                    .filter(|statement| statement.ceiling == Level::Deny)
+                    .map(|statement| (rule, statement))
+                    .next()
+            }
+            Check::Attach(_) => None,
+        })
 }
 
 /// The rule of that name.

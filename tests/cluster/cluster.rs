@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    control_plane::ControlPlane,
+    control_plane::{ControlPlane, Site},
     kubectl::Outcome,
     objects,
     process::{eventually, free_port},
@@ -44,7 +44,8 @@ impl Cluster {
     /// Starts everything, in `folder`.
     pub(crate) fn start(folder: &Path) -> Result<Self, String> {
         let fault = |e: std::io::Error| e.to_string();
-        let plane = ControlPlane::start(&programs::folder()?, folder).map_err(fault)?;
+        let plane =
+            ControlPlane::start(&programs::folder()?, folder, Site::loopback()).map_err(fault)?;
         let leaf = plane
             .pki
             .server("multinic", &["localhost"])

@@ -1,4 +1,4 @@
-//! etcd, kube-apiserver, kube-scheduler, kube-controller-manager and kwok on the loopback interface.
+//! etcd, kube-apiserver, kube-scheduler, kube-controller-manager and, where there are no real nodes, kwok.
 
 use std::{
     fs, io,
@@ -14,12 +14,40 @@ use crate::{
     process::{Process, eventually, free_port, tail},
 };
 
+/// Where a control plane is reached, and what it has besides.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// The address on which the API server listens.
+    pub(crate) bind: &'static str,
+    /// The address at which its clients reach it.
+    pub(crate) host: &'static str,
+    /// The port on which the API server listens.
+    pub(crate) port: u16,
+    /// Flags of the API server beside those that every control plane has.
+    pub(crate) flags: Vec<String>,
+    /// Whether kwok keeps the nodes and their Pods.
+    pub(crate) fake_nodes: bool,
+}
+
+impl Site {
+    /// A control plane on the loopback interface, whose nodes are fake.
+    pub(crate) fn loopback() -> Self {
+        Self {
+            bind: "127.0.0.1",
+            host: "127.0.0.1",
+            port: free_port(),
+            flags: Vec::new(),
+            fake_nodes: true,
+        }
+    }
+}
+
 /// A whole control plane; dropping it ends it.
 pub(crate) struct ControlPlane {
     programs: PathBuf,
     folder: PathBuf,
     pub(crate) pki: Pki,
-    port: u16,
+    site: Site,
     api_server_args: Vec<String>,
     api_server: Option<Process>,
     // Dropped after the API server, in this order.
@@ -28,13 +56,13 @@ pub(crate) struct ControlPlane {
 
 impl ControlPlane {
     /// Starts all of it and waits until it serves.
-    pub(crate) fn start(programs: &Path, folder: &Path) -> io::Result<Self> {
+    pub(crate) fn start(programs: &Path, folder: &Path, site: Site) -> io::Result<Self> {
         fs::create_dir_all(folder.join("logs"))?;
         let mut plane = Self {
             programs: programs.to_owned(),
             folder: folder.to_owned(),
             pki: Pki::new(&folder.join("pki"))?,
-            port: free_port(),
+            site,
             api_server_args: Vec::new(),
             api_server: None,
             others: Vec::new(),
@@ -50,11 +78,11 @@ impl ControlPlane {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
+        format!("https://{}:{}", self.site.host, self.site.port)
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.site.port
     }
 
     /// How the API server shows itself to webhooks: multinic lets in nobody else.
@@ -195,11 +223,14 @@ impl ControlPlane {
                 "plugins": [plugin("MutatingAdmissionWebhook"), plugin("ValidatingAdmissionWebhook")]})
             .to_string(),
         )?;
-        Ok(vec![
+        let to_kubelets =
+            self.pki
+                .client("kubelet-caller", "kube-apiserver", Some("system:masters"))?;
+        let mut args = vec![
             format!("--etcd-servers={etcd}"),
-            format!("--secure-port={}", self.port),
-            "--bind-address=127.0.0.1".to_owned(),
-            "--advertise-address=127.0.0.1".to_owned(),
+            format!("--secure-port={}", self.site.port),
+            format!("--bind-address={}", self.site.bind),
+            format!("--advertise-address={}", self.site.host),
             "--endpoint-reconciler-type=none".to_owned(),
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             format!("--service-account-issuer={}", self.url()),
@@ -215,14 +246,21 @@ impl ControlPlane {
             "--allow-privileged=true".to_owned(),
             "--profiling=false".to_owned(),
             format!("--admission-control-config-file={}", admission.display()),
-        ])
+            format!(
+                "--kubelet-client-certificate={}",
+                to_kubelets.cert.display()
+            ),
+            format!("--kubelet-client-key={}", to_kubelets.key.display()),
+        ];
+        args.extend(self.site.flags.iter().cloned());
+        Ok(args)
     }
 
     fn start_controllers(&mut self, accounts: &Identity) -> io::Result<()> {
         let manager =
             self.kubeconfig("controller-manager", "system:kube-controller-manager", None)?;
         let scheduler = self.kubeconfig("scheduler", "system:kube-scheduler", None)?;
-        let serving = |policy: &Path| {
+        let serving = |config: &Path| {
             vec![
                 format!("--kubeconfig={}", config.display()),
                 format!("--authentication-kubeconfig={}", config.display()),
@@ -239,10 +277,12 @@ impl ControlPlane {
         ));
         args.push(format!("--root-ca-file={}", self.pki.ca().display()));
         args.push("--use-service-account-credentials=true".to_owned());
-        let started = [
+        let mut started = vec![
             self.process("kube-controller-manager", &args)?,
             self.process("kube-scheduler", &serving(&scheduler))?,
-            self.process(
+        ];
+        if self.site.fake_nodes {
+            started.push(self.process(
                 "kwok",
                 &[
                     format!("--kubeconfig={}", self.admin().display()),
@@ -251,8 +291,8 @@ impl ControlPlane {
                     "--node-lease-duration-seconds=40".to_owned(),
                     format!("--server-address=127.0.0.1:{}", free_port()),
                 ],
-            )?,
-        ];
+            )?);
+        }
         self.others.extend(started);
         Ok(())
     }

@@ -114,8 +114,19 @@ impl Client {
 
     /// Sends a JSON body and reads the answer.
     pub(crate) fn post(&mut self, path: &str, body: &str) -> io::Result<Message> {
+        self.ask("POST", path, "application/json", body)
+    }
+
+    /// Sends a body, which may be empty, and reads the answer.
+    pub(crate) fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        media_type: &str,
+        body: &str,
+    ) -> io::Result<Message> {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         self.stream.get_mut().write_all(request.as_bytes())?;

@@ -37,6 +37,11 @@ impl Process {
         })
     }
 
+    /// Its number, which is also that of the program: what starts it makes way for it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -48,7 +53,7 @@ impl Process {
     /// Asks it to end, and ends it where it does not within `patience`. Whether it ended by itself.
     pub(crate) fn stop(&mut self, patience: Duration) -> bool {
         let _ = Command::new("kill")
-            .arg(self.child.id().to_string())
+            .arg(self.id().to_string())
             .stderr(Stdio::null())
             .status();
         let deadline = Instant::now() + patience;

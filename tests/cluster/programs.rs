@@ -10,14 +10,18 @@ use std::{
 ///
 /// `KUBERNETES_LANE` chooses another version than the default.
 pub(crate) fn folder() -> Result<PathBuf, String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/control-plane/build");
-    let output = Command::new(&script)
+    built_by(&root().join("tests/cluster/control-plane/build"))
+}
+
+/// The folder that a script builds and names.
+pub(crate) fn built_by(script: &Path) -> Result<PathBuf, String> {
+    let output = Command::new(script)
         .stderr(Stdio::inherit())
         .output()
         .map_err(|e| format!("{}: {e}", script.display()))?;
     if !output.status.success() {
         return Err(format!(
-            "{} failed: there is no control plane to test against",
+            "{} failed: there is nothing to test against",
             script.display()
         ));
     }
@@ -31,7 +35,12 @@ pub(crate) fn multinic() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_multinic"))
 }
 
+/// This repository.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
 /// The chart in this repository.
 pub(crate) fn chart() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/multinic")
+    root().join("charts/multinic")
 }

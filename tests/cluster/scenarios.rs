@@ -1,11 +1,14 @@
 //! What is proven, in the order in which it is run.
 
+mod backstop;
 mod dead;
 mod disruption;
+mod doctor;
 mod isolation;
 mod networks;
 mod others;
 mod placement;
+mod release;
 mod setup;
 mod upgrades;
 mod walk;
@@ -29,6 +32,9 @@ pub(crate) fn all() -> Vec<Scenario> {
         dead::ALL,
         networks::LAST,
         upgrades::LAST,
+        doctor::LAST,
+        backstop::LAST,
+        release::LAST,
         disruption::LAST,
     ]
     .concat()

@@ -11,9 +11,13 @@ use crate::finding::Level;
 use crate::name::is_label;
 use crate::nearest::nearest;
 use crate::policy::pattern::Pattern;
-use crate::policy::{Exemption, Grant, Policy, SupportedPlugins};
+use crate::policy::{Exemption, Grant, Policy, PortRange, SupportedPlugins};
 use crate::rules::{self, Rule};
 use crate::text::shorten;
+
+mod node;
+
+use node::{UnvalidatedInterfaces, UnvalidatedPaths};
 
 /// A text with its place in the file.
 type Text = Spanned<String>;
@@ -39,6 +43,9 @@ pub(super) struct Unvalidated {
     templates: Ceiling,
     rules: BTreeMap<String, Spanned<Level>>,
     exemptions: Vec<UnvalidatedExemption>,
+    node_paths: UnvalidatedPaths,
+    node_interfaces: Vec<UnvalidatedInterfaces>,
+    reserved_host_ports: Vec<PortRange>,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +85,9 @@ impl Unvalidated {
             templates,
             rules,
             exemptions,
+            node_paths,
+            node_interfaces,
+            reserved_host_ports,
         } = self;
         let global_namespaces = namespaces("globalNamespaces", global_namespaces)?;
         let default_network_namespaces =
@@ -110,27 +120,22 @@ impl Unvalidated {
             templates: templates.level(),
             levels,
             exemptions,
+            node_paths: node_paths.validate()?,
+            node_interfaces: node_interfaces
+                .into_iter()
+                .enumerate()
+                .map(|(index, grant)| grant.validate(&format!("nodeInterfaces[{index}]")))
+                .collect::<Result<_, _>>()?,
+            reserved_host_ports,
         })
     }
 }
 
 impl UnvalidatedGrant {
     fn validate(self, path: &str) -> Result<Grant, Error> {
-        let field = format!("{path}.namespaces");
-        some(&field, &self.namespaces)?;
-        let namespaces = self.namespaces.iter().map(|name| {
-            if is_pattern(&name.value, false) {
-                return Ok(Pattern::new(&name.value));
-            }
-            let problem = format!(
-                "\"{}\" is not a valid name of a namespace, nor one with \"*\" in it",
-                shorten(&name.value)
-            );
-            Err(wrong(at(&field, name), problem))
-        });
         Ok(Grant {
+            namespaces: namespace_patterns(&format!("{path}.namespaces"), &self.namespaces)?,
             networks: pair(&format!("{path}.networks"), &self.networks)?,
-            namespaces: namespaces.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -188,6 +193,9 @@ impl Default for Unvalidated {
             templates,
             levels: _,
             exemptions: _,
+            node_paths: _,
+            node_interfaces: _,
+            reserved_host_ports,
         } = Policy::default();
         let text = |text| Spanned::new(text, Location::UNKNOWN, Location::UNKNOWN);
         Self {
@@ -201,6 +209,9 @@ impl Default for Unvalidated {
             templates: Ceiling::of(templates),
             rules: BTreeMap::new(),
             exemptions: Vec::new(),
+            node_paths: UnvalidatedPaths::default(),
+            node_interfaces: Vec::new(),
+            reserved_host_ports,
         }
     }
 }
@@ -289,6 +300,22 @@ fn wrong(at: impl Into<At>, problem: impl std::fmt::Display) -> Error {
     }
 }
 
+/// Names of namespaces, or names with `*` in them.
+fn namespace_patterns(field: &str, names: &[Text]) -> Result<Vec<Pattern>, Error> {
+    some(field, names)?;
+    let patterns = names.iter().map(|name| {
+        if is_pattern(&name.value, false) {
+            return Ok(Pattern::new(&name.value));
+        }
+        let problem = format!(
+            "\"{}\" is not a valid name of a namespace, nor one with \"*\" in it",
+            shorten(&name.value)
+        );
+        Err(wrong(at(field, name), problem))
+    });
+    patterns.collect()
+}
+
 fn namespaces(field: &str, names: Vec<Text>) -> Result<Vec<String>, Error> {
     let names = names.into_iter().map(|name| namespace(field, name));
     names.collect()
@@ -355,7 +382,7 @@ fn rule(field: At, name: &str) -> Result<&'static Rule, Error> {
     rules::find(name).ok_or_else(|| {
         let near = nearest(name, rules::RULES.iter().map(|rule| rule.name));
         let advice = near.map_or_else(
-            || "`multinic explain` lists them".to_owned(),
+            || "`multinic explain` lists the rules".to_owned(),
             |near| format!("did you mean \"{near}\"?"),
         );
         wrong(

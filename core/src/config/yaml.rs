@@ -79,6 +79,11 @@ fn problem(error: &YamlError) -> String {
             expected,
             ..
         } => format!("expected {}, found {}", named(expected), shorten(unexpected)),
+        YamlError::SerdeInvalidValue {
+            unexpected,
+            expected,
+            ..
+        } => format!("expected {expected}, found {}", shorten(unexpected)),
         YamlError::NullIntoString { .. } => "expected a string, found nothing".to_owned(),
         YamlError::InvalidScalar { ty: "bool", .. } | YamlError::InvalidBooleanStrict { .. } => {
             "expected true or false".to_owned()
@@ -92,7 +97,7 @@ fn problem(error: &YamlError) -> String {
 }
 
 /// Says that a word is not one of those that are allowed.
-pub(super) fn not_one_of(word: &str, allowed: &[&str]) -> String {
+fn not_one_of(word: &str, allowed: &[&str]) -> String {
     let listed = match allowed.split_last() {
         Some((last, [])) => (*last).to_owned(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),

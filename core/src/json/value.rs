@@ -112,6 +112,16 @@ impl<'d> Value<'d> {
         self.tagged(Tag::Number)
     }
 
+    /// The strings in this value, keys among them, however deep.
+    pub fn strings(self) -> impl Iterator<Item = Value<'d>> {
+        (self.index..self.node().next)
+            .map(move |index| Value {
+                document: self.document,
+                index,
+            })
+            .filter(|value| value.kind() == Kind::String)
+    }
+
     /// The objects in this value, itself among them, however deep.
     pub fn objects(self) -> impl Iterator<Item = Value<'d>> {
         self.tagged(Tag::Object)

@@ -22,8 +22,8 @@ fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
     }
     let place = Place::field("spec.config");
     let message = format!(
-        "{}: {place} is empty: Multus would read a file of this name on each node, which nobody can \
-         check here; write the configuration, or have the administrator exempt this network",
+        "{}: {place} is empty, so Multus would read a file with this name on each node, which cannot be \
+         checked here: write the configuration, or ask the administrator to exempt the namespace",
         define.object
     );
     vec![Statement::new(place, message)]

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use crate::danger;
 use crate::fault::{Fault, Faults, Inside};
+use crate::interface::{MAX_LENGTH, name_fault};
 use crate::json::Places;
 use crate::name::{is_label, is_subdomain};
 use crate::text::shorten;
@@ -32,6 +34,8 @@ pub struct Networks {
     pub malformed: Faults,
     /// Keys that Go folds together (rule `ambiguous-networks`).
     pub ambiguous: Faults,
+    /// What a program running as root on a node would do harm with (rule `dangerous-value`).
+    pub dangerous: Faults,
     /// How many default routes of IPv4 and of IPv6 it asks for, as Multus counts them.
     pub default_routes: [usize; 2],
 }
@@ -59,6 +63,8 @@ pub struct Requests {
     pub keys: Vec<(&'static str, Box<str>)>,
     /// Accepted, and almost surely not meant (rule `suspicious-networks`).
     pub suspicious: Faults,
+    /// The ports of the node that it asks for.
+    pub host_ports: Vec<(i64, Inside)>,
 }
 
 impl Networks {
@@ -85,6 +91,9 @@ impl Networks {
                     if let Some(message) = interface.and_then(interface_problem) {
                         let at = at.clone();
                         self.malformed.push(Fault { at, message });
+                    } else if let Some(message) = interface.and_then(interface_danger) {
+                        let at = at.clone();
+                        self.dangerous.push(Fault { at, message });
                     }
                     self.selections.push(Selection {
                         namespace: namespace.to_owned(),
@@ -154,23 +163,26 @@ impl Selection {
     }
 }
 
-/// Why `name` can be no interface of a Pod: libcni's `ValidateInterfaceName`.
+/// Why `name` cannot be that of an interface of a Pod. `None` if it can.
 pub fn interface_problem(name: &str) -> Option<String> {
-    let problem = if name.len() > 15 {
-        format!("is longer than 15 bytes ({})", name.len())
-    } else if name == "." || name == ".." {
-        "is no name".to_owned()
-    } else if let Some(letter) = name
-        .chars()
-        .find(|letter| matches!(letter, '/' | ':') || letter.is_whitespace())
-    {
-        format!("contains {letter:?}")
+    let problem = if name.len() > MAX_LENGTH {
+        format!("it has {} bytes", name.len())
     } else {
-        return None;
+        name_fault(name)?
     };
     Some(format!(
-        "interface name \"{}\" {problem}: an interface name has at most 15 bytes and none of \
-         \"/\", \":\" or white space",
+        "interface name \"{}\" is not valid, because {problem}: use at most {MAX_LENGTH} bytes \
+         without \"/\", \":\" and white space",
+        shorten(name)
+    ))
+}
+
+/// Why the name of an interface that is possible is dangerous. `None` if it is not.
+fn interface_danger(name: &str) -> Option<String> {
+    let problem = danger::interface_name(name)?;
+    Some(format!(
+        "interface name \"{}\" is not allowed, because {problem}: use letters, digits, \".\", \"_\" \
+         and \"-\", and do not begin with \"-\"",
         shorten(name)
     ))
 }

@@ -123,6 +123,12 @@ pub(super) fn in_force(policy: &Policy, text: Option<&str>, metrics: &Metrics) {
         hash,
         "configuration in force"
     );
+    if policy.node_interfaces.is_empty() {
+        tracing::info!(
+            "nodeInterfaces is empty: networks may use any interface of the nodes, so whoever may write \
+             NetworkAttachmentDefinitions is not isolated"
+        );
+    }
     for doubt in config::doubts(policy) {
         tracing::warn!("configuration: {doubt}");
     }

@@ -7,36 +7,50 @@ mod typed;
 
 use std::net::IpAddr;
 
-use super::{ECMP, Networks, Requests, Selection, interface_problem, name_problem};
+use super::{
+    ECMP, Networks, Requests, Selection, interface_danger, interface_problem, name_problem,
+};
+use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, Kind, Places, Value, folds};
 use crate::text::shorten;
 
-/// What Go's decoder expects behind a key.
+/// What Go's decoder expects as the value of a key, and what becomes of it (`docs/sinks.md`).
 #[derive(Clone, Copy)]
 enum Type {
+    /// Addresses, which are parsed.
     Addresses,
+    /// Merged into the arguments of every plugin.
+    Arguments,
+    /// Numbers.
     Bandwidth,
+    /// A device of the node.
+    Device,
+    /// Addresses, which are parsed.
     Gateways,
+    /// The name of an interface, of which paths and rules are made.
+    Interface,
+    /// A hardware address, which is parsed.
     Mac,
-    Object,
+    /// The name of a Kubernetes object.
+    Name,
+    /// Of which rules of a firewall are made.
     PortMappings,
-    String,
 }
 
 /// The keys, in alphabetical order. Others are ignored, as by Multus.
 const KEYS: [(&str, Type); 12] = [
     ("bandwidth", Type::Bandwidth),
-    ("cni-args", Type::Object),
+    ("cni-args", Type::Arguments),
     ("default-route", Type::Gateways),
-    ("deviceID", Type::String),
+    ("deviceID", Type::Device),
     ("infiniband-guid", Type::Mac),
-    ("interface", Type::String),
-    ("interfaceRequest", Type::String),
+    ("interface", Type::Interface),
+    ("interfaceRequest", Type::Interface),
     ("ips", Type::Addresses),
     ("mac", Type::Mac),
-    ("name", Type::String),
-    ("namespace", Type::String),
+    ("name", Type::Name),
+    ("namespace", Type::Name),
     ("portMappings", Type::PortMappings),
 ];
 /// An address family, as Multus counts default routes.
@@ -107,6 +121,7 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
         };
         element.keys();
         element.suspicious();
+        element.dangerous();
         gateways.extend(element.gateways());
         element.finish(own);
     }
@@ -244,15 +259,6 @@ impl<'d> Element<'_, 'd> {
                     self.suspect(&key, entry, &format!("is {port}, and ports are 1 to 65535"));
                 }
             }
-            let protocol = entry
-                .field("protocol")
-                .and_then(Value::str)
-                .unwrap_or_default();
-            if !["", "tcp", "udp", "sctp"].contains(&&*protocol.to_ascii_lowercase()) {
-                let key = format!("portMappings[{index}].protocol");
-                let problem = format!("is \"{}\", not tcp, udp or sctp", shorten(&protocol));
-                self.suspect(&key, entry, &problem);
-            }
         }
         if let Some(bandwidth) = self.value.field("bandwidth") {
             for (burst, rate) in [
@@ -281,6 +287,56 @@ impl<'d> Element<'_, 'd> {
             let problem = "excludes ips: the address comes from the claim".to_owned();
             self.suspect("ipam-claim-reference", self.value, &problem);
         }
+    }
+
+    /// What a program running as root on a node would do harm with.
+    fn dangerous(&mut self) {
+        if danger::may_have_control_characters(self.value.raw()) {
+            for string in self.value.strings() {
+                let problem = string
+                    .str()
+                    .and_then(|text| danger::control_character(&text));
+                if let Some(problem) = problem {
+                    self.danger("", string, format!("{} {problem}", shorten(string.raw())));
+                }
+            }
+        }
+        if let Some(device) = self.value.field("deviceID")
+            && let Some(problem) = device.str().and_then(|text| danger::device(&text))
+        {
+            self.danger("deviceID", device, format!("deviceID {problem}"));
+        }
+        let ports = self.value.field("portMappings").into_iter();
+        for (index, entry) in ports.flat_map(Value::elements).enumerate() {
+            let dangers: [(&str, fn(&str) -> Option<String>); 2] =
+                [("protocol", danger::protocol), ("hostIP", danger::host_ip)];
+            for (key, danger) in dangers {
+                if let Some(value) = entry.field(key)
+                    && let Some(problem) = value.str().and_then(|text| danger(&text))
+                {
+                    let key = format!("portMappings[{index}].{key}");
+                    let message = format!("{key} {problem}");
+                    self.danger(&key, value, message);
+                }
+            }
+            if let Some(value) = entry.field("hostPort")
+                && let Some(port) = value.integer()
+            {
+                let path = format!("{}.portMappings[{index}].hostPort", self.path);
+                let at = Inside::among(self.places, value.span().start, path);
+                self.requests.host_ports.push((port, at));
+            }
+        }
+    }
+
+    fn danger(&mut self, key: &str, value: Value<'d>, message: String) {
+        let path = if key.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}.{key}", self.path)
+        };
+        let at = Inside::among(self.places, value.span().start, path);
+        self.networks.dangerous.push(Fault { at, message });
     }
 
     fn finish(self, own: &str) {
@@ -341,6 +397,13 @@ impl<'d> Element<'_, 'd> {
             && let Some(problem) = interface_problem(&interface)
         {
             malformed("interface", problem);
+        } else if !interface.is_empty()
+            && let Some(message) = interface_danger(&interface)
+        {
+            let place = self.value.field("interface").unwrap_or(self.value);
+            let path = format!("{}.interface", self.path);
+            let at = Inside::among(self.places, place.span().start, path);
+            self.networks.dangerous.push(Fault { at, message });
         }
         self.networks.selections.push(Selection {
             namespace: namespace.to_owned(),
@@ -373,5 +436,28 @@ impl<'d> Element<'_, 'd> {
             at,
             message: format!("{key} {problem}"),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_on_sinks_lists_every_key() {
+        let page = include_str!("../../../../docs/sinks.md");
+        let section = page
+            .split("\n## ")
+            .find(|section| section.starts_with("Network selection elements"))
+            .unwrap_or_default();
+        for (key, _) in KEYS {
+            assert!(section.contains(&format!("| `{key}` | ")), "{key}");
+        }
+        for key in PORT_MAPPING {
+            assert!(
+                section.contains(&format!("| `portMappings.{key}` | ")),
+                "{key}"
+            );
+        }
     }
 }

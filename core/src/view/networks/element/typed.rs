@@ -1,17 +1,17 @@
 //! The types of an element's keys, and what Multus can make of their values.
 
-use std::net::IpAddr;
-
 use super::{BANDWIDTH, Element, PORT_MAPPING, Type};
+use crate::address::{self, Mac};
 use crate::json::{Kind, Value};
-use crate::mac::{Mac, parse_mac};
 use crate::text::shorten;
 
 impl<'d> Element<'_, 'd> {
     pub(super) fn typed(&mut self, key: &'static str, kind: Type, value: Value<'d>) {
         match kind {
-            Type::String => self.expect(key, value, Kind::String, "a string"),
-            Type::Object => {
+            Type::Device | Type::Interface | Type::Name => {
+                self.expect(key, value, Kind::String, "a string")
+            }
+            Type::Arguments => {
                 if self.expect(key, value, Kind::Object, "an object") {
                     self.finite(key, value);
                 }
@@ -102,13 +102,14 @@ impl<'d> Element<'_, 'd> {
         }
         let text = value.str().unwrap_or_default();
         let wanted = if key == "mac" { 6 } else { 8 };
-        match parse_mac(&text) {
+        // Two builds of Multus disagree on one without separators: those of Go 1.26 accept it.
+        match Mac::parse(&text).filter(|mac| !mac.bare) {
             _ if text.is_empty() => {}
-            Some(Mac { octets }) if octets == wanted => {}
-            Some(Mac { octets }) => self.suspect(
+            Some(mac) if mac.bytes.len() == wanted => {}
+            Some(mac) => self.suspect(
                 key,
                 value,
-                &format!("has {octets} octets, and {wanted} are expected"),
+                &format!("has {} octets, and {wanted} are expected", mac.bytes.len()),
             ),
             None => {
                 let problem = format!(
@@ -137,9 +138,9 @@ impl<'d> Element<'_, 'd> {
             } else if self.expect(&below, item, Kind::String, "a string") {
                 let text = item.str().unwrap_or_default();
                 let accepted = if gateways {
-                    text.is_empty() || text.parse::<IpAddr>().is_ok()
+                    text.is_empty() || address::ip(&text).is_some()
                 } else {
-                    is_address(&text)
+                    address::ip(&text).is_some() || address::prefix(&text).is_some()
                 };
                 if !accepted {
                     let form = if gateways {
@@ -157,18 +158,4 @@ impl<'d> Element<'_, 'd> {
         }
         true
     }
-}
-
-/// An address, or one with a prefix length: `net.ParseIP` or `net.ParseCIDR`.
-fn is_address(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else {
-        return text.parse::<IpAddr>().is_ok();
-    };
-    let bits = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    let digits = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
-    digits && length.parse::<u32>().is_ok_and(|length| length <= bits)
 }

@@ -9,55 +9,55 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 /// `net.ParseIP`: no leading zeros in IPv4, no zone, no spaces.
-pub(super) fn ip(text: &str) -> Option<IpAddr> {
+pub fn ip(text: &str) -> Option<IpAddr> {
     text.parse().ok().map(|ip: IpAddr| ip.to_canonical())
 }
 
 /// `net.ParseCIDR`, host bits kept. The length may have leading zeros, the address may not.
-pub(super) fn prefix(text: &str) -> Option<IpNet> {
+pub fn prefix(text: &str) -> Option<IpNet> {
     let (address, length) = text.split_once('/')?;
     with_length(address.parse().ok()?, length)
 }
 
 /// `ParseIPSloppy` of `k8s.io/utils/net`: [`ip`] with leading zeros allowed.
-pub(super) fn sloppy_ip(text: &str) -> Option<IpAddr> {
+pub fn sloppy_ip(text: &str) -> Option<IpAddr> {
     ip(text).or_else(|| ip(&without_leading_zeros(text)))
 }
 
 /// `ParseCIDRSloppy` of `k8s.io/utils/net`: [`prefix`] with leading zeros allowed.
-pub(super) fn sloppy_prefix(text: &str) -> Option<IpNet> {
+pub fn sloppy_prefix(text: &str) -> Option<IpNet> {
     let (address, length) = text.split_once('/')?;
     let ip = address.parse().ok();
     let ip = ip.or_else(|| without_leading_zeros(address).parse().ok())?;
     with_length(ip, length)
 }
 
-/// Whether `text` is IPv4 in the clothes of IPv6, which some places take and others do not.
-pub(super) fn is_mapped(text: &str) -> bool {
+/// Whether `text` is an IPv4-mapped IPv6 address, which some places accept and others do not.
+pub fn is_mapped(text: &str) -> bool {
     let address = text.split_once('/').map_or(text, |(address, _)| address);
     address
         .parse::<Ipv6Addr>()
         .is_ok_and(|ip| ip.to_ipv4_mapped().is_some())
 }
 
-/// An address as a number, to reckon with.
-pub(super) fn number(ip: IpAddr) -> u128 {
+/// An address as a number, to calculate with.
+pub fn number(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => ip.to_bits().into(),
         IpAddr::V6(ip) => ip.to_bits(),
     }
 }
 
-/// The address of the family of `like` that `number` stands for.
-pub(super) fn address(like: IpAddr, number: u128) -> IpAddr {
+/// The address of the family of `like` that has this number.
+pub fn address(like: IpAddr, number: u128) -> IpAddr {
     match like {
         IpAddr::V4(_) => Ipv4Addr::from_bits(u32::try_from(number).unwrap_or(u32::MAX)).into(),
         IpAddr::V6(_) => Ipv6Addr::from_bits(number).into(),
     }
 }
 
-/// An address as text. The commonest kind has no need of the machinery of `Display`.
-pub(super) fn text(ip: IpAddr) -> String {
+/// An address as text. IPv4, the most common kind, is written without `Display`, which is slower.
+pub fn text(ip: IpAddr) -> String {
     let IpAddr::V4(ip) = ip else {
         return ip.to_string();
     };
@@ -72,34 +72,34 @@ pub(super) fn text(ip: IpAddr) -> String {
 }
 
 /// The address after the first of a subnet: what host-local and bridge take for the gateway.
-pub(super) fn first(subnet: IpNet) -> IpAddr {
+pub fn first(subnet: IpNet) -> IpAddr {
     let network = subnet.network();
     address(network, number(network).saturating_add(1))
 }
 
 /// Whether `a` and `b` are both IPv4 or both IPv6.
-pub(super) fn same_family(a: IpAddr, b: IpAddr) -> bool {
+pub fn same_family(a: IpAddr, b: IpAddr) -> bool {
     a.is_ipv4() == b.is_ipv4()
 }
 
 /// "IPv4" or "IPv6".
-pub(super) fn family(ip: IpAddr) -> &'static str {
+pub fn family(ip: IpAddr) -> &'static str {
     if ip.is_ipv4() { "IPv4" } else { "IPv6" }
 }
 
 /// A hardware address that `net.ParseMAC` accepts.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Mac {
+pub struct Mac {
     /// 6, 8 or 20 bytes.
-    pub(super) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// Written without separators, which only plugins built with Go 1.26 or later read.
-    pub(super) bare: bool,
+    pub bare: bool,
 }
 
 impl Mac {
     /// `net.ParseMAC` of Go 1.26: pairs of digits with `:` or `-`, groups of four with `.`, or
     /// digits alone.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         if !text.is_ascii() {
             return None;
         }
@@ -134,12 +134,12 @@ impl Mac {
     }
 
     /// The bit that the kernel refuses on an interface: multicast, broadcast included.
-    pub(super) fn is_multicast(&self) -> bool {
+    pub fn is_multicast(&self) -> bool {
         self.bytes.first().is_some_and(|first| first & 1 == 1)
     }
 
     /// Whether the six bytes that an Ethernet interface takes are all zero.
-    pub(super) fn is_zero(&self) -> bool {
+    pub fn is_zero(&self) -> bool {
         self.bytes.iter().take(6).all(|byte| *byte == 0)
     }
 }
