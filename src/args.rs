@@ -10,6 +10,8 @@ use clap::{Parser, Subcommand};
 use multinic_core::config;
 use multinic_core::policy::Policy;
 
+use crate::error::chain;
+
 pub mod doctor;
 pub mod explain;
 mod problems;
@@ -116,17 +118,6 @@ impl Args {
             ExitCode::from(FAILED)
         })
     }
-}
-
-/// An error with its sources, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// `:LINE:COLUMN` of an error in the configuration, where it is known.

@@ -15,6 +15,7 @@ pub mod cert;
 pub mod cluster;
 pub mod crypto;
 pub mod duration;
+pub mod error;
 pub mod http;
 pub mod listen;
 pub mod log;

@@ -14,10 +14,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-use super::{Error, FAILED, chain};
+use super::{Error, FAILED};
 use crate::cert::{Certificate, Files, development};
 use crate::cluster;
 use crate::cluster::lookup::Lookup;
+use crate::error::chain;
 use crate::http::{self, Known};
 use crate::listen::Limits;
 use crate::log::{self, Format};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http_body_util::BodyExt as _;
-use http_body_util::combinators::BoxBody;
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Bytes;
 use hyper::{Request, Response};
 use kube::client::Body;
@@ -29,7 +29,7 @@ struct Heard {
 }
 
 impl Service<Request<Body>> for Heard {
-    type Response = Response<BoxBody<Bytes, <Body as hyper::body::Body>::Error>>;
+    type Response = Response<UnsyncBoxBody<Bytes, <Body as hyper::body::Body>::Error>>;
     type Error = kube::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, kube::Error>> + Send>>;
 
@@ -49,7 +49,7 @@ impl Service<Request<Body>> for Heard {
                     }
                     frame
                 });
-                BoxBody::new(noted)
+                UnsyncBoxBody::new(noted)
             }))
         })
     }

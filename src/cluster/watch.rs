@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::heard::heard;
 use super::object::Object;
+use crate::error::chain;
 use crate::metrics::{Metrics, Reloaded};
 
 /// Why there is no client of the API server.
@@ -214,20 +215,6 @@ pub(super) fn described(error: &kube::Error) -> String {
         _ => chain(error),
     };
     text.replace('\n', " ")
-}
-
-/// An error with its sources, without those that it already quotes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn add(snapshot: &mut Snapshot, object: &Object) {

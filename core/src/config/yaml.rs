@@ -85,7 +85,8 @@ fn problem(error: &YamlError) -> String {
             ..
         } => format!("expected {expected}, found {}", shorten(unexpected)),
         YamlError::NullIntoString { .. } => "expected a string, found nothing".to_owned(),
-        YamlError::InvalidScalar { ty: "bool", .. } | YamlError::InvalidBooleanStrict { .. } => {
+        YamlError::InvalidBooleanStrict { .. } => "expected true or false".to_owned(),
+        YamlError::InvalidScalar { ty, .. } if ty.starts_with("bool") => {
             "expected true or false".to_owned()
         }
         other => {
@@ -125,7 +126,12 @@ fn key_before(text: &str, (line, column): (u64, u64)) -> Option<&str> {
     let before = usize::try_from(column).ok()?.checked_sub(1)?;
     let shown = text.lines().nth(index)?;
     let end = shown.char_indices().nth(before).map_or(shown.len(), |(at, _)| at);
-    let head = shown.get(..end)?.trim_end().strip_suffix(':')?;
+    let (head, tail) = shown.split_at_checked(end)?;
+    // Of an empty value, the place is that of the colon.
+    let head = match tail {
+        ":" => head,
+        _ => head.trim_end().strip_suffix(':')?,
+    };
     let key = head.rsplit(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
     key.into_iter().next().filter(|key| !key.is_empty())
 }

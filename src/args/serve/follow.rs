@@ -11,9 +11,10 @@ use multinic_core::text::escape;
 use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
 use tokio::sync::{oneshot, watch};
 
-use super::super::{Error, chain, parse_config, read_text};
+use super::super::{Error, parse_config, read_text};
 use super::networks::Follow;
 use crate::cert::Files;
+use crate::error::chain;
 use crate::metrics::{Metrics, Reloaded, VERSION};
 use crate::news::News;
 use crate::tls::ClientCa;

@@ -12,9 +12,9 @@ use multinic_core::policy::Policy;
 use multinic_core::text::escape;
 use tokio::sync::watch;
 
-use super::super::chain;
 use super::super::problems::problems;
 use crate::cluster::folder::{self, Error, File};
+use crate::error::chain;
 use crate::metrics::{Metrics, Reloaded};
 
 /// A folder that is followed.
