@@ -4,4 +4,5 @@ pub mod folder;
 mod heard;
 pub mod lookup;
 mod object;
+pub mod usage;
 pub mod watch;

@@ -21,6 +21,7 @@ use multinic_core::network::{Fetched, Snapshot};
 use multinic_core::policy::Policy;
 use multinic_core::review::{self, Request, Webhook};
 use multinic_core::text::{escape, shorten};
+use multinic_core::usage::Usage;
 use multinic_core::world::World;
 use tokio::sync::{Semaphore, watch};
 
@@ -52,6 +53,8 @@ pub struct Known {
     pub config: watch::Receiver<Arc<Policy>>,
     /// The networks; `None` until they are loaded.
     pub networks: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// The networks in use; `None` if the Pods are not watched.
+    pub usage: watch::Receiver<Option<Arc<Usage>>>,
     /// Where networks that are not among them are looked up.
     pub lookup: Lookup,
     /// The certificate; `None` until there is one.
@@ -202,10 +205,12 @@ impl Server {
         if Instant::now() >= deadline {
             return Err(Fault::TooLate);
         }
+        let usage = self.known.usage.borrow().clone();
         let world = World {
             snapshot: &snapshot,
             fetched: &fetched,
             policy: &config,
+            usage: usage.as_deref(),
         };
         let answer = case.answer(webhook, &world);
         self.report(webhook, &request, &case, &answer, start.elapsed(), trace);

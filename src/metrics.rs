@@ -1,11 +1,14 @@
 //! Metrics, in the OpenMetrics text format. `docs/metrics.md` describes each of them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use multinic_core::finding::{Finding, Level};
+use multinic_core::network::Snapshot;
 use multinic_core::policy::Policy;
 use multinic_core::review::Webhook;
+use multinic_core::usage::Usage;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 
 /// All metrics of the server.
 #[derive(Debug)]
@@ -39,7 +43,12 @@ pub struct Metrics {
     pub panics: Counter,
     /// Log lines that nothing read.
     pub log_lines_lost: Counter,
+    in_use: NetworksInUse,
 }
+
+mod usage;
+
+use usage::{NetworksInUse, Sources};
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Review {
@@ -100,7 +109,7 @@ const REVISION: &str = match option_env!("MULTINIC_REVISION") {
 
 /// The values of the label `kind`; every other kind is `other`, because a caller could name any
 /// number of them.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 14] = [
     "Pod",
     "NetworkAttachmentDefinition",
     "Binding",
@@ -111,6 +120,10 @@ const KINDS: [&str; 10] = [
     "ReplicaSet",
     "ReplicationController",
     "StatefulSet",
+    "ResourceClaim",
+    "ResourceClaimTemplate",
+    "VirtualMachine",
+    "VirtualMachineInstance",
 ];
 
 /// In seconds: a review takes tens of microseconds, and milliseconds with a look-up.
@@ -141,13 +154,16 @@ impl Metrics {
             reloads: Family::default(),
             panics: Counter::default(),
             log_lines_lost: Counter::default(),
+            in_use: NetworksInUse::default(),
         };
         metrics.registry = metrics.register();
         metrics
     }
 
     fn register(&self) -> Registry {
-        let mut registry = Registry::with_prefix("multinic");
+        let mut all = Registry::default();
+        all.register_collector(Box::new(self.in_use.clone()));
+        let registry = all.sub_registry_with_prefix("multinic");
         registry.register("reviews", "Reviews answered", self.reviews.clone());
         registry.register("findings", "Findings of the rules", self.findings.clone());
         registry.register(
@@ -218,7 +234,7 @@ impl Metrics {
         );
         let build = [("version", VERSION), ("revision", REVISION)];
         registry.register("build", "The version of multinic", Info::new(build));
-        registry
+        all
     }
 
     /// Returns the text of `/metrics`.
@@ -230,6 +246,17 @@ impl Metrics {
         // Writing to a string does not fail.
         let _ = text::encode(&mut out, &self.registry);
         out
+    }
+
+    /// Counts the networks in use from now on, while they are known.
+    pub fn count_use(
+        &self,
+        networks: watch::Receiver<Option<Arc<Snapshot>>>,
+        usage: watch::Receiver<Option<Arc<Usage>>>,
+    ) {
+        let sources = Sources { networks, usage };
+        // A second call changes nothing.
+        let _ = self.in_use.0.set(sources);
     }
 
     /// Counts a review that was answered.

@@ -38,6 +38,7 @@ use std::borrow::Cow;
 use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, SyntaxError, Value};
+use crate::limits::MAX_CONFIG;
 pub use node_use::{Access, NodeUse, Used};
 use raw_plugin::RawPlugin;
 pub(crate) use registry::list_of;
@@ -49,6 +50,8 @@ use report::{Report, show};
 pub struct Config {
     /// Whether the config is empty, so that Multus would read a file on the node.
     pub on_disk: bool,
+    /// Why the text is not read (rule `beyond-limits`): then there are no plugins.
+    pub beyond_limits: Option<Fault>,
     /// Why Multus or libcni cannot read the text (rule `malformed-config`): then there are no plugins.
     pub malformed: Option<Fault>,
     /// What two readers would read differently, such as keys that Go folds (rule `ambiguous-config`).
@@ -87,6 +90,8 @@ pub struct PluginConf {
 pub struct Ipam {
     /// Its `type`.
     pub kind: Cow<'static, str>,
+    /// How many addresses are written down in `addresses`, as static reads them.
+    pub addresses: usize,
     /// The place of the type.
     at: TypeAt,
 }
@@ -108,6 +113,18 @@ impl Config {
         if config.is_empty() {
             return Self {
                 on_disk: true,
+                ..Self::default()
+            };
+        }
+        if config.len() > MAX_CONFIG {
+            return Self {
+                beyond_limits: Some(Fault {
+                    at: Inside::whole(),
+                    message: format!(
+                        "the config has {} bytes, and at most {MAX_CONFIG} are read",
+                        config.len()
+                    ),
+                }),
                 ..Self::default()
             };
         }
@@ -137,6 +154,7 @@ impl Config {
         let plugins = envelope.plugins.iter().enumerate();
         Self {
             on_disk: false,
+            beyond_limits: None,
             malformed: None,
             ambiguous,
             version_missing: envelope.version.is_empty(),
@@ -184,6 +202,7 @@ impl PluginConf {
             at: TypeAt::of(raw.kind_at, true),
             ipam: raw.ipam_kind().map(|(kind, at)| Ipam {
                 kind: registry::name(kind),
+                addresses: raw.addresses(),
                 at: TypeAt::of(at, raw.ipam_or_kind().has_key("ipam")),
             }),
             capabilities: raw.capabilities().map(Into::into).collect(),

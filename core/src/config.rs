@@ -137,12 +137,33 @@ mod tests {
                 "write \"a/*\"",
             ),
             (
+                "exemptions: [{rules: [unsupported-plugin], objects: [a/b], reason: x}]",
+                "users choose the names of their objects; write \"a/*\"",
+            ),
+            (
+                "exemptions: [{rules: [malformed-config], reason: x}]",
+                "exemptions[0]: has neither objects nor users",
+            ),
+            (
+                "exemptions: [{rules: [malformed-config], users: [\"\"], reason: x}]",
+                "is not the name of a user",
+            ),
+            ("controllers: [\" a\"]", "is not the name of a user"),
+            (
+                "rules: {beyond-limits: warn}",
+                "rules.beyond-limits: its level cannot be set",
+            ),
+            (
                 "exemptions: [{rules: [], objects: [], reason: \"\"}]",
                 "exemptions[0].reason: the reason is empty",
             ),
             (
                 "exemptions: [{rules: [], objects: [a/*], reason: x}]",
                 "exemptions[0].rules: the list is empty",
+            ),
+            (
+                "exemptions:\n- {rules: [malformed-config], objects: [a/b, A/b], reason: x}",
+                "exemptions[0].objects: \"A/b\" is not of the form namespace/name",
             ),
             (
                 "grants: [{networks: a/*, namespaces: []}]",

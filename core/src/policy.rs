@@ -33,10 +33,18 @@ pub struct Policy {
     pub supported_plugins: SupportedPlugins,
     /// The highest level of a finding on a workload's template.
     pub templates: Level,
+    /// Users that write objects for others: where one of them writes an object that has a controller,
+    /// the object is not judged, for its controller was.
+    pub controllers: Vec<Pattern>,
     /// Levels other than the rules' own.
     pub levels: BTreeMap<&'static str, Level>,
     /// Objects that rules pass over.
     pub exemptions: Vec<Exemption>,
+    /// The container that requests for devices are added to; the first one if there is none of that
+    /// name.
+    pub device_container: Option<String>,
+    /// Whether the Pods are watched for the networks that they use.
+    pub usage: bool,
     /// Files and folders of the nodes that plugins may open.
     pub node_paths: NodePaths,
     /// The namespaces whose networks may build on links of the nodes; if empty, all may on any.
@@ -134,8 +142,10 @@ pub struct Grant {
 pub struct Exemption {
     /// Names of the rules.
     pub rules: Vec<&'static str>,
-    /// The objects, `namespace/name`.
+    /// The objects, `namespace/name`; all if there is none.
     pub objects: Vec<Pattern>,
+    /// The users who write them; all if there is none.
+    pub users: Vec<Pattern>,
 }
 
 impl Policy {
@@ -162,15 +172,24 @@ impl Policy {
         self.levels.get(rule).copied().unwrap_or(default)
     }
 
-    /// Whether a rule passes over the object `namespace`/`name`.
-    pub fn exempts(&self, rule: &str, namespace: &str, name: &str) -> bool {
+    /// Whether a rule passes over the object `namespace`/`name` that `user` writes.
+    ///
+    /// Of an object that is stored nobody knows who wrote it: it was judged then, so that an
+    /// exemption by user covers it.
+    pub fn exempts(&self, rule: &str, namespace: &str, name: &str, user: Option<&str>) -> bool {
         self.exemptions.iter().any(|exemption| {
+            let (objects, users) = (&exemption.objects, &exemption.users);
+            let is_object = |pattern: &Pattern| pattern.matches_pair(namespace, name);
             exemption.rules.contains(&rule)
-                && exemption
-                    .objects
-                    .iter()
-                    .any(|object| object.matches_pair(namespace, name))
+                && (objects.is_empty() || objects.iter().any(is_object))
+                && (users.is_empty()
+                    || user.is_none_or(|user| users.iter().any(|pattern| pattern.matches(user))))
         })
+    }
+
+    /// Whether a user writes objects for others; see [`Self::controllers`].
+    pub fn is_controller(&self, user: &str) -> bool {
+        self.controllers.iter().any(|pattern| pattern.matches(user))
     }
 
     /// What a Pod of a namespace may use, for people: `its own namespace or of: default`.
@@ -198,8 +217,16 @@ impl Default for Policy {
             grants: Vec::new(),
             supported_plugins: SupportedPlugins::default(),
             templates: Level::Deny,
+            controllers: [
+                "system:kube-controller-manager",
+                "system:serviceaccount:kube-system:*",
+            ]
+            .map(Pattern::new)
+            .into(),
             levels: BTreeMap::new(),
             exemptions: Vec::new(),
+            device_container: None,
+            usage: false,
             node_paths: NodePaths::default(),
             node_interfaces: Vec::new(),
             reserved_host_ports: RESERVED.to_vec(),
@@ -233,11 +260,16 @@ impl Default for NodePaths {
                 "/var/lib/rancher/k3s/agent/etc/cni/net.d/**",
                 "/etc/resolv.conf",
                 "/run/systemd/resolve/resolv.conf",
+                // The sockets of kube-ovn and nv-ipam.
+                "/run/openvswitch/kube-ovn-daemon.sock",
+                "/run/nvidia/nv-ipam.sock",
             ]),
             write: patterns(&[
                 "/var/lib/cni/**",
                 "/run/cni/**",
                 "/run/cni-ipam-state/**",
+                // The folder in the example of the Network Plumbing Working Group's specification.
+                "/mnt/cluster-ipam/**",
                 "/var/log/*.log",
                 "/tmp/*.log",
             ]),

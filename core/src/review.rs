@@ -34,8 +34,10 @@ pub struct Request<'d> {
     pub namespace: Cow<'d, str>,
     /// What is done.
     pub operation: Operation,
-    /// `userInfo.username`: who sent the request to the API server.
+    /// `userInfo.username`: who sends it, as the API server authenticated it.
     pub user: Cow<'d, str>,
+    /// `userInfo.groups`
+    groups: Option<Value<'d>>,
     /// The object as it would be stored; `None` on DELETE.
     pub object: Option<Value<'d>>,
     /// The object as it is stored; `None` on CREATE.
@@ -183,6 +185,7 @@ impl<'d> Request<'d> {
             namespace: Cow::Borrowed(""),
             operation: Operation::Connect,
             user: Cow::Borrowed(""),
+            groups: None,
             object: None,
             old_object: None,
         };
@@ -206,12 +209,13 @@ impl<'d> Request<'d> {
                     fields.name = (!name.is_empty()).then_some(name);
                 }
                 "namespace" => fields.namespace = string("request.namespace", value)?,
-                "operation" => operation = Some(string("request.operation", value)?),
-                // For logs only: a review without it is answered all the same.
                 "userInfo" => {
-                    let name = value.get("username").and_then(Value::str);
-                    fields.user = name.unwrap_or_default();
+                    if let Some(user) = value.get("username") {
+                        fields.user = string("request.userInfo.username", user)?;
+                    }
+                    fields.groups = value.get("groups");
                 }
+                "operation" => operation = Some(string("request.operation", value)?),
                 "object" => fields.object = object("request.object", value)?,
                 "oldObject" => fields.old_object = object("request.oldObject", value)?,
                 _ => {}
@@ -246,6 +250,14 @@ impl<'d> Request<'d> {
             }
             _ => Ok(fields),
         }
+    }
+}
+
+impl Request<'_> {
+    /// Whether the user who sends it is a member of a group.
+    pub fn is_from_group(&self, group: &str) -> bool {
+        let mut groups = self.groups.into_iter().flat_map(Value::elements);
+        groups.any(|own| own.is_str(group))
     }
 }
 

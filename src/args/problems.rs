@@ -23,6 +23,7 @@ pub(super) fn problems<'f>(
         snapshot,
         fetched: &Fetched::default(),
         policy,
+        usage: None,
     };
     let mut problems = BTreeSet::new();
     let mut networks = BTreeMap::new();

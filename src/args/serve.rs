@@ -10,6 +10,7 @@ use std::time::Duration;
 use multinic_core::network::Snapshot;
 use multinic_core::policy::Policy;
 use multinic_core::text::escape;
+use multinic_core::usage::Usage;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -132,6 +133,7 @@ impl Args {
         }
         let (config_file, config) = self.open_config(&metrics)?;
         let (networks_sender, networks) = watch::channel(None::<Arc<Snapshot>>);
+        let (usage_sender, usage) = watch::channel(None);
         let (certificate, published) = watch::channel(None::<Arc<Certificate>>);
         let certificate_files = match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => Files::open(cert, key, certificate, &metrics)?,
@@ -157,7 +159,11 @@ impl Args {
                 let follow = Follow::new(folder, networks_sender, config.clone());
                 (Some(follow), Lookup::Nowhere)
             }
-            None => (None, self.watch_cluster(networks_sender, &metrics).await?),
+            None => {
+                let (networks, config) = (networks_sender, config.clone());
+                let watched = self.watch_cluster(networks, usage_sender, config, &metrics);
+                (None, watched.await?)
+            }
         };
         let files = FollowedFiles {
             config: config_file,
@@ -174,12 +180,14 @@ impl Args {
             let _ = loaded.wait_for(Option::is_some).await;
             report();
         });
+        metrics.count_use(networks.clone(), usage.clone());
         let running = Parts {
             webhooks,
             admin,
             known: Known {
                 config,
                 networks,
+                usage,
                 lookup,
                 certificate,
             },
@@ -208,17 +216,20 @@ impl Args {
         Ok((None, watch::channel(Arc::new(policy)).1))
     }
 
-    /// Starts to watch the networks of the cluster.
+    /// Starts to watch the networks of the cluster, and the Pods if the configuration says so.
     async fn watch_cluster(
         &self,
-        publish: watch::Sender<Option<Arc<Snapshot>>>,
+        networks: watch::Sender<Option<Arc<Snapshot>>>,
+        usage: watch::Sender<Option<Arc<Usage>>>,
+        config: watch::Receiver<Arc<Policy>>,
         metrics: &Arc<Metrics>,
     ) -> Result<Lookup, Error> {
         // The client of the API server uses the provider of the process.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = cluster::watch::client(self.kubeconfig.as_deref()).await?;
         let lookup = cluster::lookup::Cluster::new(client.clone(), Arc::clone(metrics));
-        tokio::spawn(cluster::watch::follow(client, publish, Arc::clone(metrics)));
+        tokio::spawn(cluster::usage::follow(client.clone(), config, usage));
+        tokio::spawn(cluster::watch::follow(client, networks, Arc::clone(metrics)));
         Ok(Lookup::Cluster(lookup))
     }
 

@@ -190,7 +190,7 @@ impl Watched {
 }
 
 /// The error of the API server, or of the connection to it.
-fn cause(error: &watcher::Error) -> Option<&kube::Error> {
+pub(super) fn cause(error: &watcher::Error) -> Option<&kube::Error> {
     use watcher::Error::{
         InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed,
     };

@@ -28,9 +28,11 @@ mod callers;
 mod drain;
 mod follow;
 mod logs;
+mod pods;
 mod process;
 mod protocol;
 mod reload;
+mod usage;
 
 /// A review that is refused: an isolated network.
 const REVIEW: &[u8] =
@@ -160,6 +162,7 @@ fn known(
     Known {
         config: config.subscribe(),
         networks: networks.subscribe(),
+        usage: watch::channel(None).1,
         lookup: Lookup::Nowhere,
         certificate: certificate.subscribe(),
     }

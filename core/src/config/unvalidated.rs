@@ -12,7 +12,7 @@ use crate::name::is_label;
 use crate::nearest::nearest;
 use crate::policy::pattern::Pattern;
 use crate::policy::{Exemption, Grant, Policy, PortRange, SupportedPlugins};
-use crate::rules::{self, Rule};
+use crate::rules::{self, Rule, beyond_limits};
 use crate::text::shorten;
 
 mod node;
@@ -41,8 +41,11 @@ pub(super) struct Unvalidated {
     grants: Vec<UnvalidatedGrant>,
     supported_plugins: UnvalidatedPlugins,
     templates: Ceiling,
+    controllers: Vec<Text>,
     rules: BTreeMap<String, Spanned<Level>>,
     exemptions: Vec<UnvalidatedExemption>,
+    device_container: Option<Text>,
+    usage: bool,
     node_paths: UnvalidatedPaths,
     node_interfaces: Vec<UnvalidatedInterfaces>,
     reserved_host_ports: Vec<PortRange>,
@@ -59,7 +62,10 @@ struct UnvalidatedGrant {
 #[serde(deny_unknown_fields)]
 struct UnvalidatedExemption {
     rules: Vec<Text>,
+    #[serde(default)]
     objects: Vec<Text>,
+    #[serde(default)]
+    users: Vec<Text>,
     /// For the readers of the file.
     reason: Text,
 }
@@ -83,8 +89,11 @@ impl Unvalidated {
             grants,
             supported_plugins,
             templates,
+            controllers,
             rules,
             exemptions,
+            device_container,
+            usage,
             node_paths,
             node_interfaces,
             reserved_host_ports,
@@ -96,8 +105,13 @@ impl Unvalidated {
         let supported_plugins = supported_plugins.validate()?;
         let mut levels = BTreeMap::new();
         for (name, level) in rules {
-            let field = At::of("rules", &level);
-            levels.insert(rule(field, &name)?.name, level.value);
+            let rule = rule(At::of("rules", &level), &name)?;
+            if std::ptr::eq(rule, &beyond_limits::RULE) {
+                let field = format!("rules.{name}");
+                let problem = "its level cannot be set: what is not read cannot be judged";
+                return Err(wrong(At::of(&field, &level), problem));
+            }
+            levels.insert(rule.name, level.value);
         }
         let grants = grants
             .into_iter()
@@ -109,6 +123,7 @@ impl Unvalidated {
             .enumerate()
             .map(|(index, exemption)| exemption.validate(&format!("exemptions[{index}]")))
             .collect::<Result<_, _>>()?;
+        let device_container = device_container.map(container).transpose()?.flatten();
         Ok(Policy {
             enforcement: enforcement.level(),
             multiple_network_interfaces,
@@ -118,8 +133,11 @@ impl Unvalidated {
             grants,
             supported_plugins,
             templates: templates.level(),
+            controllers: users("controllers", &controllers)?,
             levels,
             exemptions,
+            device_container,
+            usage,
             node_paths: node_paths.validate()?,
             node_interfaces: node_interfaces
                 .into_iter()
@@ -153,8 +171,11 @@ impl UnvalidatedExemption {
             .iter()
             .map(|name| rule(at(&field, name), &name.value));
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
+        if self.objects.is_empty() && self.users.is_empty() {
+            let problem = "has neither objects nor users: name what the rules pass over".to_owned();
+            return Err(wrong(path.to_owned(), problem));
+        }
         let field = format!("{path}.objects");
-        some(&field, &self.objects)?;
         let mut objects = Vec::new();
         for object in &self.objects {
             let pattern = pair(&field, object)?;
@@ -176,6 +197,7 @@ impl UnvalidatedExemption {
         Ok(Exemption {
             rules: rules.iter().map(|rule| rule.name).collect(),
             objects,
+            users: users(&format!("{path}.users"), &self.users)?,
         })
     }
 }
@@ -191,8 +213,11 @@ impl Default for Unvalidated {
             grants: _,
             supported_plugins,
             templates,
+            controllers,
             levels: _,
             exemptions: _,
+            device_container: _,
+            usage,
             node_paths: _,
             node_interfaces: _,
             reserved_host_ports,
@@ -207,8 +232,14 @@ impl Default for Unvalidated {
             grants: Vec::new(),
             supported_plugins: UnvalidatedPlugins::of(supported_plugins),
             templates: Ceiling::of(templates),
+            controllers: controllers
+                .iter()
+                .map(|user| text(user.as_str().to_owned()))
+                .collect(),
             rules: BTreeMap::new(),
             exemptions: Vec::new(),
+            device_container: None,
+            usage,
             node_paths: UnvalidatedPaths::default(),
             node_interfaces: Vec::new(),
             reserved_host_ports,
@@ -332,6 +363,21 @@ fn namespace(field: &str, name: Text) -> Result<String, Error> {
     Err(wrong(at(field, &name), problem))
 }
 
+/// Returns the name of a container; `None` if it is empty.
+fn container(name: Text) -> Result<Option<String>, Error> {
+    if name.value.is_empty() {
+        return Ok(None);
+    }
+    if is_label(&name.value) {
+        return Ok(Some(name.value));
+    }
+    let problem = format!(
+        "\"{}\" is not a valid name of a container",
+        shorten(&name.value)
+    );
+    Err(wrong(at("deviceContainer", &name), problem))
+}
+
 /// Checks a list without which an entry has no effect.
 fn some(field: &str, list: &[Text]) -> Result<(), Error> {
     if list.is_empty() {
@@ -341,6 +387,23 @@ fn some(field: &str, list: &[Text]) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+/// Names of users as the API server authenticates them, with `*` for any characters.
+fn users(field: &str, names: &[Text]) -> Result<Vec<Pattern>, Error> {
+    let user = |name: &Text| {
+        let text = name.value.trim();
+        if text.is_empty() || text != name.value {
+            let problem = format!(
+                "\"{}\" is not the name of a user: write it as the API server has it, for example \
+                 \"system:serviceaccount:NAMESPACE:NAME\"",
+                shorten(&name.value)
+            );
+            return Err(wrong(at(field, name), problem));
+        }
+        Ok(Pattern::new(text))
+    };
+    names.iter().map(user).collect()
 }
 
 /// The type of a plugin is the name of its file (libcni: `FindInPath`).

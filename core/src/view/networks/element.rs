@@ -9,10 +9,13 @@ use std::net::IpAddr;
 
 use super::{
     ECMP, Networks, Requests, Selection, interface_danger, interface_problem, name_problem,
+    too_many,
 };
 use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, Kind, Places, Value, folds};
+use crate::limits::MAX_ATTACHMENTS;
+use crate::nearest::nearest;
 use crate::text::shorten;
 
 /// What Go's decoder expects as the value of a key, and what becomes of it (`docs/sinks.md`).
@@ -53,6 +56,9 @@ const KEYS: [(&str, Type); 12] = [
     ("namespace", Type::Name),
     ("portMappings", Type::PortMappings),
 ];
+/// Keys that other readers of the annotation know (network-attachment-definition-client, types.go).
+const OTHERS: [&str; 1] = ["ipam-claim-reference"];
+
 /// An address family, as Multus counts default routes.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Family {
@@ -96,6 +102,10 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
         networks.malformed.push(Fault::value(root, "", message));
         return;
     }
+    if root.elements().nth(MAX_ATTACHMENTS).is_some() {
+        networks.beyond_limits = Some(too_many());
+        return;
+    }
     let mut gateways = Vec::new();
     let mut places = Places::of(annotation);
     for (index, value) in root.elements().enumerate() {
@@ -121,6 +131,7 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
         };
         element.keys();
         element.suspicious();
+        element.unknown();
         element.dangerous();
         gateways.extend(element.gateways());
         element.finish(own);
@@ -140,20 +151,31 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
     }
 }
 
-/// The elements of an annotation as they are written; `None` where it is no list.
-pub(super) fn written(annotation: &str) -> Option<Vec<String>> {
-    if !annotation.contains(['[', '{', '"']) {
-        return Some(
-            annotation
-                .split(',')
-                .map(|item| item.trim().to_owned())
-                .collect(),
-        );
+/// An annotation as a list of texts.
+pub(super) enum Written<'a> {
+    /// The short form.
+    Short(&'a str),
+    /// The JSON form.
+    Json(Document<'a>),
+}
+
+impl<'a> Written<'a> {
+    /// `None` where it is no list.
+    pub(super) fn read(annotation: &'a str) -> Option<Self> {
+        if !annotation.contains(['[', '{', '"']) {
+            return Some(Self::Short(annotation));
+        }
+        let document = Document::parse(annotation).ok()?;
+        (document.root().kind() == Kind::Array).then_some(Self::Json(document))
     }
-    let document = Document::parse(annotation).ok()?;
-    let list = document.root();
-    let elements = list.elements().map(|element| element.raw().to_owned());
-    (list.kind() == Kind::Array).then(|| elements.collect())
+
+    /// The elements as they are written.
+    pub(super) fn elements(&self) -> Vec<&str> {
+        match self {
+            Self::Short(text) => text.split(',').map(str::trim).collect(),
+            Self::Json(document) => document.root().elements().map(Value::raw).collect(),
+        }
+    }
 }
 
 struct Element<'e, 'd> {
@@ -289,6 +311,39 @@ impl<'d> Element<'_, 'd> {
         }
     }
 
+    /// Keys that Multus does not read. Those of vendors have a dot (specification of the annotation,
+    /// 4.1.2).
+    fn unknown(&mut self) {
+        for member in self.value.members() {
+            let Some(key) = member.key.str() else {
+                continue;
+            };
+            let mut known = KEYS.iter().map(|(known, _)| *known).chain(OTHERS);
+            if key.contains('.') || known.any(|known| folds(&key, known)) {
+                continue;
+            }
+            let names = || KEYS.iter().map(|(known, _)| *known);
+            let advice = match key.to_ascii_lowercase().as_str() {
+                "gateway" | "gateways" | "gw" => {
+                    "a default route is asked for with \"default-route\": [\"10.1.1.1\"]".to_owned()
+                }
+                "ip" | "address" | "addresses" => {
+                    "an address is asked for with \"ips\": [\"10.1.1.7/24\"]".to_owned()
+                }
+                "ipam" | "master" | "mode" | "mtu" | "plugins" | "routes" | "type" | "vlan" => {
+                    "it belongs in the spec.config of the network".to_owned()
+                }
+                _ => match nearest(&key, names()) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => format!("the keys are {}", names().collect::<Vec<_>>().join(", ")),
+                },
+            };
+            let key = shorten(&key);
+            let problem = format!("is not a key that Multus reads, so it does nothing: {advice}");
+            self.suspect(&key, member.key, &problem);
+        }
+    }
+
     /// What a program running as root on a node would do harm with.
     fn dangerous(&mut self) {
         if danger::may_have_control_characters(self.value.raw()) {
@@ -308,9 +363,7 @@ impl<'d> Element<'_, 'd> {
         }
         let ports = self.value.field("portMappings").into_iter();
         for (index, entry) in ports.flat_map(Value::elements).enumerate() {
-            let dangers: [(&str, fn(&str) -> Option<String>); 2] =
-                [("protocol", danger::protocol), ("hostIP", danger::host_ip)];
-            for (key, danger) in dangers {
+            for (key, danger) in danger::PORT_MAPPING {
                 if let Some(value) = entry.field(key)
                     && let Some(problem) = value.str().and_then(|text| danger(&text))
                 {
@@ -411,10 +464,14 @@ impl<'d> Element<'_, 'd> {
             interface: (!interface.is_empty()).then(|| interface.into_owned()),
             requests: self.requests,
             at,
+            field: None,
         });
     }
 
     fn malformed(&mut self, key: &str, value: Value<'d>, problem: &str) {
+        if self.networks.malformed.is_full() {
+            return;
+        }
         let at = Inside::among(
             self.places,
             value.span().start,
@@ -427,6 +484,9 @@ impl<'d> Element<'_, 'd> {
     }
 
     fn suspect(&mut self, key: &str, value: Value<'d>, problem: &str) {
+        if self.requests.suspicious.is_full() {
+            return;
+        }
         let at = Inside::among(
             self.places,
             value.span().start,
