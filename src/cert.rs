@@ -9,15 +9,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 
-use multinic_core::authority::MARGIN;
 use crate::crypto;
+use multinic_core::authority::MARGIN;
 
 mod x509;
 mod sign;
 pub mod development;
 mod files;
 pub mod trust;
-
 
 pub use files::{CaBundle, Files};
 
@@ -110,7 +109,10 @@ impl Certificate {
         }
         if self.not_before > now {
             let left = self.not_before - now;
-            return Err(format!("the certificate is not valid for another {}", span(left)));
+            return Err(format!(
+                "the certificate is not valid for another {}",
+                span(left)
+            ));
         }
         for name in names {
             let leaf = self.key.cert.first().ok_or("there is no certificate")?;

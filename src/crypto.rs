@@ -86,11 +86,7 @@ pub fn roots(pem: &[u8]) -> Result<RootCertStore, Error> {
 ///
 /// # Errors
 /// Returns an error if it is not, or not at this moment, in seconds since 1970.
-pub fn verify(
-    chain: &[CertificateDer<'_>],
-    roots: &RootCertStore,
-    now: i64,
-) -> Result<(), Error> {
+pub fn verify(chain: &[CertificateDer<'_>], roots: &RootCertStore, now: i64) -> Result<(), Error> {
     let Some((leaf, intermediates)) = chain.split_first() else {
         return Err(Error::NoCertificate);
     };
@@ -114,8 +110,8 @@ pub fn names(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<
 /// What rustls reports, in the words of this field.
 pub(crate) fn reason(error: &rustls::Error) -> String {
     use rustls::CertificateError::{
-        BadSignature, Expired, ExpiredContext, NotValidForName,
-        NotValidForNameContext, NotValidYet, NotValidYetContext, UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
+        NotValidYet, NotValidYetContext, UnknownIssuer,
     };
     let rustls::Error::InvalidCertificate(certificate) = error else {
         return error.to_string();

@@ -2,27 +2,27 @@
 
 use std::fmt::Display;
 
+use crate::metrics::{Metrics, Reloaded};
 use multinic_core::text::escape;
-use crate::metrics::{Metrics, What};
 
-/// What was read last.
+/// Reloaded was read last.
 #[derive(Debug)]
 pub(crate) struct Followed<T> {
-    what: What,
+    what: Reloaded,
     /// `None` after it could not be read.
     last: Option<T>,
 }
 
 impl<T: Clone + PartialEq> Followed<T> {
     /// Begins with what was read and published first.
-    pub(crate) fn new(what: What, first: T) -> Self {
+    pub(crate) fn new(what: Reloaded, first: T) -> Self {
         Self {
             what,
             last: Some(first),
         }
     }
 
-    /// What was read now, if it is new; that it cannot be read is new once.
+    /// Reloaded was read now, if it is new; that it cannot be read is new once.
     pub(crate) fn changed<E>(&mut self, read: Result<T, E>) -> Option<Result<T, E>> {
         match read {
             Ok(now) if self.last.as_ref() == Some(&now) => None,
@@ -59,7 +59,10 @@ impl<T: Clone + PartialEq> Followed<T> {
             Ok(()) => tracing::info!("{what} was replaced"),
             Err(error) => {
                 let error = error.to_string();
-                tracing::error!(error = &*escape(&error), "{what} is not replaced: the old one stays");
+                tracing::error!(
+                    error = &*escape(&error),
+                    "{what} is not replaced: the old one stays"
+                );
             }
         }
     }
@@ -71,7 +74,7 @@ mod tests {
 
     #[test]
     fn everything_is_new_once() {
-        let mut followed = Followed::new(What::Config, "a");
+        let mut followed = Followed::new(Reloaded::Config, "a");
         for (read, new) in [
             (Ok("a"), None),
             (Ok("b"), Some(Ok("b"))),

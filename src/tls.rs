@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::cert::Certificate;
 use crate::crypto;
 
-mod client_ca;
+pub mod client_ca;
 
 pub use client_ca::ClientCa;
 

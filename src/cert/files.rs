@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{Certificate, Error, Pair, development, now, read};
 use crate::crypto;
 use crate::followed::Followed;
-use crate::metrics::{Metrics, What};
+use crate::metrics::{Metrics, Reloaded};
 
 type Publish = watch::Sender<Option<Arc<Certificate>>>;
 
@@ -20,7 +20,7 @@ pub struct Files {
     /// The names that the certificate must be valid for.
     names: Vec<ServerName<'static>>,
     followed: Followed<(Vec<u8>, Vec<u8>)>,
-    /// What the files hold, while something better is served.
+    /// Reloaded the files hold, while something better is served.
     candidate: Option<Certificate>,
     /// Why the candidate is not served, as it was logged.
     reported: Option<String>,
@@ -62,7 +62,7 @@ impl Files {
             candidate: Some(pair.parse(&first)?),
             pair,
             names,
-            followed: Followed::new(What::Certificate, first),
+            followed: Followed::new(Reloaded::Certificate, first),
             reported: None,
             publish,
             made_in: None,
@@ -110,10 +110,16 @@ impl Files {
         let good = |one: &Certificate| one.check(&self.names, now).is_ok();
         let served_is_good = served.as_deref().is_some_and(good);
         let Some(candidate) = self.candidate.take() else {
-            // What was not valid yet is valid now.
+            // Reloaded was not valid yet is valid now.
             if let Some(served) = served.filter(|one| served_is_good && one.fault.is_some()) {
                 let fault = None;
-                self.publish(Certificate { fault, ..(*served).clone() }, metrics);
+                self.publish(
+                    Certificate {
+                        fault,
+                        ..(*served).clone()
+                    },
+                    metrics,
+                );
             }
             return;
         };
@@ -139,11 +145,14 @@ impl Files {
                 self.candidate = Some(candidate);
             }
             Err(fault) if served.is_none_or(|one| one.fault.is_some()) => {
-                tracing::error!(error = fault, "served all the same, for there is nothing better");
+                tracing::error!(
+                    error = fault,
+                    "served all the same, for there is nothing better"
+                );
                 let fault = Some(fault);
                 self.publish(Certificate { fault, ..candidate }, metrics);
                 if !first {
-                    metrics.reload(What::Certificate, false);
+                    metrics.reload(Reloaded::Certificate, false);
                 }
             }
             Err(fault) => {
@@ -167,7 +176,7 @@ impl Files {
             Err(_) if self.unrenewed => {}
             Err(error) => {
                 self.unrenewed = true;
-                metrics.reload(What::Certificate, false);
+                metrics.reload(Reloaded::Certificate, false);
                 tracing::error!(%error, "the development certificate cannot be renewed");
             }
         }
@@ -191,7 +200,7 @@ impl CaBundle {
         let (publish, published) = watch::channel(Arc::new(pem.clone()));
         let bundle = Self {
             path: path.to_owned(),
-            followed: Followed::new(What::CaBundle, pem),
+            followed: Followed::new(Reloaded::CaBundle, pem),
             publish,
         };
         Ok((bundle, published))

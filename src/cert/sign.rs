@@ -15,8 +15,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 
 use super::{Certificate, x509};
-use multinic_core::authority::{self, BACKDATE, Terms};
 use crate::crypto;
+use multinic_core::authority::{self, BACKDATE, Terms};
 
 /// A CA certificate with its key.
 pub(super) struct Authority {
@@ -52,7 +52,11 @@ impl Authority {
     ) -> Result<Self, rcgen::Error> {
         let key = KeyPair::generate()?;
         let digest = crypto::sha256(key.der_bytes());
-        let serial: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let serial: String = digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         // The number tells two of them apart for people.
         let mut params = ca(&format!("multinic CA {serial}"), 1);
         params.name_constraints = Some(NameConstraints {
@@ -175,7 +179,9 @@ impl Authority {
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let facts = &self.facts;
-        f.debug_struct("Authority").field("facts", facts).finish_non_exhaustive()
+        f.debug_struct("Authority")
+            .field("facts", facts)
+            .finish_non_exhaustive()
     }
 }
 
@@ -236,7 +242,11 @@ mod tests {
     }
 
     fn service() -> Vec<ServerName<'static>> {
-        names(&["multinic.system.svc", "multinic.system.svc.cluster.local", "127.0.0.1"])
+        names(&[
+            "multinic.system.svc",
+            "multinic.system.svc.cluster.local",
+            "127.0.0.1",
+        ])
     }
 
     fn mint(names: &[ServerName<'static>], now: i64) -> Authority {
@@ -302,10 +312,15 @@ mod tests {
         ] {
             let error = read(certificate, key, &service()).unwrap_err();
             assert!(error.contains(why), "{error}");
-            assert!(!error.contains(&key[..key.len().min(8)]) || key.is_empty() || key == "garbage");
+            assert!(
+                !error.contains(&key[..key.len().min(8)]) || key.is_empty() || key == "garbage"
+            );
         }
         let error = read(&certificate, &key, &names(&["other.system.svc"])).unwrap_err();
-        assert!(error.starts_with("it cannot sign for this server"), "{error}");
+        assert!(
+            error.starts_with("it cannot sign for this server"),
+            "{error}"
+        );
         assert!(!format!("{one:?}").contains("PRIVATE"));
     }
 }

@@ -31,11 +31,13 @@ pub use object::{Kind, Reference};
 
 use super::Certificate;
 use super::sign::Authority;
-use multinic_core::authority::{self, Configuration, Entry, Memory, Now, Observed, Terms, WriteBundle};
 use crate::cluster;
 use crate::crypto;
 use crate::metrics::Metrics;
 use bundle::Bundle;
+use multinic_core::authority::{
+    self, Configuration, Entry, Memory, Now, Observed, Terms, WriteBundle,
+};
 use object::{Registration, Secret};
 use objects::{Change, Failure};
 use reports::Reports;
@@ -147,7 +149,11 @@ pub async fn keep(client: kube::Client, settings: Settings, metrics: Arc<Metrics
     for (index, one) in trust.registrations.iter().enumerate() {
         let events = watcher::watch_object(one.api.clone(), &one.reference.name);
         let events = events.default_backoff();
-        watches.push(events.map(move |event| Event::Registration(index, event)).boxed());
+        watches.push(
+            events
+                .map(move |event| Event::Registration(index, event))
+                .boxed(),
+        );
     }
     // Without a watch there is nothing to wait for but time.
     watches.push(stream::pending().boxed());
@@ -252,7 +258,9 @@ impl Trust {
             // What is gone may be back: it is asked for.
             Event::Secret(Ok(None)) => self.look_at_secret().await,
             Event::Secret(Err(error)) => self.cannot_watch("the Secret of the authorities", &error),
-            Event::Registration(index, Ok(Some(object))) => self.see_registration(index, Some(object)),
+            Event::Registration(index, Ok(Some(object))) => {
+                self.see_registration(index, Some(object))
+            }
             Event::Registration(index, Ok(None)) => self.look_at_registration(index).await,
             Event::Registration(index, Err(error)) => {
                 let reference = &self.registrations[index].reference;
@@ -264,8 +272,9 @@ impl Trust {
 
     fn cannot_watch(&mut self, what: &str, error: &watcher::Error) {
         let error = cluster::watch::cause(error)
-            .map_or_else(|| error.to_string(), cluster::watch::said);
-        let text = format!("cannot watch {what}, which is read once a minute all the same: {error}");
+            .map_or_else(|| error.to_string(), cluster::watch::described);
+        let text =
+            format!("cannot watch {what}, which is read once a minute all the same: {error}");
         self.reports.remind(what, &text, self.start.elapsed());
     }
 
@@ -311,7 +320,13 @@ impl Trust {
     fn see_registration(&mut self, index: usize, object: Option<Registration>) {
         let at = self.uptime();
         let one = &mut self.registrations[index];
-        if let (Some(object), Some(Seen { object: Some((seen, _)), .. })) = (&object, &one.seen)
+        if let (
+            Some(object),
+            Some(Seen {
+                object: Some((seen, _)),
+                ..
+            }),
+        ) = (&object, &one.seen)
             && is_older(
                 object.metadata.resource_version.as_deref(),
                 seen.metadata.resource_version.as_deref(),
@@ -426,12 +441,16 @@ impl Trust {
                 });
                 self.metrics.certificates.published(not_after);
                 publish.send_replace(Some(Arc::new(certificate)));
-                tracing::info!(authority = short(&by), "signed a certificate for this replica");
+                tracing::info!(
+                    authority = short(&by),
+                    "signed a certificate for this replica"
+                );
             }
             Ok(Err(error)) => {
                 let at = self.start.elapsed();
                 let failure = Failure::Other(error.to_string());
-                self.reports.failed("cannot sign a certificate", failure, at);
+                self.reports
+                    .failed("cannot sign a certificate", failure, at);
             }
             Err(_) => {} // the program ends
         }
@@ -479,39 +498,56 @@ impl Trust {
     }
 
     /// The first entry whose bundle does not verify the chain, and why.
-    fn rejection(&self, seen: &Seen, chain: &[CertificateDer<'static>]) -> Option<(String, String)> {
+    fn rejection(
+        &self,
+        seen: &Seen,
+        chain: &[CertificateDer<'static>],
+    ) -> Option<(String, String)> {
         let (object, bundles) = seen.object.as_ref()?;
         let now = self.wall();
-        object.webhooks.iter().zip(bundles).find_map(|(webhook, bundle)| {
-            let mut roots = RootCertStore::empty();
-            for (_, der) in &bundle.certificates {
-                // Go's clients trust a certificate that is in the bundle itself, of whatever kind.
-                if Some(der) == chain.first() {
-                    return None;
+        object
+            .webhooks
+            .iter()
+            .zip(bundles)
+            .find_map(|(webhook, bundle)| {
+                let mut roots = RootCertStore::empty();
+                for (_, der) in &bundle.certificates {
+                    // Go's clients trust a certificate that is in the bundle itself, of whatever kind.
+                    if Some(der) == chain.first() {
+                        return None;
+                    }
+                    let _ = roots.add(der.clone());
                 }
-                let _ = roots.add(der.clone());
-            }
-            let why = crypto::verify(chain, &roots, now).err()?;
-            Some((webhook.name.clone(), why.to_string()))
-        })
+                let why = crypto::verify(chain, &roots, now).err()?;
+                Some((webhook.name.clone(), why.to_string()))
+            })
     }
 
     fn report(&mut self, plan: &authority::Plan) {
         let now = self.wall();
         if matches!(self.settings.mode, Mode::BuiltIn { .. }) {
-            let known: Vec<_> = self.memory.known().filter(|one| one.not_after > now).collect();
-            self.metrics.certificates.authorities(known.len(), known.last().map(|one| one.not_after));
+            let known: Vec<_> = self
+                .memory
+                .known()
+                .filter(|one| one.not_after > now)
+                .collect();
+            self.metrics
+                .certificates
+                .authorities(known.len(), known.last().map(|one| one.not_after));
         }
         let certificate = self.settings.certificate.borrow().clone();
         for (one, in_sync) in self.registrations.iter().zip(&plan.in_sync) {
             let in_sync = match self.settings.mode {
                 Mode::Watched => one.seen.as_ref().is_some_and(|seen| {
                     let chain = certificate.as_ref().map(|one| &*one.key.cert);
-                    seen.object.is_some() && self.rejection(seen, chain.unwrap_or_default()).is_none()
+                    seen.object.is_some()
+                        && self.rejection(seen, chain.unwrap_or_default()).is_none()
                 }),
                 Mode::BuiltIn { .. } | Mode::Supplied { .. } => *in_sync,
             };
-            self.metrics.certificates.in_sync(&one.reference.to_string(), in_sync);
+            self.metrics
+                .certificates
+                .in_sync(&one.reference.to_string(), in_sync);
         }
         self.metrics.certificates.disputed(plan.disputed);
         if plan.disputed {
@@ -521,7 +557,9 @@ impl Trust {
 
     fn report_dispute(&mut self) {
         for (index, entry) in self.memory.disputed() {
-            let Some(one) = self.registrations.get(index) else { continue };
+            let Some(one) = self.registrations.get(index) else {
+                continue;
+            };
             let seen = one.seen.as_ref().and_then(|seen| seen.object.as_ref());
             let writer = seen.and_then(|(object, _)| object.writer(&entry));
             let writer = writer.unwrap_or("unknown").to_owned();
@@ -592,7 +630,10 @@ impl Trust {
     async fn write_bundles(&mut self, writes: Vec<WriteBundle>, look: &mut Duration) -> bool {
         let mut by_configuration: BTreeMap<usize, Vec<WriteBundle>> = BTreeMap::new();
         for write in writes {
-            by_configuration.entry(write.configuration).or_default().push(write);
+            by_configuration
+                .entry(write.configuration)
+                .or_default()
+                .push(write);
         }
         let mut wrote = false;
         for (index, writes) in by_configuration {
@@ -614,7 +655,11 @@ impl Trust {
             *look = until.min(*look);
             return false;
         }
-        let Some(Seen { object: Some((object, bundles)), .. }) = &one.seen else {
+        let Some(Seen {
+            object: Some((object, bundles)),
+            ..
+        }) = &one.seen
+        else {
             return false;
         };
         let entries = object.webhooks.iter().zip(bundles).enumerate();
@@ -641,7 +686,11 @@ impl Trust {
                 self.metrics.certificates.repaired(repairs);
                 if repairs > 0 {
                     let entries = names(writes);
-                    tracing::warn!(configuration = what, entries, "put a changed caBundle right");
+                    tracing::warn!(
+                        configuration = what,
+                        entries,
+                        "put a changed caBundle right"
+                    );
                 } else {
                     let entries = names(writes);
                     tracing::info!(configuration = what, entries, "wrote caBundle");
@@ -668,8 +717,13 @@ impl Trust {
         if let Some(der) = self.secret.certificate(facts) {
             return Some(der);
         }
-        let seen = self.registrations.iter().filter_map(|one| one.seen.as_ref());
-        let bundles = seen.filter_map(|seen| seen.object.as_ref()).flat_map(|one| &one.1);
+        let seen = self
+            .registrations
+            .iter()
+            .filter_map(|one| one.seen.as_ref());
+        let bundles = seen
+            .filter_map(|seen| seen.object.as_ref())
+            .flat_map(|one| &one.1);
         let read = bundles.flat_map(|bundle| &bundle.certificates);
         let mut certificates = self.supplied.iter().chain(read);
         let found = certificates.find(|(one, _)| one == facts);

@@ -3,8 +3,8 @@
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
 
-use multinic_core::authority;
 use crate::crypto;
+use multinic_core::authority;
 
 /// When a server's certificate is valid, in seconds since 1970: its first moment and its last.
 ///

@@ -54,8 +54,13 @@ fn result(error: &io::Error) -> &'static str {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
     match tls {
         Some(AlertReceived(
-            AccessDenied | BadCertificate | CertificateExpired | CertificateRevoked
-            | CertificateUnknown | UnknownCA | UnsupportedCertificate,
+            AccessDenied
+            | BadCertificate
+            | CertificateExpired
+            | CertificateRevoked
+            | CertificateUnknown
+            | UnknownCA
+            | UnsupportedCertificate,
         )) => "rejected",
         Some(InvalidCertificate(_) | NoCertificatesPresented) => "client-certificate",
         Some(_) => "error",
@@ -78,7 +83,10 @@ mod tests {
         for (error, expected) in [
             (tls(AlertReceived(UnknownCA)), "rejected"),
             (tls(AlertReceived(BadCertificate)), "rejected"),
-            (tls(AlertReceived(rustls::AlertDescription::ProtocolVersion)), "error"),
+            (
+                tls(AlertReceived(rustls::AlertDescription::ProtocolVersion)),
+                "error",
+            ),
             (tls(NoCertificatesPresented), "client-certificate"),
             (io::ErrorKind::UnexpectedEof.into(), "eof"),
             (io::ErrorKind::ConnectionReset.into(), "eof"),

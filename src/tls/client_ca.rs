@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::cert::Certificate;
 use crate::crypto;
 use crate::followed::Followed;
-use crate::metrics::{Metrics, What};
+use crate::metrics::{Metrics, Reloaded};
 
 /// The file of the CA, and the TLS configuration that is published whenever the file changes.
 /// Connections that are open keep what they were made with.
@@ -56,7 +56,7 @@ impl ClientCa {
         let (publish, published) = watch::channel(config(path, &pem, &certificate)?);
         let ca = Self {
             path: path.to_owned(),
-            followed: Followed::new(What::ClientCa, pem),
+            followed: Followed::new(Reloaded::ClientCa, pem),
             certificate,
             publish,
         };

@@ -182,7 +182,10 @@ impl ControlPlane {
         let mut args = self.api_server_args.clone();
         // The last one counts.
         args.push(format!("--secure-port={port}"));
-        args.push(format!("--etcd-servers={}", etcd.url().replace("https", "http")));
+        args.push(format!(
+            "--etcd-servers={}",
+            etcd.url().replace("https", "http")
+        ));
         let log = self.logs().join("kube-apiserver-2.log");
         let process = Process::start(&self.program("kube-apiserver"), &args, &log)?;
         Ok(Second {

@@ -222,7 +222,11 @@ impl<'a> Fleet<'a> {
 
     /// As after an installation.
     pub(crate) fn reset(&self) {
-        for path in [secret(), configuration("mutating"), configuration("validating")] {
+        for path in [
+            secret(),
+            configuration("mutating"),
+            configuration("validating"),
+        ] {
             self.api.delete(&path);
         }
         self.rights(Rights::ALL);
@@ -241,7 +245,8 @@ impl<'a> Fleet<'a> {
     pub(crate) fn register(&self, kind: &str, entries: &[&str]) {
         let path = configuration(kind);
         let collection = path.rsplit_once('/').expect("a path").0.to_owned();
-        self.api.done("POST", &collection, &self.registration(kind, entries));
+        self.api
+            .done("POST", &collection, &self.registration(kind, entries));
     }
 
     pub(crate) fn registration(&self, kind: &str, entries: &[&str]) -> Value {
@@ -281,10 +286,20 @@ impl<'a> Fleet<'a> {
         }
         let group = "admissionregistration.k8s.io";
         let of = |kind: &str, verbs: &[&str]| {
-            rule(group, &format!("{kind}webhookconfigurations"), Some(NAME), verbs)
+            rule(
+                group,
+                &format!("{kind}webhookconfigurations"),
+                Some(NAME),
+                verbs,
+            )
         };
         let cluster = vec![
-            rule("k8s.cni.cncf.io", "network-attachment-definitions", None, &["get", "list", "watch"]),
+            rule(
+                "k8s.cni.cncf.io",
+                "network-attachment-definitions",
+                None,
+                &["get", "list", "watch"],
+            ),
             of("mutating", rights.mutating),
             of("validating", rights.validating),
         ];
@@ -297,17 +312,25 @@ impl<'a> Fleet<'a> {
         let accounts = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts");
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta});
         api.call("POST", &accounts, &account);
-        let reference = |kind: &str| {
-            json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": NAME})
-        };
+        let reference = |kind: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": NAME});
         for (collection, object) in [
-            (format!("{own}/roles"), json!({"kind": "Role", "rules": keep(secrets)})),
-            (format!("{own}/rolebindings"),
-                json!({"kind": "RoleBinding", "roleRef": reference("Role"), "subjects": subject})),
-            (format!("{rbac}/clusterroles"), json!({"kind": "ClusterRole", "rules": keep(cluster)})),
-            (format!("{rbac}/clusterrolebindings"),
+            (
+                format!("{own}/roles"),
+                json!({"kind": "Role", "rules": keep(secrets)}),
+            ),
+            (
+                format!("{own}/rolebindings"),
+                json!({"kind": "RoleBinding", "roleRef": reference("Role"), "subjects": subject}),
+            ),
+            (
+                format!("{rbac}/clusterroles"),
+                json!({"kind": "ClusterRole", "rules": keep(cluster)}),
+            ),
+            (
+                format!("{rbac}/clusterrolebindings"),
                 json!({"kind": "ClusterRoleBinding", "roleRef": reference("ClusterRole"),
-                    "subjects": subject})),
+                    "subjects": subject}),
+            ),
         ] {
             let mut object = object;
             object["apiVersion"] = json!("rbac.authorization.k8s.io/v1");
@@ -328,7 +351,8 @@ impl<'a> Fleet<'a> {
             "1.crt": BASE64_STANDARD.encode(&seed.certificate),
             "1.key": BASE64_STANDARD.encode(&seed.key),
         });
-        self.api.change(&secret(), "test", |object| object["data"] = data.clone());
+        self.api
+            .change(&secret(), "test", |object| object["data"] = data.clone());
         for (kind, _) in CONFIGURATIONS {
             self.set_bundles(kind, &seed.certificate);
         }
@@ -370,7 +394,9 @@ impl<'a> Fleet<'a> {
         for _ in 0..count {
             self.started += 1;
             let (port, admin) = (free_port(), free_port());
-            let log = self.folder.join(format!("certificates-{}.log", self.started));
+            let log = self
+                .folder
+                .join(format!("certificates-{}.log", self.started));
             let _ = fs::remove_file(&log);
             let mut args = vec![
                 "serve".to_owned(),
@@ -410,7 +436,9 @@ impl<'a> Fleet<'a> {
     pub(crate) fn ready(&self) {
         for replica in &self.replicas {
             eventually("a replica to be ready", || {
-                replica.ready().map_err(|why| format!("{why}\n{}", replica.logged()))
+                replica
+                    .ready()
+                    .map_err(|why| format!("{why}\n{}", replica.logged()))
             });
         }
         // The balancer sees it a moment later.
@@ -439,7 +467,11 @@ impl<'a> Fleet<'a> {
 
     /// Cuts every connection of an API server: the next call is made on a fresh one.
     pub(crate) fn cut(&self) {
-        let mut open = self.balancer.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self
+            .balancer
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for stream in open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -600,7 +632,9 @@ impl Seed {
 // --- certificates ---------------------------------------------------------------------------------
 
 pub(crate) fn set_bundle(entry: &mut Value, text: &str) {
-    let config = entry["clientConfig"].as_object_mut().expect("a clientConfig");
+    let config = entry["clientConfig"]
+        .as_object_mut()
+        .expect("a clientConfig");
     if text.is_empty() {
         config.remove("caBundle");
     } else {
@@ -617,7 +651,9 @@ fn bundles(api: &Api) -> Option<Vec<(String, Vec<u8>)>> {
         }
         for entry in object["webhooks"].as_array().into_iter().flatten() {
             let name = entry["name"].as_str().unwrap_or_default().to_owned();
-            let bundle = entry["clientConfig"]["caBundle"].as_str().unwrap_or_default();
+            let bundle = entry["clientConfig"]["caBundle"]
+                .as_str()
+                .unwrap_or_default();
             all.push((name, BASE64_STANDARD.decode(bundle).unwrap_or_default()));
         }
     }
@@ -659,15 +695,18 @@ pub(crate) fn verify(chain: &[CertificateDer<'static>], trusted: &[Vec<u8>]) -> 
     }
     let (leaf, others) = chain.split_first().ok_or("no certificate")?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(
-        Arc::new(roots),
-        provider,
-    );
+    let verifier =
+        rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
     let verifier = verifier.build().map_err(|e| e.to_string())?;
     let name = ServerName::try_from("127.0.0.1").map_err(|e| e.to_string())?;
     let now = rustls::pki_types::UnixTime::now();
     rustls::client::danger::ServerCertVerifier::verify_server_cert(
-        &*verifier, leaf, others, &name, &[], now,
+        &*verifier,
+        leaf,
+        others,
+        &name,
+        &[],
+        now,
     )
     .map(|_| ())
     .map_err(|e| e.to_string())
@@ -757,7 +796,10 @@ impl Load {
         load.spawn(move |load| {
             while !load.over() {
                 let bundles = bundles(&api).unwrap_or_default();
-                let ports = backends.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let ports = backends
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
                 for port in ports {
                     let Ok(chain) = chain(port) else { continue };
                     for (entry, pem) in &bundles {
@@ -787,7 +829,9 @@ impl Load {
 
     fn broken(&self) -> bool {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        faults.last().is_some_and(|one| one.contains("does not answer"))
+        faults
+            .last()
+            .is_some_and(|one| one.contains("does not answer"))
     }
 
     fn count(&self, done: Result<(), String>) {
@@ -813,7 +857,11 @@ impl Load {
     pub(crate) fn end_without_fault(self) -> usize {
         let (calls, faults) = self.end();
         let shown = faults.iter().take(5).collect::<Vec<_>>();
-        assert!(faults.is_empty(), "{} of {calls} failed: {shown:#?}", faults.len());
+        assert!(
+            faults.is_empty(),
+            "{} of {calls} failed: {shown:#?}",
+            faults.len()
+        );
         assert!(calls > 10, "only {calls} calls");
         calls
     }
@@ -825,7 +873,11 @@ impl Load {
         let refused = |one: &&String| one.contains("x509") || one.contains("tls: ");
         let refused: Vec<_> = faults.iter().filter(refused).collect();
         let shown = refused.iter().take(5).collect::<Vec<_>>();
-        assert!(refused.is_empty(), "{} of {calls} refused: {shown:#?}", refused.len());
+        assert!(
+            refused.is_empty(),
+            "{} of {calls} refused: {shown:#?}",
+            refused.len()
+        );
         (calls, faults.len())
     }
 }
@@ -846,14 +898,19 @@ impl Balancer {
         let next = AtomicUsize::new(0);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let ready = backends.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let ready = backends
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
                 if ready.is_empty() {
                     continue; // as without an endpoint
                 }
                 let port = ready[next.fetch_add(1, Ordering::Relaxed) % ready.len()];
                 if let Ok(server) = TcpStream::connect(("127.0.0.1", port)) {
                     let _ = pass(&client, &server);
-                    open.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+                    open.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(client);
                 }
             }
         });

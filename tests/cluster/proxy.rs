@@ -27,7 +27,10 @@ struct Shared {
 impl Proxy {
     /// A proxy for `https://host:port`.
     pub(crate) fn start(target: &str) -> io::Result<Self> {
-        let target = target.trim_start_matches("https://").trim_start_matches("http://").to_owned();
+        let target = target
+            .trim_start_matches("https://")
+            .trim_start_matches("http://")
+            .to_owned();
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared::default());

@@ -8,12 +8,12 @@ use rustls::pki_types::ServerName;
 use tokio::sync::watch;
 
 use super::super::Error;
-use multinic_core::authority::Terms;
 use crate::cert::trust::{Mode, Reference, Settings};
 use crate::cert::{CaBundle, Certificate, Files};
 use crate::crypto;
 use crate::duration;
 use crate::metrics::Metrics;
+use multinic_core::authority::Terms;
 
 /// Where the certificate comes from: a folder of the developer, files, or this program itself.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,12 @@ pub(super) struct CertificateArgs {
     )]
     certs: PathBuf,
     /// The certificate with its chain, in PEM; a new one is picked up
-    #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "certificates_secret")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "key",
+        conflicts_with = "certificates_secret"
+    )]
     cert: Option<PathBuf>,
     /// The private key of the certificate, in PEM
     #[arg(long, value_name = "FILE", requires = "cert")]
@@ -104,7 +109,6 @@ impl CertificateArgs {
         publish: watch::Sender<Option<Arc<Certificate>>>,
         metrics: &Metrics,
     ) -> Result<Sources, Error> {
-        let usage = |error: crate::cert::Error| Error::Usage(error.to_string());
         let mut sources = Sources {
             files: None,
             ca_bundle: None,
@@ -130,9 +134,9 @@ impl CertificateArgs {
             }
             _ => Files::development(&self.certs, publish, metrics),
         };
-        sources.files = Some(files.map_err(usage)?);
+        sources.files = Some(files?);
         if let Some(path) = &self.ca_bundle_from {
-            let (ca_bundle, ca) = CaBundle::open(path).map_err(usage)?;
+            let (ca_bundle, ca) = CaBundle::open(path)?;
             sources.ca_bundle = Some(ca_bundle);
             sources.trust.mode = Mode::Supplied { ca };
         }

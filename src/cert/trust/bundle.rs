@@ -24,7 +24,8 @@ impl Bundle {
         let pem = text.as_deref().map(|text| STANDARD.decode(text));
         let pem = pem.transpose().unwrap_or_default().unwrap_or_default();
         let certificates = parse(&pem);
-        let tidy = write(certificates.iter().map(|(_, der)| der)) == text.clone().unwrap_or_default();
+        let tidy =
+            write(certificates.iter().map(|(_, der)| der)) == text.clone().unwrap_or_default();
         Self {
             text,
             certificates,
@@ -59,8 +60,8 @@ pub(super) fn write<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use multinic_core::authority::Terms;
     use crate::cert::sign::Authority;
+    use multinic_core::authority::Terms;
 
     #[test]
     fn only_certificates_are_kept_and_only_what_is_written_here_is_tidy() {

@@ -81,7 +81,10 @@ impl Registration {
                 && (config.get("f:caBundle").is_some() || config.is_object())
         };
         let fields = self.metadata.managed_fields.as_deref().unwrap_or_default();
-        let last = fields.iter().filter(wrote).max_by_key(|one| one.time.clone());
+        let last = fields
+            .iter()
+            .filter(wrote)
+            .max_by_key(|one| one.time.clone());
         last?.manager.as_deref()
     }
 }
@@ -107,7 +110,9 @@ impl FromStr for Reference {
         };
         let name = text.split_once('/').unwrap_or_default().1;
         if name.is_empty() || name.contains(['/', ',', '=']) {
-            return Err(format!("{name:?} is not the name of a webhook configuration"));
+            return Err(format!(
+                "{name:?} is not the name of a webhook configuration"
+            ));
         }
         Ok(Self {
             kind,
@@ -120,7 +125,9 @@ impl FromStr for Reference {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.metadata.name;
-        f.debug_struct("Secret").field("name", name).finish_non_exhaustive()
+        f.debug_struct("Secret")
+            .field("name", name)
+            .finish_non_exhaustive()
     }
 }
 

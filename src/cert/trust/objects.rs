@@ -74,7 +74,9 @@ pub(super) async fn patch(
     for change in changes {
         let index = change.index.to_string();
         let path = |field: &[&str]| {
-            let path = ["webhooks", &index].into_iter().chain(field.iter().copied());
+            let path = ["webhooks", &index]
+                .into_iter()
+                .chain(field.iter().copied());
             jsonptr::PointerBuf::from_tokens(path)
         };
         let bundle = path(&["clientConfig", "caBundle"]);
@@ -111,7 +113,7 @@ async fn limited<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Fa
             tracing::debug!(status.message, "changed meanwhile");
             Err(Failure::Changed)
         }
-        Ok(Err(error)) => Err(Failure::Other(crate::cluster::watch::said(&error))),
+        Ok(Err(error)) => Err(Failure::Other(crate::cluster::watch::described(&error))),
         Err(_) => Err(Failure::Other(format!("no answer within {DEADLINE:?}"))),
     }
 }

@@ -12,8 +12,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use super::super::sign::{Authority, Unusable};
 use super::is_older;
 use super::object::Secret;
-use multinic_core::authority::{self, Certificate};
 use crate::crypto;
+use multinic_core::authority::{self, Certificate};
 
 /// The Secret as it was read last, and the keys that were ever read in it.
 pub(super) struct SecretState {

@@ -117,8 +117,14 @@ fn one_that_is_not_valid_yet_is_served_once_it_is() {
 #[test]
 fn with_nothing_better_a_bad_one_is_served_and_the_server_is_not_ready() {
     for (bad, why) in [
-        (pair(SERVICE, -2 * HOUR, -HOUR), "tls.crt: the certificate expired 60 minutes ago"),
-        (pair(SERVICE, 2 * HOUR + 5, 3 * HOUR), "tls.crt: the certificate is not valid for another 2 hours"),
+        (
+            pair(SERVICE, -2 * HOUR, -HOUR),
+            "tls.crt: the certificate expired 60 minutes ago",
+        ),
+        (
+            pair(SERVICE, 2 * HOUR + 5, 3 * HOUR),
+            "tls.crt: the certificate is not valid for another 2 hours",
+        ),
         (
             pair("other.svc", -HOUR, HOUR),
             "tls.crt: the certificate is not valid for multinic.multinic-system.svc, by which the API \
@@ -148,12 +154,36 @@ fn errors_name_the_file_and_the_cause() {
     let (cert, _) = good();
     for (pair, file, why) in [
         ((version1, key.clone()), "tls.crt", "X.509 version 1"),
-        ((cert.clone(), encrypted), "tls.key", "the private key is encrypted"),
-        ((cert.clone(), key), "tls.crt", "the private key does not belong to this certificate"),
-        ((cert.clone(), cert.clone()), "tls.key", "there is no private key in it"),
-        ((cert.clone(), String::new()), "tls.key", "there is no private key in it"),
-        (("text".to_owned(), cert.clone()), "tls.crt", "there is no certificate in it"),
-        ((cert.replace("MII", "MI*"), cert), "tls.crt", "is not valid PEM"),
+        (
+            (cert.clone(), encrypted),
+            "tls.key",
+            "the private key is encrypted",
+        ),
+        (
+            (cert.clone(), key),
+            "tls.crt",
+            "the private key does not belong to this certificate",
+        ),
+        (
+            (cert.clone(), cert.clone()),
+            "tls.key",
+            "there is no private key in it",
+        ),
+        (
+            (cert.clone(), String::new()),
+            "tls.key",
+            "there is no private key in it",
+        ),
+        (
+            ("text".to_owned(), cert.clone()),
+            "tls.crt",
+            "there is no certificate in it",
+        ),
+        (
+            (cert.replace("MII", "MI*"), cert),
+            "tls.crt",
+            "is not valid PEM",
+        ),
     ] {
         let error = Served::open(&pair).err().expect("an error");
         let named = error.split(": ").next().unwrap_or_default().ends_with(file);

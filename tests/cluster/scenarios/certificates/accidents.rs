@@ -17,16 +17,28 @@ use crate::{
 };
 
 pub(crate) const ALL: &[Scenario] = &[
-    ("certificates_the_secret_is_lost_or_filled_with_garbage", secret_lost),
-    ("certificates_the_secret_is_lost_with_all_replicas", all_lost),
-    ("certificates_a_bundle_is_emptied_corrupted_or_swapped", bundle_changed),
+    (
+        "certificates_the_secret_is_lost_or_filled_with_garbage",
+        secret_lost,
+    ),
+    (
+        "certificates_the_secret_is_lost_with_all_replicas",
+        all_lost,
+    ),
+    (
+        "certificates_a_bundle_is_emptied_corrupted_or_swapped",
+        bundle_changed,
+    ),
     ("certificates_somebody_else_insists", dispute),
     ("certificates_each_right_is_missing", rights),
 ];
 
 fn secret_lost(c: &Cluster) {
     let mut fleet = Fleet::new(c).with(&[HOLD]);
-    fleet.rights(Rights { create: true, ..Rights::ALL });
+    fleet.rights(Rights {
+        create: true,
+        ..Rights::ALL
+    });
     fleet.start_ready(3);
     fleet.settled(1);
     let own = fleet.authorities();
@@ -47,7 +59,10 @@ fn secret_lost(c: &Cluster) {
         eprintln!("    {what}: restored after {:?}", start.elapsed());
         // The installer's labels come back too.
         let secret = fleet.api().get(&secret());
-        assert_eq!(secret["metadata"]["labels"]["made-by"], "the installer", "{what}");
+        assert_eq!(
+            secret["metadata"]["labels"]["made-by"], "the installer",
+            "{what}"
+        );
     };
     fleet.api().delete(&secret());
     restored(&fleet, "deleted");
@@ -77,13 +92,23 @@ fn all_lost(c: &Cluster) {
     fleet.settled(1);
     let old = fleet.authorities();
     fleet.kill();
-    fleet.api().change(&secret(), "test", |object| object["data"] = Value::Null);
+    fleet
+        .api()
+        .change(&secret(), "test", |object| object["data"] = Value::Null);
     let ready = fleet.start_ready(3);
     let works = fleet.answers();
     eprintln!("    ready after {ready:?}, a call worked {works:?} later");
-    assert!(ready + works < Duration::from_secs(25), "{ready:?} + {works:?}");
+    assert!(
+        ready + works < Duration::from_secs(25),
+        "{ready:?} + {works:?}"
+    );
     let trusted = fleet.trusted();
-    assert!(trusted.iter().all(|one| one.len() == 2 && one.contains(&old[0])), "the old one stays");
+    assert!(
+        trusted
+            .iter()
+            .all(|one| one.len() == 2 && one.contains(&old[0])),
+        "the old one stays"
+    );
     let load = fleet.load();
     thread::sleep(Duration::from_secs(8));
     load.end_without_fault();
@@ -97,8 +122,17 @@ fn bundle_changed(c: &Cluster) {
     let foreign = Seed::new(0, YEAR).certificate;
     let before: u64 = fleet.replicas().iter().map(repairs).sum();
     let mut worst = Duration::ZERO;
-    for (kind, index) in [("mutating", 0), ("validating", 0), ("validating", 1), ("validating", 2)] {
-        for (what, text) in [("emptied", ""), ("corrupted", "no certificate"), ("swapped", &*foreign)] {
+    for (kind, index) in [
+        ("mutating", 0),
+        ("validating", 0),
+        ("validating", 1),
+        ("validating", 2),
+    ] {
+        for (what, text) in [
+            ("emptied", ""),
+            ("corrupted", "no certificate"),
+            ("swapped", &*foreign),
+        ] {
             fleet.api().change(&configuration(kind), "test", |object| {
                 set_bundle(&mut object["webhooks"][index], text);
             });
@@ -128,7 +162,10 @@ fn bundle_changed(c: &Cluster) {
     });
     fleet.api().change(&configuration(kind), "test", |object| {
         let again = fleet.registration(kind, entries)["webhooks"][2].clone();
-        object["webhooks"].as_array_mut().expect("entries").push(again);
+        object["webhooks"]
+            .as_array_mut()
+            .expect("entries")
+            .push(again);
     });
     eventually("the entry to be trusted", || {
         let trusted = fleet.trusted();
@@ -149,7 +186,9 @@ fn bundle_changed(c: &Cluster) {
 }
 
 fn repairs(replica: &crate::fleet::Replica) -> u64 {
-    replica.metrics().sum("multinic_ca_bundle_repairs_total", &[])
+    replica
+        .metrics()
+        .sum("multinic_ca_bundle_repairs_total", &[])
 }
 
 /// As Argo CD with `Replace=true` would, every three seconds.
@@ -164,18 +203,26 @@ fn dispute(c: &Cluster) {
     let (kind, _) = CONFIGURATIONS[1];
     let mut left = 0;
     for _ in 0..30 {
-        fleet.api().change(&configuration(kind), "argo-like", |object| {
-            set_bundle(&mut object["webhooks"][0], "");
-        });
+        fleet
+            .api()
+            .change(&configuration(kind), "argo-like", |object| {
+                set_bundle(&mut object["webhooks"][0], "");
+            });
         thread::sleep(Duration::from_secs(3));
         let empty = fleet.trusted()[1].is_empty();
         left += u32::from(empty);
     }
-    assert!(left >= 15, "it is put right less and less often: {left} of 30 were left");
+    assert!(
+        left >= 15,
+        "it is put right less and less often: {left} of 30 were left"
+    );
     assert!(fleet.replicas().iter().all(disputed));
     for replica in fleet.replicas() {
         let log = replica.logged();
-        assert!(log.contains("argo-like") && log.contains("two.certificates.test"), "{log}");
+        assert!(
+            log.contains("argo-like") && log.contains("two.certificates.test"),
+            "{log}"
+        );
         let ready = replica.ready();
         assert_eq!(ready, Ok(()), "once ready, always ready");
     }
@@ -190,11 +237,41 @@ fn dispute(c: &Cluster) {
 
 fn rights(c: &Cluster) {
     let table: [(&str, Rights); 5] = [
-        ("update", Rights { secret: &["get", "list", "watch"], ..Rights::ALL }),
-        ("patch", Rights { validating: &["get", "list", "watch"], ..Rights::ALL }),
-        ("patch", Rights { mutating: &["get", "list", "watch"], ..Rights::ALL }),
-        ("watch", Rights { secret: &["get", "list", "update"], ..Rights::ALL }),
-        ("get", Rights { validating: &["list", "watch", "patch"], ..Rights::ALL }),
+        (
+            "update",
+            Rights {
+                secret: &["get", "list", "watch"],
+                ..Rights::ALL
+            },
+        ),
+        (
+            "patch",
+            Rights {
+                validating: &["get", "list", "watch"],
+                ..Rights::ALL
+            },
+        ),
+        (
+            "patch",
+            Rights {
+                mutating: &["get", "list", "watch"],
+                ..Rights::ALL
+            },
+        ),
+        (
+            "watch",
+            Rights {
+                secret: &["get", "list", "update"],
+                ..Rights::ALL
+            },
+        ),
+        (
+            "get",
+            Rights {
+                validating: &["list", "watch", "patch"],
+                ..Rights::ALL
+            },
+        ),
     ];
     for (verb, rights) in table {
         let mut fleet = Fleet::new(c).with(&[HOLD]);
@@ -205,10 +282,14 @@ fn rights(c: &Cluster) {
         fleet.settled(2);
         fleet.rights(rights);
         let load = fleet.load();
-        fleet.api().change(&secret(), "test", |object| object["data"] = Value::Null);
-        fleet.api().change(&configuration("mutating"), "test", |object| {
-            object["metadata"]["labels"] = json!({"a": "b"});
-        });
+        fleet
+            .api()
+            .change(&secret(), "test", |object| object["data"] = Value::Null);
+        fleet
+            .api()
+            .change(&configuration("mutating"), "test", |object| {
+                object["metadata"]["labels"] = json!({"a": "b"});
+            });
         thread::sleep(Duration::from_secs(4));
         load.end_without_fault();
         assert_eq!(fleet.trusted()[0][0], old[0]);
@@ -220,7 +301,8 @@ fn rights(c: &Cluster) {
         fleet.start(1);
         eventually(&format!("{rights:?}: the log to name the right"), || {
             let log = fleet.replicas()[0].logged();
-            let names = log.contains("is forbidden") && log.contains(&format!("cannot {verb} resource"));
+            let names =
+                log.contains("is forbidden") && log.contains(&format!("cannot {verb} resource"));
             names.then_some(()).ok_or(log)
         });
     }

@@ -43,7 +43,9 @@ fn kept_connections(c: &Cluster) {
     });
     for stream in &mut kept {
         let request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        stream.write_all(request.as_bytes()).expect("a kept connection");
+        stream
+            .write_all(request.as_bytes())
+            .expect("a kept connection");
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).expect("an answer");
         assert_eq!(&answer, b"HTTP/1.1 404");
@@ -53,7 +55,9 @@ fn kept_connections(c: &Cluster) {
 fn connect(port: u16, trusted: &[Vec<u8>]) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     for der in trusted {
-        roots.add(CertificateDer::from(der.clone())).expect("a root");
+        roots
+            .add(CertificateDer::from(der.clone()))
+            .expect("a root");
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -64,10 +68,14 @@ fn connect(port: u16, trusted: &[Vec<u8>]) -> StreamOwned<ClientConnection, TcpS
     let name = ServerName::try_from("127.0.0.1").expect("a name");
     let tls = ClientConnection::new(Arc::new(config), name).expect("a client");
     let tcp = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
-    tcp.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    tcp.set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("a timeout");
     let mut stream = StreamOwned::new(tls, tcp);
     while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock).expect("a handshake");
+        stream
+            .conn
+            .complete_io(&mut stream.sock)
+            .expect("a handshake");
     }
     stream
 }
@@ -77,7 +85,9 @@ fn keys(c: &Cluster) {
     fleet.seed(OLD, YEAR);
     fleet.start_traced(2);
     fleet.settled(2);
-    fleet.api().change(&secret(), "test", |object| object["data"] = serde_json::Value::Null);
+    fleet.api().change(&secret(), "test", |object| {
+        object["data"] = serde_json::Value::Null
+    });
     fleet.settled(2);
     let stored = fleet.api().get(&secret());
     let mut needles = vec!["PRIVATE KEY".to_owned()];
@@ -98,9 +108,12 @@ fn keys(c: &Cluster) {
         assert!(log.len() > 10_000, "it logs everything");
         let metrics = replica.admin("/metrics").expect("metrics").1;
         for needle in &needles {
-            for (what, text) in
-                [("log", &log), ("metrics", &metrics), ("fields", &managed), ("bundle", &mutating)]
-            {
+            for (what, text) in [
+                ("log", &log),
+                ("metrics", &metrics),
+                ("fields", &managed),
+                ("bundle", &mutating),
+            ] {
                 assert!(!text.contains(needle.as_str()), "{what} holds a key");
             }
         }
@@ -110,8 +123,16 @@ fn keys(c: &Cluster) {
 /// CPU time of a process in seconds, and its resident memory in MiB.
 fn cost(id: u32) -> (f64, f64) {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).expect("stat");
-    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks: f64 = [11, 12].iter().map(|n| fields[*n].parse::<f64>().expect("ticks")).sum();
+    let fields: Vec<_> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks: f64 = [11, 12]
+        .iter()
+        .map(|n| fields[*n].parse::<f64>().expect("ticks"))
+        .sum();
     let pages: f64 = fields[21].parse().expect("pages");
     (ticks / 100.0, pages * 4096.0 / 1_048_576.0)
 }
@@ -140,7 +161,9 @@ fn rejected(c: &Cluster) {
     fleet.start_ready(1);
     let replica = &fleet.replicas()[0];
     let count = |result: &str| {
-        replica.metrics().sum("multinic_tls_handshakes_total", &[("result", result)])
+        replica
+            .metrics()
+            .sum("multinic_tls_handshakes_total", &[("result", result)])
     };
     let before = count("rejected");
     // A client that trusts nobody of ours.
@@ -148,7 +171,9 @@ fn rejected(c: &Cluster) {
     let roots = crate::fleet::certificates(other.certificate.as_bytes());
     for _ in 0..5 {
         let mut store = RootCertStore::empty();
-        store.add(CertificateDer::from(roots[0].clone())).expect("a root");
+        store
+            .add(CertificateDer::from(roots[0].clone()))
+            .expect("a root");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -14,7 +14,10 @@ pub(crate) const ALL: &[Scenario] = &[
     ("certificates_five_replicas_start_on_nothing", on_nothing),
     ("certificates_an_authority_is_replaced", replaced),
     ("certificates_are_replaced_again_and_again", again_and_again),
-    ("certificates_replicas_die_after_each_write", die_after_each_write),
+    (
+        "certificates_replicas_die_after_each_write",
+        die_after_each_write,
+    ),
     ("certificates_everything_expired_while_down", expired),
     ("certificates_clocks_differ", clocks),
     ("certificates_an_api_server_is_late", late_api_server),
@@ -32,7 +35,11 @@ fn on_nothing(c: &Cluster) {
     // The labels that the installer gave are still there, and no key is where it does not belong.
     let secret = fleet.api().get(&crate::fleet::secret());
     assert_eq!(secret["metadata"]["labels"]["made-by"], "the installer");
-    assert!(!secret["metadata"]["managedFields"].to_string().contains("PRIVATE"));
+    assert!(
+        !secret["metadata"]["managedFields"]
+            .to_string()
+            .contains("PRIVATE")
+    );
     let managers = secret["metadata"]["managedFields"].to_string();
     assert!(managers.contains("multinic-ca"), "{managers}");
 }
@@ -57,11 +64,8 @@ fn replaced(c: &Cluster) {
 }
 
 fn again_and_again(c: &Cluster) {
-    let mut fleet = Fleet::new(c).with(&[
-        HOLD,
-        "--test-authority-life=40s",
-        "--test-leaf-life=30s",
-    ]);
+    let mut fleet =
+        Fleet::new(c).with(&[HOLD, "--test-authority-life=40s", "--test-leaf-life=30s"]);
     fleet.start_ready(3);
     let load = fleet.load();
     let mut last = fleet.authorities();
@@ -84,10 +88,25 @@ fn again_and_again(c: &Cluster) {
 fn die_after_each_write(c: &Cluster) {
     let read: &[&str] = &["get", "list", "watch"];
     let rights = [
-        Rights { secret: read, mutating: read, validating: read, ..Rights::ALL },
-        Rights { mutating: read, validating: read, ..Rights::ALL },
-        Rights { validating: read, ..Rights::ALL },
-        Rights { mutating: read, ..Rights::ALL },
+        Rights {
+            secret: read,
+            mutating: read,
+            validating: read,
+            ..Rights::ALL
+        },
+        Rights {
+            mutating: read,
+            validating: read,
+            ..Rights::ALL
+        },
+        Rights {
+            validating: read,
+            ..Rights::ALL
+        },
+        Rights {
+            mutating: read,
+            ..Rights::ALL
+        },
         Rights::ALL,
     ];
     for (step, rights) in rights.into_iter().enumerate() {
@@ -130,7 +149,10 @@ fn expired(c: &Cluster) {
     let load = fleet.load();
     thread::sleep(Duration::from_secs(3));
     load.end_without_fault();
-    assert!(ready + works < Duration::from_secs(25), "{ready:?} + {works:?}");
+    assert!(
+        ready + works < Duration::from_secs(25),
+        "{ready:?} + {works:?}"
+    );
 }
 
 fn clocks(c: &Cluster) {
@@ -168,7 +190,12 @@ fn late_api_server(c: &Cluster) {
     fleet.seed(OLD, YEAR);
     // Nothing can be written yet, so that the second API server knows only the old authority.
     let read: &[&str] = &["get", "list", "watch"];
-    fleet.rights(Rights { secret: read, mutating: read, validating: read, ..Rights::ALL });
+    fleet.rights(Rights {
+        secret: read,
+        mutating: read,
+        validating: read,
+        ..Rights::ALL
+    });
     fleet.start_ready(3);
     let second = c.plane().second().expect("a second API server");
     second.wait(&c.plane());
@@ -181,7 +208,10 @@ fn late_api_server(c: &Cluster) {
         let path = format!("/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All");
         let (status, answer) = probe.call("POST", &path, &pod);
         let text = answer.to_string();
-        assert!(status == 403 && text.contains("isolated-network"), "{what}: {status} {text}");
+        assert!(
+            status == 403 && text.contains("isolated-network"),
+            "{what}: {status} {text}"
+        );
     };
     eventually("the second API server to call", || {
         let path = configuration("validating");
@@ -201,9 +231,17 @@ fn late_api_server(c: &Cluster) {
     }
     second.thaw();
     eventually("the second API server to learn", || {
-        let (_, object) = probe.call("GET", &configuration("validating"), &serde_json::Value::Null);
-        let bundle = object["webhooks"][0]["clientConfig"]["caBundle"].as_str().map(str::len);
-        (bundle > Some(1200)).then_some(()).ok_or(format!("{bundle:?}"))
+        let (_, object) = probe.call(
+            "GET",
+            &configuration("validating"),
+            &serde_json::Value::Null,
+        );
+        let bundle = object["webhooks"][0]["clientConfig"]["caBundle"]
+            .as_str()
+            .map(str::len);
+        (bundle > Some(1200))
+            .then_some(())
+            .ok_or(format!("{bundle:?}"))
     });
     fleet.cut();
     denied("after");
@@ -213,11 +251,16 @@ fn paused_api_server(c: &Cluster) {
     let mut fleet = Fleet::new(c).with(&[HOLD]);
     fleet.seed(OLD, YEAR);
     let read: &[&str] = &["get", "list", "watch"];
-    fleet.rights(Rights { validating: read, ..Rights::ALL });
+    fleet.rights(Rights {
+        validating: read,
+        ..Rights::ALL
+    });
     fleet.start_ready(3);
     eventually("the middle of the replacement", || {
         let trusted: Vec<_> = fleet.trusted().iter().map(Vec::len).collect();
-        (trusted == [2, 1, 1, 1]).then_some(()).ok_or(format!("{trusted:?}"))
+        (trusted == [2, 1, 1, 1])
+            .then_some(())
+            .ok_or(format!("{trusted:?}"))
     });
     fleet.rights(Rights::ALL);
     c.plane().pause_api_server(Duration::from_secs(20));
