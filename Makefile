@@ -25,6 +25,7 @@ doc: ## the documentation of the crate, with a page for each rule: target/doc/mu
 bench: ## what a decision costs, and the whole server under load on loopback (needs h2load)
 	@command -v h2load >/dev/null || { echo "h2load is missing: on Debian it is in nghttp2-client" >&2; exit 1; }
 	cargo bench --locked --bench decision
+	cargo bench --locked --bench usage
 	tests/load/run.sh
 
 deny: ## licences, advisories and sources of the dependencies (needs cargo-deny)

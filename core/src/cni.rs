@@ -89,6 +89,8 @@ pub struct PluginConf {
 pub struct Ipam {
     /// Its `type`.
     pub kind: Cow<'static, str>,
+    /// How many addresses are written down in `addresses`, as static reads them.
+    pub addresses: usize,
     /// The place of the type.
     at: TypeAt,
 }
@@ -199,6 +201,7 @@ impl PluginConf {
             at: TypeAt::of(raw.kind_at, true),
             ipam: raw.ipam_kind().map(|(kind, at)| Ipam {
                 kind: registry::name(kind),
+                addresses: raw.addresses(),
                 at: TypeAt::of(at, raw.ipam_or_kind().has_key("ipam")),
             }),
             capabilities: raw.capabilities().map(Into::into).collect(),

@@ -6,6 +6,12 @@
 use crate::address;
 use crate::text::shorten;
 
+/// Why a value is dangerous, and what to write instead.
+pub type Danger = fn(&str) -> Option<String>;
+
+/// The strings of a port mapping.
+pub const PORT_MAPPING: [(&str, Danger); 2] = [("protocol", protocol), ("hostIP", host_ip)];
+
 /// A string with a control character: a line break ends a rule of a firewall, a line of a log and a
 /// line of a file alike.
 pub fn control_character(text: &str) -> Option<String> {

@@ -49,6 +49,7 @@ pub mod policy;
 // The request, and what rules see of it.
 pub mod review;
 pub mod view;
+pub mod usage;
 pub mod patch;
 pub mod world;
 // The rules, and from what they find to the answer.

@@ -1,5 +1,5 @@
 //! The only writer of JSON Patch: what a Pod's required node affinity must imply, as operations on
-//! `/spec/affinity`.
+//! `/spec/affinity`, and what it must request of devices (`resources`).
 //!
 //! Terms are ORed and the requirements in a term ANDed, so a requirement goes to the end of every
 //! term that has one already; an empty term matches nothing and stays so; a term is never added to
@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::limits::{MAX_PATCH, MAX_PLACEMENT};
 use crate::selector::Requirement;
+use crate::view::Attach;
 use crate::view::placement::{Patchable, Placement, REQUIRED, Required};
 
 /// A change that makes a rule's findings go away, as meaning: how it is written is for `patch` to know.
@@ -19,6 +20,28 @@ use crate::view::placement::{Patchable, Placement, REQUIRED, Required};
 pub enum Fix {
     /// The Pod's required node affinity must imply these.
     Require(Vec<Requirement>),
+    /// The Pod must request so many more of these resources, each by its name.
+    Request {
+        /// The container that requests them; the first one if there is none of that name.
+        container: Option<String>,
+        /// The resources, and how many devices of each.
+        devices: Vec<(Box<str>, u64)>,
+    },
+}
+
+mod resources;
+
+pub use resources::request;
+
+/// The operations that make the change; `None` where it is made already, or where the API server would
+/// not take them.
+pub fn operations(fix: &Fix, attach: &Attach<'_>) -> Option<Patch> {
+    match fix {
+        Fix::Require(wanted) => require(attach.placement.as_ref()?, wanted),
+        Fix::Request { container, devices } => {
+            request(attach.devices.as_ref()?, container.as_deref(), devices)
+        }
+    }
 }
 
 /// The operations that make `placement` imply `wanted`; `None` if it does already, if the API server

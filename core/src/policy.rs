@@ -40,6 +40,11 @@ pub struct Policy {
     pub levels: BTreeMap<&'static str, Level>,
     /// Objects that rules pass over.
     pub exemptions: Vec<Exemption>,
+    /// The container that requests for devices are added to; the first one if there is none of that
+    /// name.
+    pub device_container: Option<String>,
+    /// Whether the Pods are watched for the networks that they use.
+    pub usage: bool,
     /// Files and folders of the nodes that plugins may open.
     pub node_paths: NodePaths,
     /// The namespaces whose networks may build on links of the nodes; if empty, all may on any.
@@ -220,6 +225,8 @@ impl Default for Policy {
             .into(),
             levels: BTreeMap::new(),
             exemptions: Vec::new(),
+            device_container: None,
+            usage: false,
             node_paths: NodePaths::default(),
             node_interfaces: Vec::new(),
             reserved_host_ports: RESERVED.to_vec(),
@@ -253,11 +260,16 @@ impl Default for NodePaths {
                 "/var/lib/rancher/k3s/agent/etc/cni/net.d/**",
                 "/etc/resolv.conf",
                 "/run/systemd/resolve/resolv.conf",
+                // The sockets of kube-ovn and nv-ipam.
+                "/run/openvswitch/kube-ovn-daemon.sock",
+                "/run/nvidia/nv-ipam.sock",
             ]),
             write: patterns(&[
                 "/var/lib/cni/**",
                 "/run/cni/**",
                 "/run/cni-ipam-state/**",
+                // The folder in the example of the Network Plumbing Working Group's specification.
+                "/mnt/cluster-ipam/**",
                 "/var/log/*.log",
                 "/tmp/*.log",
             ]),

@@ -10,7 +10,7 @@ use crate::cni::Config;
 use crate::fault::{Fault, MAX_FAULTS};
 use crate::finding::{Finding, Level, Place};
 use crate::network::Network;
-use crate::patch::Fix;
+use crate::patch::{self, Fix};
 use crate::policy::Policy;
 use crate::view::{Attach, Carrier, Define, Object, Subject};
 use crate::world::World;
@@ -28,26 +28,31 @@ pub mod malformed_networks;
 pub mod misplaced_networks;
 pub mod missing_cni_version;
 pub mod missing_network;
+pub mod misspelled_annotation;
 pub mod multi_nic_disabled;
+pub mod network_in_use;
 pub mod on_disk_config;
 pub mod overridden_network;
+pub mod repeated_address;
 pub mod reserved_host_port;
 pub mod shadowed_interface;
 pub mod shared_address_store;
 pub mod suspicious_networks;
 pub mod suspicious_plugin_config;
 pub mod unapproved_node_path;
+pub mod unattached_network;
 pub mod undeclared_capability;
 pub mod unenforced_node_selector;
 pub mod ungranted_node_interface;
 pub mod unreferenceable_name;
+pub mod unrequested_resource;
 pub mod unsatisfiable_node_selector;
 pub mod unsupported_ipam;
 pub mod unsupported_plugin;
 pub mod unusable_network;
 
 /// Every rule, the weightiest first: the first finding is the one that people see.
-pub static RULES: [&Rule; 30] = [
+pub static RULES: [&Rule; 35] = [
     &beyond_limits::RULE,
     &multi_nic_disabled::RULE,
     &malformed_networks::RULE,
@@ -61,6 +66,7 @@ pub static RULES: [&Rule; 30] = [
     &duplicate_interface::RULE,
     &unsatisfiable_node_selector::RULE,
     &unenforced_node_selector::RULE,
+    &unrequested_resource::RULE,
     &malformed_config::RULE,
     &ambiguous_config::RULE,
     &on_disk_config::RULE,
@@ -71,6 +77,10 @@ pub static RULES: [&Rule; 30] = [
     &invalid_plugin_config::RULE,
     &invalid_node_selector::RULE,
     &misplaced_networks::RULE,
+    &network_in_use::RULE,
+    &unattached_network::RULE,
+    &repeated_address::RULE,
+    &misspelled_annotation::RULE,
     &undeclared_capability::RULE,
     &shadowed_interface::RULE,
     &suspicious_networks::RULE,
@@ -138,6 +148,7 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
                 continue;
             }
             _ if !is_asked(rule, object, world.policy) => continue,
+            (Subject::Attach(attach), _) if would_be_mended(rule, attach, world) => continue,
             (Subject::Attach(attach), Check::Attach(check) | Check::Both(check, _)) => {
                 check(attach, world)
             }
@@ -186,6 +197,16 @@ pub fn fixes(subject: &Subject<'_>, world: &World<'_>) -> Vec<Fix> {
         .collect()
 }
 
+/// Whether an object that is not patched, because nothing is under `enforcement: warn`, would be
+/// patched otherwise, so that the rule would have nothing to say.
+fn would_be_mended(rule: &Rule, attach: &Attach<'_>, world: &World<'_>) -> bool {
+    world.policy.enforcement == Level::Warn
+        && rule
+            .fix
+            .and_then(|fix| fix(attach, world))
+            .is_some_and(|fix| patch::operations(&fix, attach).is_some())
+}
+
 /// The first thing for which a stored network would itself be refused, and the rule that says so.
 fn refusal(
     namespace: &str,
@@ -194,6 +215,11 @@ fn refusal(
     world: &World<'_>,
 ) -> Option<(&'static Rule, Statement)> {
     let define = Define::stored(namespace, name, network);
+    // It is not written now, so it does not matter whether it is in use.
+    let world = &World {
+        usage: None,
+        ..*world
+    };
     let denied =
         asked(&define.object, world.policy).filter(|rule| rule.level(world.policy) == Level::Deny);
     // That no network may be used at all is said of the Pod, once; and what a network shares with others
@@ -275,7 +301,7 @@ fn is_asked(rule: &Rule, object: &Object<'_>, policy: &Policy) -> bool {
 fn carrier_ceiling(attach: &Attach<'_>, policy: &Policy) -> Level {
     match attach.carrier {
         Carrier::Template { .. } => policy.templates,
-        Carrier::Binding | Carrier::ExistingPod | Carrier::NewPod => Level::Deny,
+        Carrier::Binding | Carrier::Claim | Carrier::ExistingPod | Carrier::NewPod => Level::Deny,
     }
 }
 

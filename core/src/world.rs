@@ -1,7 +1,10 @@
 //! What a rule may know beside its subject, and what has to be looked up for that.
 
+use crate::name::{is_label, is_subdomain};
 use crate::network::{Fetched, Network, Snapshot};
 use crate::policy::Policy;
+use crate::usage::Usage;
+use crate::view::devices::Writable;
 use crate::view::networks::{Annotation, Selection};
 use crate::view::placement::Patchable;
 use crate::view::{Attach, Subject};
@@ -15,6 +18,8 @@ pub struct World<'a> {
     pub fetched: &'a Fetched,
     /// What the administrator decided.
     pub policy: &'a Policy,
+    /// Which Pods use which networks, where that is known.
+    pub usage: Option<&'a Usage>,
 }
 
 /// A network that a carrier asks for.
@@ -109,6 +114,7 @@ impl Subject<'_> {
             snapshot,
             fetched: &Fetched::default(),
             policy,
+            usage: None,
         };
         let absent = |asked: &Asked<'_>| matches!(asked.network, Resolved::Absent);
         let mut wanted: Vec<_> = attach
@@ -116,6 +122,8 @@ impl Subject<'_> {
             .zip(world.asked(attach))
             .filter(|(_, asked)| absent(asked))
             .map(|((selection, ..), _)| (&*selection.namespace, &*selection.name))
+            // What a claim or a virtual machine names was not checked when it was read.
+            .filter(|(namespace, name)| is_label(namespace) && is_subdomain(name))
             .collect();
         wanted.sort_unstable();
         wanted.dedup();
@@ -124,15 +132,22 @@ impl Subject<'_> {
 }
 
 impl Attach<'_> {
-    /// Whether a patch could still narrow where it runs, or write again what narrows it.
+    /// Whether a patch could still narrow where it runs or request devices for it, or write again
+    /// what does.
     fn may_be_patched(&self) -> bool {
         let patchable = self
             .placement
             .as_ref()
             .map(|placement| &placement.patchable);
-        matches!(
+        let is_placed = matches!(
             patchable,
             Some(Patchable::Additions | Patchable::Restore(Some(_)))
-        )
+        );
+        let writable = self.devices.map(|devices| devices.writable);
+        let is_given = matches!(
+            writable,
+            Some(Writable::Additions | Writable::Restore(Some(_)))
+        );
+        is_placed || is_given
     }
 }

@@ -157,7 +157,7 @@ fn the_backstop_matches_what_the_webhook_matches() {
 fn the_backstop_knows_grants_and_exemptions() {
     let rendered = with(
         "backstop: on\nconfig:\n  globalNamespaces: []\n  multusNamespace: multus\n  defaultNetworkNamespaces: [multus, other]\n  \
-         grants: [{networks: \"tele.com/sr*\", namespaces: [\"dev-*\", b]}]\n  \
+         grants: [{networks: \"telecom/sr.v*\", namespaces: [\"dev-*\", b]}]\n  \
          exemptions:\n  - {rules: [isolated-network], objects: [\"ci/*\"], reason: x}\n  \
          - {rules: [\"*\"], objects: [\"a/*\"], users: [\"system:serviceaccount:ns:*\"], reason: x}\n  \
          - {rules: [missing-network], objects: [\"z/*\"], reason: x}\n",
@@ -180,7 +180,7 @@ fn the_backstop_knows_grants_and_exemptions() {
     };
     assert!(
         variable("granted").contains(
-            "{'namespaces': '^(?:dev-[^/]*|b)$', 'networks': '^(?:tele[.]com/sr[^/]*)$'}"
+            "{'namespaces': '^(?:dev-[^/]*|b)$', 'networks': '^(?:telecom/sr[.]v[^/]*)$'}"
         )
     );
     assert!(variable("networksForeign").contains(" in ([request.namespace] + [])"));

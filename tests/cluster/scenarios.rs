@@ -1,6 +1,7 @@
 //! What is proven, in the order in which it is run.
 
 mod backstop;
+mod carriers;
 mod dead;
 mod disruption;
 mod doctor;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         placement::ALL,
         others::ALL,
         workloads::ALL,
+        carriers::ALL,
         networks::ALL,
         upgrades::ALL,
         // From here on the cluster is broken, and put right again.

@@ -407,6 +407,7 @@ fn refused(config: &Value, policy: &str, rule: &str) -> usize {
         snapshot: &snapshot,
         fetched: &fetched,
         policy: &policy,
+        usage: None,
     };
     let findings = rules::decide(&subject, &world);
     findings

@@ -6,8 +6,9 @@ which the places of keys and values are certain: an array of objects without bac
 
 {{/* "auto" follows failurePolicy; a rule that is off has no backstop. */}}
 {{- define "multinic.backstopLevel" -}}
-{{- $level := dig "rules" "isolated-network" "deny" .Values.config | default "deny" }}
-{{- if kindIs "bool" $level }}{{ $level = "off" }}{{ end }}
+{{- $level := get (.Values.config.rules | default dict) "isolated-network" }}
+{{- /* A bare `off` is false in YAML, and null takes a level back. */}}
+{{- if kindIs "bool" $level }}{{ $level = "off" }}{{ else if not $level }}{{ $level = "deny" }}{{ end }}
 {{- if and (eq $level "deny") (eq (.Values.config.enforcement | default "deny") "warn") }}{{ $level = "warn" }}{{ end }}
 {{- /* A bare `on` is true in YAML. */}}
 {{- $backstop := .Values.backstop | toString }}

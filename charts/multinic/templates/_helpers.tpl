@@ -84,6 +84,9 @@ annotations:
 {{- if .Values.webhook.templates }}
 - validating/zzz-multinic-templates
 {{- end }}
+{{- if (.Values.config).usage }}
+- validating/zzz-multinic-usage
+{{- end }}
 {{- end }}
 
 {{/* The Secret whose certificate is mounted; nothing in mode builtIn. */}}

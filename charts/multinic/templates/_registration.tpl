@@ -37,17 +37,19 @@ for a CREATE, also of a Binding.
     && (oldObject == null || {{ include "multinic.defaultNetwork" "object" }} != {{ include "multinic.defaultNetwork" "oldObject" }}))
 {{- end }}
 
-{{/* The affinity too: what was added has to be added again when a manifest without it is applied once more. */}}
+{{/* The affinity and the requests too: what was added has to be added again when a manifest without it is applied once more. */}}
 {{- define "multinic.matchPlacement" -}}
 - name: asks-for-a-network
   expression: >-
     {{ include "multinic.asks" "object" }}
-- name: changes-networks-or-affinity
+- name: changes-networks-affinity-or-requests
   expression: >-
     oldObject == null
     || {{ include "multinic.networks" "object" }} != {{ include "multinic.networks" "oldObject" }}
     || {{ include "multinic.defaultNetwork" "object" }} != {{ include "multinic.defaultNetwork" "oldObject" }}
     || object.?spec.?affinity != oldObject.?spec.?affinity
+    || object.?spec.?containers.orValue([]).map(container, container.?resources.orValue({}))
+    != oldObject.?spec.?containers.orValue([]).map(container, container.?resources.orValue({}))
 {{- end }}
 
 {{/* The metadata of a stored network can always be changed, its finalizers removed and its namespace deleted. */}}
@@ -70,6 +72,36 @@ for a CREATE, also of a Binding.
   expression: >-
     oldObject == null
     || {{ include "multinic.template" "object" }} != {{ include "multinic.template" "oldObject" }}
+- name: is-not-controlled
+  expression: >-
+    !object.?metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false))
+{{- end }}
+
+{{/* dra-driver-sriov attaches the NADs that a claim names, without an annotation and with its own rights. */}}
+{{- define "multinic.matchClaims" -}}
+- name: is-for-a-driver-of-networks
+  expression: >-
+    object.?spec.?devices.?config.orValue(object.?spec.?spec.?devices.?config.orValue([])).exists(entry,
+    entry.?opaque.?driver.orValue("") == "sriovnetwork.k8snetworkplumbingwg.io")
+- name: changes-the-spec
+  expression: >-
+    oldObject == null || object.?spec != oldObject.?spec
+{{- end }}
+
+{{/* The networks of a virtual machine; those of an instance are one less deep. */}}
+{{- define "multinic.machineNetworks" -}}
+{{ . }}.?spec.?template.?spec.?networks.orValue({{ . }}.?spec.?networks.orValue([]))
+{{- end }}
+
+{{/* Starting and stopping never match. What a controller owns was judged with its owner, and its Pod is judged. */}}
+{{- define "multinic.matchMachines" -}}
+- name: asks-for-a-network
+  expression: >-
+    {{ include "multinic.machineNetworks" "object" }}.exists(network, network.?multus.hasValue())
+- name: changes-the-networks
+  expression: >-
+    oldObject == null
+    || {{ include "multinic.machineNetworks" "object" }} != {{ include "multinic.machineNetworks" "oldObject" }}
 - name: is-not-controlled
   expression: >-
     !object.?metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false))

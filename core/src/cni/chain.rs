@@ -150,7 +150,7 @@ impl<'d> Chain<'d> {
     pub(super) fn limit_families<'v>(
         &self,
         plugin: &str,
-        addresses: impl Iterator<Item = (IpAddr, Value<'v>)> + Clone,
+        addresses: &(impl Iterator<Item = (IpAddr, Value<'v>)> + Clone),
         report: &mut Report,
     ) -> Option<()> {
         if !self.is_old() {

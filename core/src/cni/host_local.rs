@@ -136,7 +136,7 @@ fn answer<'d>(
     // config.go:151
     let firsts = sets.iter().filter_map(|set| set.first());
     let firsts = firsts.map(|range| (range.start, range.at));
-    chain.limit_families("host-local", firsts, report)?;
+    chain.limit_families("host-local", &firsts, report)?;
     overlaps(&sets, report)?;
     let leases = leases(&sets, &requested, report)?;
     Some(IpamResult {
@@ -152,7 +152,7 @@ fn store(ipam: &Decoded<'_>, raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mu
     let folder = folder.as_deref().unwrap_or("/var/lib/cni/networks");
     // What is not an absolute path is refused by a rule of its own.
     if let (Ok(folder), false) = (normalize(folder), chain.name.is_empty()) {
-        let place = ipam.value("dataDir").unwrap_or(raw.ipam_or_kind());
+        let place = ipam.value("dataDir").unwrap_or_else(|| raw.ipam_or_kind());
         report.uses(place, Used::store(("host-local", &*folder, chain.name)));
     }
 }

@@ -233,9 +233,7 @@ fn ports(conf: &Decoded<'_>, report: &mut Report) {
     };
     for item in runtime.elements("portMappings") {
         let port = Decoded::new(&PORT, [item]);
-        let dangers: [(&str, fn(&str) -> Option<String>); 2] =
-            [("protocol", danger::protocol), ("hostIP", danger::host_ip)];
-        for (key, danger) in dangers {
+        for (key, danger) in danger::PORT_MAPPING {
             if let (Some(value), Some(text)) = (port.value(key), port.text(key))
                 && let Some(problem) = danger(&text)
             {

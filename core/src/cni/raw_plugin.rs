@@ -72,6 +72,12 @@ impl<'d> RawPlugin<'d> {
         (!kind.is_empty()).then_some((kind, *place))
     }
 
+    /// How many addresses are written down in `ipam.addresses`, as Go decodes it.
+    pub(super) fn addresses(&self) -> usize {
+        let lists = self.ipam().filter_map(|ipam| ipam.field("addresses"));
+        lists.last().map_or(0, |list| list.elements().count())
+    }
+
     /// The place for a fault of the IPAM plugin.
     pub(super) fn ipam_or_kind(&self) -> Value<'d> {
         self.ipam.last().copied().unwrap_or(self.kind_at)

@@ -87,6 +87,14 @@ impl Report {
         outcome
     }
 
+    /// Runs `judge`, of which only what is dangerous and what is used of the node counts.
+    pub(super) fn only_dangers(&mut self, judge: impl FnOnce(&mut Self)) {
+        let (invalid, suspicious) = (self.invalid.len(), self.suspicious.len());
+        judge(self);
+        self.invalid.truncate(invalid);
+        self.suspicious.truncate(suspicious);
+    }
+
     /// `value` is refused, unless the Pod replaces it: then it is only suspicious.
     pub(super) fn refuse_unless(
         &mut self,

@@ -157,7 +157,7 @@ pub(super) fn answer<'d>(
     report.refuse_if(!is_replaceable, |report| {
         // :252
         let addresses = leases.iter().map(|lease| (lease.address.addr(), lease.at));
-        chain.limit_families("static", addresses, report)
+        chain.limit_families("static", &addresses, report)
     })?;
     Some(IpamResult {
         leases: Some(leases),

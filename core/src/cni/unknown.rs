@@ -11,7 +11,7 @@ use crate::json::{Kind, Value};
 /// Keys under which plugins usually name links of the node.
 const LINKS: [&str; 3] = ["bridge", "device", "master"];
 
-/// Notes what such a plugin may use of the node, and judges its IPAM plugin if that is known.
+/// Notes what such a plugin, and its IPAM plugin if that is known, may use of the node.
 pub(super) fn judge<'d>(raw: &RawPlugin<'d>, chain: &Chain<'d>, report: &mut Report) {
     for member in raw.object.members() {
         let is_link = LINKS.iter().any(|key| member.key.folds(key));
@@ -38,8 +38,8 @@ pub(super) fn judge<'d>(raw: &RawPlugin<'d>, chain: &Chain<'d>, report: &mut Rep
             path(text, report);
         }
     }
-    // Whether the plugin really calls it is not known either, so what it refuses is not certain.
-    report.refuse_if(false, |report| drop(ipam::ask(raw, chain, report)));
+    // Whether the plugin really calls it is not known either, so nothing is said of its other faults.
+    report.only_dangers(|report| drop(ipam::ask(raw, chain, report)));
 }
 
 /// Notes a text that looks like a path: an absolute one with two names at least, or one with `..`.

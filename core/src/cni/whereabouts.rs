@@ -195,7 +195,7 @@ fn answer<'d>(
     if is_sliced {
         slices(&ipam, report);
     }
-    stores(&ipam, &pools, is_sliced, chain, report);
+    stores(&ipam, pools.as_deref(), is_sliced, chain, report);
     let (pools, addresses, gateway) = (pools?, addresses?, gateway?);
     if !is_timing_sound {
         return None;
@@ -228,7 +228,7 @@ fn answer<'d>(
 /// :536), and how many of them there may be.
 fn stores(
     ipam: &Decoded<'_>,
-    pools: &Option<Vec<Pool<'_>>>,
+    pools: Option<&[Pool<'_>]>,
     is_sliced: bool,
     chain: &Chain<'_>,
     report: &mut Report,
@@ -252,7 +252,7 @@ fn stores(
         report.uses(place, Used::store(("whereabouts slices", name)));
         return;
     }
-    for pool in pools.iter().flatten().take(MAX_RANGES) {
+    for pool in pools.unwrap_or_default().iter().take(MAX_RANGES) {
         report.uses(
             pool.at,
             Used::store(("whereabouts", &*network, pool.prefix)),
@@ -395,7 +395,7 @@ fn addresses<'d>(
         });
     }
     let all = leases.iter().map(|lease| (lease.address.addr(), lease.at));
-    chain.limit_families("whereabouts", all, report)?;
+    chain.limit_families("whereabouts", &all, report)?;
     sound.then_some(leases)
 }
 

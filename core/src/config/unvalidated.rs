@@ -35,6 +35,8 @@ pub(super) struct Unvalidated {
     controllers: Vec<Text>,
     rules: BTreeMap<String, Level>,
     exemptions: Vec<UnvalidatedExemption>,
+    device_container: Option<Text>,
+    usage: bool,
     node_paths: UnvalidatedPaths,
     node_interfaces: Vec<UnvalidatedInterfaces>,
     reserved_host_ports: Vec<PortRange>,
@@ -93,6 +95,8 @@ impl Unvalidated {
             controllers,
             rules,
             exemptions,
+            device_container,
+            usage,
             node_paths,
             node_interfaces,
             reserved_host_ports,
@@ -131,6 +135,7 @@ impl Unvalidated {
             .enumerate()
             .map(|(index, exemption)| exemption.validate(&format!("exemptions[{index}]")))
             .collect::<Result<_, _>>()?;
+        let device_container = device_container.map(container).transpose()?.flatten();
         Ok(Policy {
             enforcement,
             multiple_network_interfaces,
@@ -143,6 +148,8 @@ impl Unvalidated {
             controllers: users("controllers", &controllers)?,
             levels,
             exemptions,
+            device_container,
+            usage,
             node_paths: node_paths.validate()?,
             node_interfaces: node_interfaces
                 .into_iter()
@@ -219,6 +226,8 @@ impl Default for Unvalidated {
             controllers,
             levels: _,
             exemptions: _,
+            device_container: _,
+            usage,
             node_paths: _,
             node_interfaces: _,
             reserved_host_ports,
@@ -239,6 +248,8 @@ impl Default for Unvalidated {
                 .collect(),
             rules: BTreeMap::new(),
             exemptions: Vec::new(),
+            device_container: None,
+            usage,
             node_paths: UnvalidatedPaths::default(),
             node_interfaces: Vec::new(),
             reserved_host_ports,
@@ -286,6 +297,21 @@ fn namespace(field: &str, name: Text) -> Result<String, Error> {
     }
     let problem = format!("\"{}\" is no name of a namespace", shorten(&name.value));
     Err(wrong(at(field, &name), problem))
+}
+
+/// The name of a container; an empty one is none.
+fn container(name: Text) -> Result<Option<String>, Error> {
+    if name.value.is_empty() {
+        return Ok(None);
+    }
+    if is_label(&name.value) {
+        return Ok(Some(name.value));
+    }
+    let problem = format!(
+        "\"{}\" is not a valid name of a container",
+        shorten(&name.value)
+    );
+    Err(wrong(at("deviceContainer", &name), problem))
 }
 
 /// A list without which an entry would do nothing.

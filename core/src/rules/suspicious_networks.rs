@@ -2,8 +2,9 @@
 
 use super::{Check, Rule, Statement};
 use crate::finding::{Level, Place};
+use crate::network::Network;
 use crate::text::shorten;
-use crate::view::networks::Annotation;
+use crate::view::networks::{Annotation, Selection};
 use crate::view::{Attach, Carrier};
 use crate::world::{Resolved, World};
 
@@ -30,6 +31,18 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             statements.push(Statement::at(&attach.object, place, &fault.message));
         }
         let network = asked.known();
+        if network.is_some_and(Network::needs_addresses) && !asks_for_addresses(asked.selection) {
+            let name = asked.selection.network();
+            let problem = format_args!(
+                "network \"{}\" gives each Pod the addresses that it asks for, because its IPAM \
+                 plugin is static and has no \"addresses\", and this element asks for none: add \
+                 \"ips\": [\"10.1.1.7/24\"] with an address of the network, else the Pod hangs \
+                 (IPAM plugin returned missing IP config)",
+                shorten(&name),
+            );
+            let place = attach.place(asked.annotation, asked.selection);
+            statements.push(Statement::at(&attach.object, place, problem));
+        }
         let is_bound = network.is_some_and(|network| !network.requirements().is_empty());
         if is_bound && skips_scheduler {
             let message = format!(
@@ -53,4 +66,11 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         statements.push(Statement::new(place, message));
     }
     statements
+}
+
+/// Whether an element asks for addresses: with the key for it, or with the CNI arguments that static
+/// reads as well (`args.cni.ips`).
+fn asks_for_addresses(selection: &Selection) -> bool {
+    let arguments = selection.request("cni-args");
+    selection.request("ips").is_some() || arguments.is_some_and(|args| args.contains("\"ips\""))
 }

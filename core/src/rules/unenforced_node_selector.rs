@@ -144,9 +144,11 @@ fn advice(
              the Pod itself, while it is gated"
                 .to_owned()
         }
-        Carrier::NewPod | Carrier::Binding => "another webhook added the network after multinic, \
+        Carrier::NewPod | Carrier::Binding | Carrier::Claim => {
+            "another webhook added the network after multinic, \
                                                or the mutating call of multinic failed: retry"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 

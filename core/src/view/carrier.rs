@@ -1,13 +1,21 @@
 //! From an object to what carries the annotations.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use super::networks::{Annotation, DEFAULT_NETWORK, NETWORKS, Networks, shrinks};
+use super::devices::{Devices, Writable};
+use super::networks::{
+    Annotation, DEFAULT_NETWORK, NETWORKS, Networks, Selection, shrinks, too_many,
+};
 use super::placement::{Patchable, Placement, present};
-use super::{Attach, Carrier, Change, Object, annotation};
+use super::{Attach, Carrier, Change, Copies, Object, annotation, annotations};
 use crate::json::{Kind, Value};
+use crate::limits::MAX_ATTACHMENTS;
 use crate::policy::Policy;
 use crate::review::{Operation, Request};
+
+mod claim;
+mod machine;
 
 /// The kubelet's mark on the copy of a static Pod, which runs already.
 const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -36,9 +44,21 @@ impl<'a> Attach<'a> {
                 Patchable::Restore(present(spec(old).and_then(|spec| spec.get("affinity"))))
             }
         };
+        let writable = match request.operation {
+            _ if status || !has_spec => Writable::Nothing,
+            Operation::Create => Writable::Additions,
+            _ => Writable::Restore(spec(old)),
+        };
+        let address = old.and_then(|old| old.get("status")?.get("podIP")?.str());
         // The API server takes the stored spec for an update of the status, whatever is sent.
         let spec = if status { spec(old) } else { spec(new) };
-        Self::carried(request, policy, carrier, new, old, spec, patchable)
+        let mut attach = Self::carried(request, policy, carrier, new, old, spec, patchable);
+        attach.devices = attach
+            .placement
+            .is_some()
+            .then(|| Devices::of(spec, writable));
+        attach.is_running = address.is_some_and(|address| !address.is_empty());
+        attach
     }
 
     pub(super) fn binding(request: &'a Request<'a>, policy: &Policy) -> Self {
@@ -83,6 +103,11 @@ impl<'a> Attach<'a> {
             spec,
             Patchable::Nothing,
         );
+        attach.devices = attach
+            .placement
+            .is_some()
+            .then(|| Devices::of(spec, Writable::Nothing));
+        attach.copies = copies(request);
         attach.annotations = if cron {
             "spec.jobTemplate.spec.template.metadata.annotations"
         } else {
@@ -104,6 +129,77 @@ impl<'a> Attach<'a> {
         attach
     }
 
+    /// A ResourceClaim, or a template of some.
+    pub(super) fn claim(request: &'a Request<'a>, policy: &Policy) -> Self {
+        let is_template = &*request.resource == "resourceclaimtemplates";
+        let (carrier, field) = if is_template {
+            let carrier = Carrier::Template { daemon_set: false };
+            (carrier, "spec.spec.devices.config")
+        } else {
+            (Carrier::Claim, "spec.devices.config")
+        };
+        let spec = |object: Option<Value<'a>>| {
+            let spec = object?.get("spec")?;
+            if is_template {
+                spec.get("spec")
+            } else {
+                Some(spec)
+            }
+        };
+        let (new, old) = (spec(request.object), spec(request.old_object));
+        let nothing = Patchable::Nothing;
+        let mut attach = Self::carried(request, policy, carrier, None, None, None, nothing);
+        attach.placement = None;
+        let asked = |spec| claim::networks(spec, &request.namespace, field);
+        attach.networks = changed(asked(new), asked(old));
+        attach
+    }
+
+    /// A virtual machine of KubeVirt, or a running instance of one.
+    pub(super) fn machine(request: &'a Request<'a>, policy: &Policy) -> Self {
+        let is_template = &*request.resource == "virtualmachines";
+        let (annotations, field) = if is_template {
+            (
+                "spec.template.metadata.annotations",
+                "spec.template.spec.networks",
+            )
+        } else {
+            ("metadata.annotations", "spec.networks")
+        };
+        let instance = |object: Option<Value<'a>>| {
+            if is_template {
+                present(object?.get("spec")?.get("template"))
+            } else {
+                object
+            }
+        };
+        let spec = |object: Option<Value<'a>>| object.and_then(|object| object.get("spec"));
+        let (new, old) = (instance(request.object), instance(request.old_object));
+        let carrier = Carrier::Template { daemon_set: false };
+        let nothing = Patchable::Nothing;
+        let mut attach = Self::carried(request, policy, carrier, new, old, spec(new), nothing);
+        attach.annotations = annotations;
+        let home = &*policy.multus_namespace;
+        let asked = |object| machine::networks(spec(object), &request.namespace, home, field);
+        let (networks, default_network) = asked(new);
+        let (old_networks, old_default_network) = asked(old);
+        // KubeVirt writes the annotation over one that the machine carries, which it hands on where
+        // there is nothing to write.
+        if networks.is_some() {
+            attach.networks = changed(networks, old_networks);
+        }
+        if default_network.is_some() {
+            attach.default_network = changed(default_network, old_default_network);
+        }
+        let is_controlled =
+            policy.is_controller(&request.user) && request.object.is_some_and(has_controller);
+        if !is_template && is_controlled {
+            attach.networks = attach.networks.kept();
+            attach.default_network = attach.default_network.kept();
+        }
+        attach
+    }
+
     fn carried(
         request: &'a Request<'a>,
         policy: &Policy,
@@ -115,8 +211,8 @@ impl<'a> Attach<'a> {
     ) -> Self {
         let object = Object::of(request);
         let [new_networks, new_default, mirror] =
-            annotations(new, [NETWORKS, DEFAULT_NETWORK, MIRROR]);
-        let [old_networks, old_default] = annotations(old, [NETWORKS, DEFAULT_NETWORK]);
+            annotations_of(new, [NETWORKS, DEFAULT_NETWORK, MIRROR]);
+        let [old_networks, old_default] = annotations_of(old, [NETWORKS, DEFAULT_NETWORK]);
         // The API server stores a null annotation as an empty one, and an empty one asks for nothing.
         let text = |value: Option<Value<'a>>| value.map(|value| value.str().unwrap_or_default());
         let asking = |value| text(value).filter(|text| !text.is_empty());
@@ -154,10 +250,31 @@ impl<'a> Attach<'a> {
             default_network,
             not_text,
             placement: (!host_network && !mirror).then(|| Placement::of(spec, patchable)),
+            devices: None,
+            copies: Copies::Count(1),
+            is_running: false,
+            annotation_map: annotations(new),
             host_network,
             node_name: node_name.is_some_and(|name| !name.is_empty()),
             misplaced: false,
         }
+    }
+}
+
+/// How many Pods a workload makes at a time.
+fn copies(request: &Request<'_>) -> Copies {
+    let spec = request.object.and_then(|object| object.get("spec"));
+    let count = |spec: Option<Value<'_>>, key| {
+        Copies::Count(spec.and_then(|spec| spec.get(key)?.integer()).unwrap_or(1))
+    };
+    match &*request.resource {
+        "daemonsets" => Copies::EachNode,
+        "jobs" => count(spec, "parallelism"),
+        "cronjobs" => {
+            let job = spec.and_then(|spec| spec.get("jobTemplate")?.get("spec"));
+            count(job, "parallelism")
+        }
+        _ => count(spec, "replicas"),
     }
 }
 
@@ -188,12 +305,34 @@ fn change(
 }
 
 /// Some annotations of an object; a null one is there.
-fn annotations<'a, const N: usize>(
+fn annotations_of<'a, const N: usize>(
     object: Option<Value<'a>>,
     names: [&str; N],
 ) -> [Option<Value<'a>>; N] {
-    let annotations = object.and_then(|object| object.get("metadata")?.get("annotations"));
-    annotations.map_or([None; N], |annotations| annotations.get_each(names))
+    annotations(object).map_or([None; N], |annotations| annotations.get_each(names))
+}
+
+/// What a spec asks for, before and after.
+fn changed(new: Option<Networks>, old: Option<Networks>) -> Change<Networks> {
+    let Some(new) = new else {
+        return Change::Absent;
+    };
+    if new.selections.len() > MAX_ATTACHMENTS {
+        return Change::New(Networks {
+            beyond_limits: Some(too_many()),
+            ..Networks::default()
+        });
+    }
+    let is_kept = old.is_some_and(|old| {
+        let names = |own: &Selection| (own.namespace.clone(), own.name.clone());
+        let old: HashSet<_> = old.selections.iter().map(names).collect();
+        new.selections.iter().all(|own| old.contains(&names(own)))
+    });
+    if is_kept {
+        Change::Kept(new)
+    } else {
+        Change::New(new)
+    }
 }
 
 fn has_controller(object: Value<'_>) -> bool {

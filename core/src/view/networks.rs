@@ -77,8 +77,10 @@ pub struct Selection {
     pub interface: Option<String>,
     /// What else the element asks for.
     pub requests: Requests,
-    /// Where the element stands.
+    /// Where the element stands in the annotation.
     pub at: Inside,
+    /// Where it stands instead, if it is not an element of an annotation.
+    pub field: Option<Box<str>>,
 }
 
 /// What an element asks of its network, by the keys of the JSON form.
@@ -132,6 +134,7 @@ impl Networks {
                         interface: interface.map(str::to_owned),
                         requests: Requests::default(),
                         at,
+                        field: None,
                     });
                 }
                 Err(message) => self.malformed.push(Fault { at, message }),
@@ -152,7 +155,7 @@ fn too_long(annotation: &str) -> Fault {
     }
 }
 
-fn too_many() -> Fault {
+pub(super) fn too_many() -> Fault {
     let message = format!(
         "the annotation asks for more than {MAX_ATTACHMENTS} networks, and no more are read: \
          attach fewer, for they are attached one after the other while the kubelet waits"
@@ -208,6 +211,18 @@ pub(crate) fn shrinks(new: &str, old: &str, namespace: &str) -> bool {
 }
 
 impl Selection {
+    /// A network that a field of a spec names.
+    pub(crate) fn of_field(namespace: String, name: String, field: String) -> Self {
+        Self {
+            namespace,
+            name,
+            interface: None,
+            requests: Requests::default(),
+            at: Inside::at((1, 1), ""),
+            field: Some(field.into()),
+        }
+    }
+
     /// `namespace/name`.
     pub fn network(&self) -> String {
         format!("{}/{}", self.namespace, self.name)

@@ -89,6 +89,7 @@ fn decide(body: &[u8], snapshot: &Snapshot, webhook: Webhook) -> usize {
         snapshot,
         fetched: &fetched,
         policy: &policy,
+        usage: None,
     };
     let case = answer::Case::of(&request, &policy);
     let unknown = case.unknown(&policy, snapshot).len();

@@ -49,7 +49,7 @@ fn enforcement_warn(c: &Cluster) {
         .called(0, 1);
     c.create(&pod(ns, "placed", "default/zoned"))
         .accepted()
-        .warned("unenforced-node-selector")
+        .unwarned()
         .called(1, 1);
     let stored = c.get(ns, "pod", "placed");
     assert!(

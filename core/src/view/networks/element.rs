@@ -15,6 +15,7 @@ use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, Kind, Places, Value, folds};
 use crate::limits::MAX_ATTACHMENTS;
+use crate::nearest::nearest;
 use crate::text::shorten;
 
 /// What Go's decoder expects as the value of a key, and what becomes of it (`docs/sinks.md`).
@@ -55,6 +56,9 @@ const KEYS: [(&str, Type); 12] = [
     ("namespace", Type::Name),
     ("portMappings", Type::PortMappings),
 ];
+/// Keys that other readers of the annotation know (network-attachment-definition-client, types.go).
+const OTHERS: [&str; 1] = ["ipam-claim-reference"];
+
 /// An address family, as Multus counts default routes.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Family {
@@ -127,6 +131,7 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
         };
         element.keys();
         element.suspicious();
+        element.unknown();
         element.dangerous();
         gateways.extend(element.gateways());
         element.finish(own);
@@ -306,6 +311,42 @@ impl<'d> Element<'_, 'd> {
         }
     }
 
+    /// Keys that Multus does not read. Those of vendors have a dot (specification of the annotation,
+    /// 4.1.2).
+    fn unknown(&mut self) {
+        for member in self.value.members() {
+            if self.requests.suspicious.is_full() {
+                break;
+            }
+            let Some(key) = member.key.str() else {
+                continue;
+            };
+            let mut known = KEYS.iter().map(|(known, _)| *known).chain(OTHERS);
+            if key.contains('.') || known.any(|known| folds(&key, known)) {
+                continue;
+            }
+            let names = || KEYS.iter().map(|(known, _)| *known);
+            let advice = match key.to_ascii_lowercase().as_str() {
+                "gateway" | "gateways" | "gw" => {
+                    "a default route is asked for with \"default-route\": [\"10.1.1.1\"]".to_owned()
+                }
+                "ip" | "address" | "addresses" => {
+                    "an address is asked for with \"ips\": [\"10.1.1.7/24\"]".to_owned()
+                }
+                "ipam" | "master" | "mode" | "mtu" | "plugins" | "routes" | "type" | "vlan" => {
+                    "it belongs in the spec.config of the network".to_owned()
+                }
+                _ => match nearest(&key, names()) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => format!("the keys are {}", names().collect::<Vec<_>>().join(", ")),
+                },
+            };
+            let key = shorten(&key);
+            let problem = format!("is not a key that Multus reads, so it does nothing: {advice}");
+            self.suspect(&key, member.key, &problem);
+        }
+    }
+
     /// What a program running as root on a node would do harm with.
     fn dangerous(&mut self) {
         if danger::may_have_control_characters(self.value.raw()) {
@@ -325,9 +366,7 @@ impl<'d> Element<'_, 'd> {
         }
         let ports = self.value.field("portMappings").into_iter();
         for (index, entry) in ports.flat_map(Value::elements).enumerate() {
-            let dangers: [(&str, fn(&str) -> Option<String>); 2] =
-                [("protocol", danger::protocol), ("hostIP", danger::host_ip)];
-            for (key, danger) in dangers {
+            for (key, danger) in danger::PORT_MAPPING {
                 if let Some(value) = entry.field(key)
                     && let Some(problem) = value.str().and_then(|text| danger(&text))
                 {
@@ -428,6 +467,7 @@ impl<'d> Element<'_, 'd> {
             interface: (!interface.is_empty()).then(|| interface.into_owned()),
             requests: self.requests,
             at,
+            field: None,
         });
     }
 
