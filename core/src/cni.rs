@@ -64,6 +64,8 @@ pub struct Config {
     pub invalid: Vec<Fault>,
     /// What the plugins accept, although it is hardly intended (rule `suspicious-plugin-config`).
     pub suspicious: Vec<Fault>,
+    /// Default routes, which take the traffic of every Pod (rule `unrequested-default-route`).
+    pub default_routes: Vec<Fault>,
     /// What a program running as root would do harm with (rule `dangerous-value`).
     pub dangerous: Vec<Fault>,
     /// What the plugins use of the node: which of it they may, the rules decide.
@@ -164,6 +166,7 @@ impl Config {
             invalid: report.invalid,
             suspicious: report.suspicious,
             dangerous: report.dangerous,
+            default_routes: report.default_routes,
             uses: report.uses,
         }
     }

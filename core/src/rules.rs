@@ -45,6 +45,7 @@ pub mod undeclared_capability;
 pub mod unenforced_node_selector;
 pub mod ungranted_node_interface;
 pub mod unreferenceable_name;
+pub mod unrequested_default_route;
 pub mod unrequested_resource;
 pub mod unsatisfiable_node_selector;
 pub mod unsupported_ipam;
@@ -52,7 +53,7 @@ pub mod unsupported_plugin;
 pub mod unusable_network;
 
 /// Every rule, the weightiest first: the first finding is the one that people see.
-pub static RULES: [&Rule; 35] = [
+pub static RULES: [&Rule; 36] = [
     &beyond_limits::RULE,
     &multi_nic_disabled::RULE,
     &malformed_networks::RULE,
@@ -77,6 +78,7 @@ pub static RULES: [&Rule; 35] = [
     &invalid_plugin_config::RULE,
     &invalid_node_selector::RULE,
     &misplaced_networks::RULE,
+    &unrequested_default_route::RULE,
     &network_in_use::RULE,
     &unattached_network::RULE,
     &repeated_address::RULE,
