@@ -67,6 +67,39 @@ impl<'a> Case<'a> {
         decide(&self.subject, world)
     }
 
+    /// The name of the object, for logs: while it has none, its `generateName` and a `*`.
+    pub fn name(&self) -> &str {
+        match &self.subject {
+            Subject::Attach(attach) => &attach.object.name,
+            Subject::Define(define) => &define.object.name,
+            Subject::Other => self.request.name.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The networks that both annotations request, `namespace/name` each, for logs: separated by
+    /// commas, and at most ten of them.
+    pub fn networks(&self) -> String {
+        const LISTED: usize = 10;
+        let Subject::Attach(attach) = &self.subject else {
+            return String::new();
+        };
+        let annotations = [&attach.default_network, &attach.networks];
+        let requested = annotations
+            .into_iter()
+            .filter_map(|annotation| annotation.any());
+        let requested = requested.flat_map(|networks| &networks.selections);
+        let mut listed = String::new();
+        for selection in requested.take(LISTED) {
+            if !listed.is_empty() {
+                listed.push(',');
+            }
+            listed.push_str(&selection.namespace);
+            listed.push('/');
+            listed.push_str(&selection.name);
+        }
+        listed
+    }
+
     /// The answer, in a world in which every network of [`Self::unknown`] was looked up.
     pub fn answer(&self, webhook: Webhook, world: &World<'_>) -> Answer {
         let request = self.request;
@@ -158,14 +191,14 @@ fn demands(subject: &Subject<'_>, world: &World<'_>) -> String {
         return String::new();
     };
     let mut named: Vec<String> = Vec::new();
-    for selection in attach.used(world.policy) {
-        let Some(network) = world.network(&selection.namespace, &selection.name) else {
+    for asked in world.asked(attach) {
+        let Some(network) = asked.known() else {
             continue;
         };
         let requirements = network.requirements().iter().map(ToString::to_string);
         let resource = network.resource.as_deref().map(ToOwned::to_owned);
         let demanded: Vec<_> = requirements.chain(resource).collect();
-        let demand = format!("{} ({})", selection.network(), demanded.join(","));
+        let demand = format!("{} ({})", asked.selection.network(), demanded.join(","));
         let demand = shorten(&demand);
         if !demanded.is_empty() && !named.iter().any(|own| **own == *demand) {
             named.push(demand.into_owned());
@@ -189,10 +222,12 @@ fn names(findings: &[Finding]) -> Cow<'static, str> {
 }
 
 /// Whether the patch applies to the whole object: three to seven times the work of the decision, so
-/// in debug builds only.
+/// in debug builds only, and not for objects that are much larger than real ones.
 fn applies(request: &Request<'_>, patch: &json_patch::Patch) -> bool {
+    const MAX_OBJECT: usize = 1 << 16;
     let object = request
         .object
-        .and_then(|object| serde_json::from_str(object.raw()).ok());
+        .filter(|object| object.raw().len() <= MAX_OBJECT);
+    let object = object.and_then(|object| serde_json::from_str(object.raw()).ok());
     object.is_none_or(|mut object| json_patch::patch(&mut object, patch).is_ok())
 }

@@ -55,9 +55,11 @@ use std::borrow::Cow;
 use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, SyntaxError, Value};
+use crate::limits::MAX_CONFIG;
 use attachment::{Addresses, Link};
 pub use node_use::{Access, NodeUse, Used};
 use raw_plugin::RawPlugin;
+pub(crate) use registry::list_of;
 pub use registry::reads_argument;
 use report::{Report, show};
 
@@ -66,6 +68,8 @@ use report::{Report, show};
 pub struct Config {
     /// Whether the config is empty, so that Multus would read a file on the node.
     pub on_disk: bool,
+    /// Why the text is not read (rule `beyond-limits`): then there are no plugins.
+    pub beyond_limits: Option<Fault>,
     /// Why Multus or libcni cannot read the text (rule `malformed-config`): then there are no plugins.
     pub malformed: Option<Fault>,
     /// What two readers would read differently, such as keys that Go folds (rule `ambiguous-config`).
@@ -80,6 +84,8 @@ pub struct Config {
     pub invalid: Vec<Fault>,
     /// What the plugins accept, although it is hardly intended (rule `suspicious-plugin-config`).
     pub suspicious: Vec<Fault>,
+    /// Default routes, which take the traffic of every Pod (rule `unrequested-default-route`).
+    pub default_routes: Vec<Fault>,
     /// What a program running as root would do harm with (rule `dangerous-value`).
     pub dangerous: Vec<Fault>,
     /// What the plugins use of the node: which of it they may, the rules decide.
@@ -147,6 +153,18 @@ impl Config {
                 ..Self::default()
             };
         }
+        if config.len() > MAX_CONFIG {
+            return Self {
+                beyond_limits: Some(Fault {
+                    at: Inside::whole(),
+                    message: format!(
+                        "the config has {} bytes, and at most {MAX_CONFIG} are read",
+                        config.len()
+                    ),
+                }),
+                ..Self::default()
+            };
+        }
         let document = match Document::parse(config) {
             Ok(document) => document.surveyed(),
             Err(error) => {
@@ -173,6 +191,7 @@ impl Config {
         let plugins = envelope.plugins.iter().enumerate();
         Self {
             on_disk: false,
+            beyond_limits: None,
             malformed: None,
             ambiguous,
             version_missing: envelope.version.is_empty(),
@@ -186,6 +205,7 @@ impl Config {
             link: report.link,
             own_name: report.own_name,
             dangerous: report.dangerous,
+            default_routes: report.default_routes,
             uses: report.uses,
         }
     }

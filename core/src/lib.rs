@@ -30,6 +30,7 @@
 )]
 
 // The ground: texts, names, JSON, places, labels.
+pub mod limits;
 pub mod text;
 pub mod nearest;
 pub mod name;
@@ -58,3 +59,5 @@ pub mod validate;
 pub mod answer;
 // The configuration file, which names rules.
 pub mod config;
+// Beside the pipeline: what a replica does for built-in certificates.
+pub mod authority;

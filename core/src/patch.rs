@@ -10,6 +10,7 @@ use json_patch::jsonptr::{Pointer, PointerBuf};
 use json_patch::{AddOperation, Patch, PatchOperation};
 use serde_json::{Value as Json, json};
 
+use crate::limits::{MAX_PATCH, MAX_PLACEMENT};
 use crate::selector::Requirement;
 use crate::view::Attach;
 use crate::view::placement::{Patchable, Placement, REQUIRED, Required};
@@ -43,10 +44,10 @@ pub fn operations(fix: &Fix, attach: &Attach<'_>) -> Option<Patch> {
     }
 }
 
-/// The operations that make `placement` imply `wanted`; `None` where it does already, or where the
-/// API server would not take them.
+/// The operations that make `placement` imply `wanted`; `None` if it does already, if the API server
+/// would not accept them, and if they are larger than [`MAX_PATCH`].
 pub fn require(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<Patch> {
-    let patch = additions(placement, wanted);
+    let patch = additions(placement, wanted)?;
     if patch.0.is_empty() {
         return None;
     }
@@ -54,7 +55,11 @@ pub fn require(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<Patc
         Patchable::Nothing => None,
         Patchable::Additions => apply(placement, &patch).map(|_| patch),
         Patchable::Restore(stored) => {
-            let stored: Json = serde_json::from_str(stored?.raw()).ok()?;
+            let stored = stored?.raw();
+            if stored.len() > MAX_PLACEMENT + MAX_PATCH {
+                return None;
+            }
+            let stored: Json = serde_json::from_str(stored).ok()?;
             (apply(placement, &patch)? == stored).then_some(patch)
         }
     }
@@ -62,7 +67,12 @@ pub fn require(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<Patc
 
 /// The `spec.affinity` that implies `wanted`, in one line.
 pub fn merged(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<String> {
-    apply(placement, &additions(placement, wanted)).map(|affinity| affinity.to_string())
+    apply(placement, &additions(placement, wanted)?).map(|affinity| affinity.to_string())
+}
+
+/// Whether what would have to be added to `placement` comes to more than [`MAX_PATCH`].
+pub fn is_too_large(placement: &Placement<'_>, wanted: &[Requirement]) -> bool {
+    additions(placement, wanted).is_none()
 }
 
 /// The affinity that the patch makes. A patch that does not apply would reject the Pod even where
@@ -88,11 +98,18 @@ const TERMS: &Pointer = Pointer::from_static(
     "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms",
 );
 
-fn additions(placement: &Placement<'_>, wanted: &[Requirement]) -> Patch {
+/// `None` where they come to more than [`MAX_PATCH`].
+fn additions(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<Patch> {
     let mut operations = Vec::new();
+    let mut left = MAX_PATCH;
+    let mut count = |requirement: &Requirement| {
+        left = left.checked_sub(requirement.weight())?;
+        Some(())
+    };
     match &placement.required {
         Required::Absent if wanted.is_empty() => {}
         Required::Absent => {
+            wanted.iter().try_for_each(&mut count)?;
             let terms = json!({"nodeSelectorTerms": [{"matchExpressions": list(wanted)}]});
             let (path, value) = if placement.affinity.is_none() {
                 (AFFINITY, json!({"nodeAffinity": {REQUIRED: terms}}))
@@ -109,11 +126,11 @@ fn additions(placement: &Placement<'_>, wanted: &[Requirement]) -> Patch {
                 .enumerate()
                 .filter(|(_, term)| !term.is_empty())
             {
-                let lacking: Vec<_> = wanted
-                    .iter()
-                    .filter(|wanted| !term.implies(wanted))
-                    .cloned()
-                    .collect();
+                let mut lacking = Vec::new();
+                for requirement in wanted.iter().filter(|wanted| !term.implies(wanted)) {
+                    count(requirement)?;
+                    lacking.push(requirement);
+                }
                 if lacking.is_empty() {
                     continue;
                 }
@@ -122,24 +139,24 @@ fn additions(placement: &Placement<'_>, wanted: &[Requirement]) -> Patch {
                 path.push_back("matchExpressions");
                 if term.appendable {
                     path.push_back("-");
-                    let added = lacking.iter().map(write);
+                    let added = lacking.into_iter().map(write);
                     operations.extend(added.map(|added| add(path.clone(), added)));
                 } else {
-                    operations.push(add(path, list(&lacking)));
+                    operations.push(add(path, list(lacking)));
                 }
             }
         }
-        Required::Unreadable => {}
+        Required::TooLarge | Required::Unreadable => {}
     }
-    Patch(operations)
+    Some(Patch(operations))
 }
 
 fn add(path: PointerBuf, value: Json) -> PatchOperation {
     PatchOperation::Add(AddOperation { path, value })
 }
 
-fn list(requirements: &[Requirement]) -> Json {
-    requirements.iter().map(write).collect()
+fn list<'r>(requirements: impl IntoIterator<Item = &'r Requirement>) -> Json {
+    requirements.into_iter().map(write).collect()
 }
 
 fn write(requirement: &Requirement) -> Json {

@@ -33,6 +33,9 @@ pub struct Policy {
     pub supported_plugins: SupportedPlugins,
     /// The highest level of a finding on a workload's template.
     pub templates: Level,
+    /// Users that write objects for others: where one of them writes an object that has a controller,
+    /// the object is not judged, for its controller was.
+    pub controllers: Vec<Pattern>,
     /// Levels other than the rules' own.
     pub levels: BTreeMap<&'static str, Level>,
     /// Objects that rules pass over.
@@ -139,8 +142,10 @@ pub struct Grant {
 pub struct Exemption {
     /// Names of the rules.
     pub rules: Vec<&'static str>,
-    /// The objects, `namespace/name`.
+    /// The objects, `namespace/name`; all if there is none.
     pub objects: Vec<Pattern>,
+    /// The users who write them; all if there is none.
+    pub users: Vec<Pattern>,
 }
 
 impl Policy {
@@ -167,15 +172,24 @@ impl Policy {
         self.levels.get(rule).copied().unwrap_or(default)
     }
 
-    /// Whether a rule passes over the object `namespace`/`name`.
-    pub fn exempts(&self, rule: &str, namespace: &str, name: &str) -> bool {
+    /// Whether a rule passes over the object `namespace`/`name` that `user` writes.
+    ///
+    /// Of an object that is stored nobody knows who wrote it: it was judged then, so that an
+    /// exemption by user covers it.
+    pub fn exempts(&self, rule: &str, namespace: &str, name: &str, user: Option<&str>) -> bool {
         self.exemptions.iter().any(|exemption| {
+            let (objects, users) = (&exemption.objects, &exemption.users);
+            let is_object = |pattern: &Pattern| pattern.matches_pair(namespace, name);
             exemption.rules.contains(&rule)
-                && exemption
-                    .objects
-                    .iter()
-                    .any(|object| object.matches_pair(namespace, name))
+                && (objects.is_empty() || objects.iter().any(is_object))
+                && (users.is_empty()
+                    || user.is_none_or(|user| users.iter().any(|pattern| pattern.matches(user))))
         })
+    }
+
+    /// Whether a user writes objects for others; see [`Self::controllers`].
+    pub fn is_controller(&self, user: &str) -> bool {
+        self.controllers.iter().any(|pattern| pattern.matches(user))
     }
 
     /// What a Pod of a namespace may use, for people: `its own namespace or of: default`.
@@ -203,6 +217,12 @@ impl Default for Policy {
             grants: Vec::new(),
             supported_plugins: SupportedPlugins::default(),
             templates: Level::Deny,
+            controllers: [
+                "system:kube-controller-manager",
+                "system:serviceaccount:kube-system:*",
+            ]
+            .map(Pattern::new)
+            .into(),
             levels: BTreeMap::new(),
             exemptions: Vec::new(),
             device_container: None,

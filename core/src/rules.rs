@@ -7,7 +7,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::cni::Config;
-use crate::fault::Fault;
+use crate::fault::{Fault, MAX_FAULTS};
 use crate::finding::{Finding, Level, Place};
 use crate::network::Network;
 use crate::patch::{self, Fix};
@@ -21,6 +21,7 @@ pub mod unusable_request;
 // The others.
 pub mod ambiguous_config;
 pub mod ambiguous_networks;
+pub mod beyond_limits;
 pub mod dangerous_value;
 pub mod contested_link;
 pub mod duplicate_interface;
@@ -50,13 +51,15 @@ pub mod undeclared_capability;
 pub mod unenforced_node_selector;
 pub mod ungranted_node_interface;
 pub mod unreferenceable_name;
+pub mod unrequested_default_route;
 pub mod unrequested_resource;
 pub mod unsatisfiable_node_selector;
 pub mod unsupported_ipam;
 pub mod unusable_network;
 
 /// Every rule, the weightiest first: the first finding is the one that people see.
-pub static RULES: [&Rule; 37] = [
+pub static RULES: [&Rule; 39] = [
+    &beyond_limits::RULE,
     &multi_nic_disabled::RULE,
     &malformed_networks::RULE,
     &ambiguous_networks::RULE,
@@ -82,6 +85,7 @@ pub static RULES: [&Rule; 37] = [
     &invalid_plugin_config::RULE,
     &invalid_node_selector::RULE,
     &misplaced_networks::RULE,
+    &unrequested_default_route::RULE,
     &network_in_use::RULE,
     &unattached_network::RULE,
     &repeated_address::RULE,
@@ -105,7 +109,8 @@ pub struct Rule {
     pub page: &'static str,
     /// Its level if the configuration sets none.
     pub default_level: Level,
-    /// Whether objects can be exempted by their namespace only, because users choose the names.
+    /// Whether objects can be exempted by their namespace only: users choose the names of their Pods
+    /// and networks, and an exemption by name would give a right to whoever takes that name.
     pub by_namespace_only: bool,
     /// What it looks at, and how.
     pub check: Check,
@@ -165,17 +170,22 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
         if statements.is_empty() {
             continue;
         }
+        // No rule reads on in what is beyond the limits.
+        let is_last = std::ptr::eq(rule, &beyond_limits::RULE);
         let highest = rule
             .level(world.policy)
             .min(world.policy.enforcement)
             .min(ceiling);
-        findings.extend(statements.into_iter().map(
+        findings.extend(statements.into_iter().take(MAX_FAULTS).map(
             |Statement {
                  place,
                  message,
                  ceiling,
              }| Finding::new(rule.name, highest.min(ceiling), place, message),
         ));
+        if is_last {
+            break;
+        }
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
     findings
@@ -289,7 +299,13 @@ fn asked(object: &Object<'_>, policy: &Policy) -> impl Iterator<Item = &'static 
 
 #[inline]
 fn is_asked(rule: &Rule, object: &Object<'_>, policy: &Policy) -> bool {
-    rule.level(policy) != Level::Off && !policy.exempts(rule.name, &object.namespace, &object.name)
+    rule.level(policy) != Level::Off
+        && !policy.exempts(
+            rule.name,
+            &object.namespace,
+            &object.name,
+            object.user.as_deref(),
+        )
 }
 
 fn carrier_ceiling(attach: &Attach<'_>, policy: &Policy) -> Level {

@@ -21,7 +21,7 @@ pub mod devices;
 mod carrier;
 
 use devices::Devices;
-use networks::{Networks, Selection};
+use networks::{Annotation, Networks, Selection};
 use placement::Placement;
 
 /// What a request is about.
@@ -49,8 +49,8 @@ pub struct Attach<'a> {
     pub networks: Change<Networks>,
     /// What the default-network annotation asks for.
     pub default_network: Change<Networks>,
-    /// An annotation that is no string, by its name.
-    pub not_text: Option<&'static str>,
+    /// An annotation that is not a string.
+    pub not_text: Option<Annotation>,
     /// What it demands of its node; `None` where placement is nobody's business: a hostNetwork or
     /// mirror Pod, or a Binding.
     pub placement: Option<Placement<'a>>,
@@ -137,6 +137,8 @@ pub struct Object<'a> {
     pub namespace: Cow<'a, str>,
     /// Its name; the `generateName` and a `*` while it has none.
     pub name: Cow<'a, str>,
+    /// The name of the user who writes it; `None` for an object that is stored already.
+    pub user: Option<Cow<'a, str>>,
 }
 
 impl<'a> Subject<'a> {
@@ -177,18 +179,46 @@ impl<'a> Subject<'a> {
 }
 
 impl Attach<'_> {
+    /// What one of the annotations asks for.
+    pub fn asking(&self, annotation: Annotation) -> &Change<Networks> {
+        match annotation {
+            Annotation::DefaultNetwork => &self.default_network,
+            Annotation::Networks => &self.networks,
+        }
+    }
+
+    /// What the annotations that are new or changed ask for.
+    pub fn newly_asking(&self) -> impl Iterator<Item = (&Networks, Annotation)> {
+        let both = Annotation::ALL.into_iter();
+        both.filter_map(|annotation| Some((self.asking(annotation).new()?, annotation)))
+    }
+
+    /// The elements of both annotations in the order in which Multus attaches what they name, with
+    /// whether they are to be judged.
+    pub fn elements(&self) -> impl Iterator<Item = (&Selection, Annotation, bool)> {
+        Annotation::ALL.into_iter().flat_map(|annotation| {
+            let asking = self.asking(annotation);
+            let is_new = asking.new().is_some();
+            let selections = asking
+                .any()
+                .into_iter()
+                .flat_map(|asking| &asking.selections);
+            selections.map(move |selection| (selection, annotation, is_new))
+        })
+    }
+
     /// Whether there is anything that is to be judged.
     pub fn is_new(&self) -> bool {
         self.networks.new().is_some() || self.default_network.new().is_some()
     }
 
     /// Path of one of the annotations.
-    pub fn path(&self, annotation: &str) -> String {
-        format!("{}[{annotation}]", self.annotations)
+    pub fn path(&self, annotation: Annotation) -> String {
+        format!("{}[{}]", self.annotations, annotation.key())
     }
 
     /// Where an element stands: in one of the annotations, or in a field of its own.
-    pub fn place(&self, annotation: &str, selection: &Selection) -> Place {
+    pub fn place(&self, annotation: Annotation, selection: &Selection) -> Place {
         match &selection.field {
             Some(field) => Place::field(field.to_string()),
             None => Place::inside(self.path(annotation), selection.at.clone()),
@@ -208,6 +238,7 @@ impl<'a> Define<'a> {
             kind: Cow::Borrowed("NetworkAttachmentDefinition"),
             namespace: Cow::Borrowed(namespace),
             name: Cow::Borrowed(name),
+            user: None,
         };
         Self {
             object,
@@ -344,6 +375,7 @@ impl<'a> Object<'a> {
             kind,
             namespace: Cow::Borrowed(&*request.namespace),
             name,
+            user: Some(Cow::Borrowed(&*request.user)),
         }
     }
 }

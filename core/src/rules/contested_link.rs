@@ -2,12 +2,11 @@
 
 use super::{Check, Rule, Statement};
 use crate::cni::attachment::Link;
-use crate::fault::MAX_FAULTS;
 use crate::finding::Level;
 use crate::text::shorten;
 use crate::view::Attach;
 use crate::view::networks::Selection;
-use crate::world::{World, asked_networks};
+use crate::world::World;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -25,7 +24,9 @@ const MOST: usize = 64;
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     let mut statements = Vec::new();
     let mut earlier: Vec<(&Selection, &Link)> = Vec::new();
-    for (selection, annotation, network) in asked_networks(attach, world) {
+    for asked in world.newly_asked(attach) {
+        let selection = asked.selection;
+        let network = asked.known();
         let Some(link) = network.and_then(|network| network.config.link.as_ref()) else {
             continue;
         };
@@ -33,10 +34,8 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             let macs = [mac(other), mac(selection)];
             Some((other, before.conflict(link, macs)?))
         });
-        if let Some((other, why)) = conflict
-            && statements.len() < MAX_FAULTS
-        {
-            let place = attach.place(annotation, selection);
+        if let Some((other, why)) = conflict {
+            let place = attach.place(asked.annotation, selection);
             let name = match &*link.name {
                 "" => "the interface of the node's default route".to_owned(),
                 name => format!("the interface \"{}\" of the node", shorten(name)),

@@ -1,9 +1,7 @@
 #![doc = include_str!("dangerous_value.md")]
 
 use super::{Check, Rule, Statement, config_faults};
-use crate::fault::MAX_FAULTS;
 use crate::finding::{Level, Place};
-use crate::view::networks::{DEFAULT_NETWORK, NETWORKS};
 use crate::view::{Attach, Define};
 use crate::world::World;
 
@@ -18,23 +16,15 @@ pub static RULE: Rule = Rule {
 };
 
 fn attach(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
-    let asked = [
-        (&attach.default_network, DEFAULT_NETWORK),
-        (&attach.networks, NETWORKS),
-    ];
     let mut statements = Vec::new();
     // Of all networks, whether or not isolation lets them through: that rule can be switched off.
-    for (networks, annotation) in asked {
-        let faults = networks
-            .new()
-            .into_iter()
-            .flat_map(|networks| &*networks.dangerous);
+    for (asking, annotation) in attach.newly_asking() {
+        let faults = asking.dangerous.iter();
         statements.extend(faults.map(|fault| {
             let place = Place::inside(attach.path(annotation), fault.at.clone());
             Statement::at(&attach.object, place, &fault.message)
         }));
     }
-    statements.truncate(MAX_FAULTS);
     statements
 }
 

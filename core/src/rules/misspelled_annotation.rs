@@ -34,7 +34,7 @@ fn of_pod(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
     }
     let statements = attach.annotation_keys().filter_map(|key| {
         let meant = meant(&key, [NETWORKS, DEFAULT_NETWORK])?;
-        let place = Place::field(attach.path(&shorten(&key)));
+        let place = Place::field(format!("{}[{}]", attach.annotations, shorten(&key)));
         Some(Statement::at(&attach.object, place, problem(meant)))
     });
     statements.take(MAX_FAULTS).collect()

@@ -10,7 +10,7 @@ pub static RULE: Rule = Rule {
     name: "on-disk-config",
     page: include_str!("on_disk_config.md"),
     default_level: Level::Deny,
-    by_namespace_only: false,
+    by_namespace_only: true,
     check: Check::Define(check),
     fix: None,
 };

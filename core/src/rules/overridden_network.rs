@@ -3,12 +3,12 @@
 use super::{Check, Rule, Statement};
 use crate::cni;
 use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::json::Document;
 use crate::network::Network;
 use crate::text::shorten;
 use crate::view::Attach;
-use crate::world::{World, asked_networks};
+use crate::world::World;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -22,10 +22,11 @@ pub static RULE: Rule = Rule {
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     let mut statements = Vec::new();
-    for (selection, annotation, network) in asked_networks(attach, world) {
-        let Some(network) = network else {
+    for asked in world.newly_asked(attach) {
+        let Some(network) = asked.known() else {
             continue;
         };
+        let selection = asked.selection;
         let is_own = selection.namespace == attach.object.namespace;
         let ceiling = if is_own { Level::Warn } else { Level::Deny };
         let of = if is_own { "" } else { " of another namespace" };
@@ -33,7 +34,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         let shown = shorten(&shown);
         let mut say = |problem: String, ceiling: Level| {
             if statements.len() < MAX_FAULTS {
-                let place = Place::inside(attach.path(annotation), selection.at.clone());
+                let place = attach.place(asked.annotation, selection);
                 let statement = Statement::at(&attach.object, place, problem);
                 statements.push(statement.at_most(ceiling));
             }

@@ -1,13 +1,12 @@
 #![doc = include_str!("repeated_address.md")]
 
 use super::{Check, Rule, Statement};
-use crate::fault::MAX_FAULTS;
 use crate::finding::Level;
 use crate::network::Network;
 use crate::text::shorten;
 use crate::view::Attach;
 use crate::view::networks::Selection;
-use crate::world::{World, asked_networks};
+use crate::world::{Resolved, World};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -27,8 +26,11 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         return Vec::new();
     }
     let copies = attach.copies;
-    let statements = asked_networks(attach, world).filter_map(|(selection, annotation, network)| {
-        let fixed = fixed(selection, network)?;
+    let statements = world.newly_asked(attach).filter_map(|asked| {
+        if matches!(asked.network, Resolved::Isolated) {
+            return None;
+        }
+        let fixed = fixed(asked.selection, asked.known())?;
         let problem = format_args!(
             "{fixed}, and the {} makes {copies}: they all get the same address, and only one of them \
              can be reached; {}",
@@ -36,9 +38,9 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             "let an IPAM plugin hand out the addresses (whereabouts across nodes, host-local on \
              one), or make one Pod",
         );
-        Some(Statement::at(&attach.object, attach.place(annotation, selection), problem))
+        Some(Statement::at(&attach.object, attach.place(asked.annotation, asked.selection), problem))
     });
-    statements.take(MAX_FAULTS).collect()
+    statements.collect()
 }
 
 /// What fixes the address of an attachment.

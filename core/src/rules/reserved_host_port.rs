@@ -4,7 +4,6 @@ use super::{Check, Rule, Statement};
 use crate::cni::{NodeUse, Used};
 use crate::fault::MAX_FAULTS;
 use crate::finding::{Level, Place};
-use crate::view::networks::{DEFAULT_NETWORK, NETWORKS};
 use crate::view::{Attach, Define};
 use crate::world::World;
 
@@ -19,16 +18,9 @@ pub static RULE: Rule = Rule {
 };
 
 fn attach(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
-    let asked = [
-        (&attach.default_network, DEFAULT_NETWORK),
-        (&attach.networks, NETWORKS),
-    ];
     let mut statements = Vec::new();
-    for (networks, annotation) in asked {
-        let selections = networks
-            .new()
-            .into_iter()
-            .flat_map(|networks| &networks.selections);
+    for (asking, annotation) in attach.newly_asking() {
+        let selections = asking.selections.iter();
         for (port, at) in selections.flat_map(|selection| &selection.requests.host_ports) {
             if statements.len() < MAX_FAULTS
                 && let Some(problem) = problem(*port, world)

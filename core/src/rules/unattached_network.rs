@@ -3,7 +3,7 @@
 use super::{Check, Rule, Statement};
 use crate::finding::{Level, Place};
 use crate::view::Attach;
-use crate::world::{World, asked_networks};
+use crate::world::{Resolved, World};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -19,11 +19,11 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     if !attach.is_running || attach.host_network {
         return Vec::new();
     }
-    let mut asked = asked_networks(attach, world);
-    let Some((_, annotation, _)) = asked.next() else {
+    let mut asked = world.newly_asked(attach);
+    let Some(asked) = asked.find(|asked| !matches!(asked.network, Resolved::Isolated)) else {
         return Vec::new();
     };
-    let place = Place::field(attach.path(annotation));
+    let place = Place::field(attach.path(asked.annotation));
     let problem = "the Pod runs already, and Multus attaches networks when a Pod is started: nothing \
                    is attached until the Pod is deleted and created again, unless the \
                    multus-dynamic-networks-controller runs in the cluster";

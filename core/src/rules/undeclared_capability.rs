@@ -5,13 +5,12 @@ use std::borrow::Cow;
 use super::{Check, Rule, Statement, unusable_request};
 use crate::cni::PluginConf;
 use crate::cni::attachment::Addresses;
-use crate::fault::MAX_FAULTS;
 use crate::finding::Level;
 use crate::network::Network;
 use crate::text::shorten;
 use crate::view::Attach;
 use crate::view::networks::Selection;
-use crate::world::{World, asked_networks};
+use crate::world::World;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -34,28 +33,26 @@ const CAPABILITIES: [(&str, &str); 5] = [
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     let mut statements = Vec::new();
-    for (selection, annotation, network) in asked_networks(attach, world) {
-        if statements.len() >= MAX_FAULTS {
-            break;
-        }
+    for asked in world.newly_asked(attach) {
+        let network = asked.known();
         let Some(network) = network.filter(|network| !network.config.plugins.is_empty()) else {
             continue;
         };
         for (key, capability) in CAPABILITIES {
-            if selection.request(key).is_none() || network.declares(capability) {
+            if asked.selection.request(key).is_none() || network.declares(capability) {
                 continue;
             }
-            let Some(fate) = fate(key, selection, network) else {
+            let Some(fate) = fate(key, asked.selection, network) else {
                 continue;
             };
-            let place = attach.place(annotation, selection);
-            let name = selection.network();
+            let name = asked.selection.network();
             let problem = format_args!(
                 "{key} is asked of network \"{}\", in which no plugin declares the \
                  capability \"{capability}\": {fate}; declare \"capabilities\": \
                  {{\"{capability}\": true}} in the plugin that is to be given it",
                 shorten(&name),
             );
+            let place = attach.place(asked.annotation, asked.selection);
             statements.push(Statement::at(&attach.object, place, problem));
         }
     }

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use super::{Check, Rule, Statement};
-use crate::fault::MAX_FAULTS;
 use crate::finding::{Level, Place};
 use crate::patch::Fix;
 use crate::text::shorten;
 use crate::view::devices::{Writable, is_extended_resource};
 use crate::view::networks::Selection;
 use crate::view::{Attach, Carrier};
-use crate::world::{World, asked_networks};
+use crate::world::World;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -33,25 +32,28 @@ struct Lack<'w> {
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     if attach.carrier == Carrier::Binding {
-        return asked_networks(attach, world)
-            .filter_map(|(selection, annotation, network)| {
-                let resource = network?.resource.as_deref()?;
+        return world
+            .newly_asked(attach)
+            .filter_map(|asked| {
+                let resource = asked.known()?.resource.as_deref()?;
                 let message = format!(
                     "{} adds network \"{}\", which takes a device of the resource \"{}\", and a \
                      Binding does not show what the Pod requests: write the annotation on the Pod \
                      when you create it",
                     attach.object,
-                    shorten(&selection.network()),
+                    shorten(&asked.selection.network()),
                     shorten(resource),
                 );
-                Some(Statement::new(attach.place(annotation, selection), message))
+                Some(Statement::new(
+                    attach.place(asked.annotation, asked.selection),
+                    message,
+                ))
             })
-            .take(MAX_FAULTS)
             .collect();
     }
     let statements = lacking(attach, world).into_iter().filter_map(|lack| {
-        let mut asked = asked_networks(attach, world);
-        let (selection, annotation, _) = asked.find(|(.., network)| {
+        let asked = world.newly_asked(attach).find(|asked| {
+            let network = asked.known();
             network.is_some_and(|network| network.resource.as_deref() == Some(lack.resource))
         })?;
         // The Pods of a template are given what they lack when they are created.
@@ -59,8 +61,8 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         if is_template && is_extended_resource(lack.resource) {
             return None;
         }
-        let place = attach.place(annotation, selection);
-        Some(say(attach, place, selection, &lack))
+        let place = attach.place(asked.annotation, asked.selection);
+        Some(say(attach, place, asked.selection, &lack))
     });
     statements.collect()
 }
@@ -107,15 +109,17 @@ fn fix(attach: &Attach<'_>, world: &World<'_>) -> Option<Fix> {
 
 /// The resources of which too few are requested, in the order in which the networks name them. None
 /// where the Pod gets devices from a ResourceClaim.
-fn lacking<'w>(attach: &Attach<'_>, world: &World<'w>) -> Vec<Lack<'w>> {
+fn lacking<'w>(attach: &'w Attach<'_>, world: &'w World<'_>) -> Vec<Lack<'w>> {
     let Some(devices) = &attach.devices else {
         return Vec::new();
     };
     let mut order: Vec<&str> = Vec::new();
     let mut needed: HashMap<&str, u64> = HashMap::new();
-    for selection in attach.used(world.policy) {
-        let network = world.network(&selection.namespace, &selection.name);
-        let Some(resource) = network.and_then(|network| network.resource.as_deref()) else {
+    for asked in world.asked(attach) {
+        let Some(resource) = asked
+            .known()
+            .and_then(|network| network.resource.as_deref())
+        else {
             continue;
         };
         let count = needed.entry(resource).or_default();

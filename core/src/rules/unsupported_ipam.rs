@@ -12,7 +12,7 @@ pub static RULE: Rule = Rule {
     name: "unsupported-ipam",
     page: include_str!("unsupported_ipam.md"),
     default_level: Level::Deny,
-    by_namespace_only: false,
+    by_namespace_only: true,
     check: Check::Define(check),
     fix: None,
 };

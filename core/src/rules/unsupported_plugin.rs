@@ -14,7 +14,7 @@ pub static RULE: Rule = Rule {
     name: "unsupported-plugin",
     page: include_str!("unsupported_plugin.md"),
     default_level: Level::Deny,
-    by_namespace_only: false,
+    by_namespace_only: true,
     check: Check::Define(check),
     fix: None,
 };

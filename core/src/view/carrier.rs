@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::devices::{Devices, Writable};
-use super::networks::{DEFAULT_NETWORK, NETWORKS, Networks, Selection, shrinks};
+use super::networks::{
+    Annotation, DEFAULT_NETWORK, NETWORKS, Networks, Selection, shrinks, too_many,
+};
 use super::placement::{Patchable, Placement, present};
 use super::{Attach, Carrier, Change, Copies, Object, annotation, annotations};
 use crate::json::{Kind, Value};
+use crate::limits::MAX_ATTACHMENTS;
 use crate::policy::Policy;
 use crate::review::{Operation, Request};
 
@@ -16,6 +19,8 @@ mod machine;
 
 /// The kubelet's mark on the copy of a static Pod, which runs already.
 const MIRROR: &str = "kubernetes.io/config.mirror";
+/// The group of the kubelets.
+const NODES: &str = "system:nodes";
 
 impl<'a> Attach<'a> {
     pub(super) fn pod(request: &'a Request<'a>, policy: &Policy) -> Self {
@@ -113,7 +118,10 @@ impl<'a> Attach<'a> {
             .and_then(|object| annotation(object, NETWORKS)?.str());
         attach.misplaced =
             attach.networks.any().is_none() && own.is_some_and(|own| !own.is_empty());
-        if unchanged || request.object.is_some_and(has_controller) {
+        // Its controller was judged, if it is one that writes it.
+        let is_controlled =
+            policy.is_controller(&request.user) && request.object.is_some_and(has_controller);
+        if unchanged || is_controlled {
             attach.networks = attach.networks.kept();
             attach.default_network = attach.default_network.kept();
             attach.misplaced = false;
@@ -183,7 +191,9 @@ impl<'a> Attach<'a> {
         if default_network.is_some() {
             attach.default_network = changed(default_network, old_default_network);
         }
-        if !is_template && request.object.is_some_and(has_controller) {
+        let is_controlled =
+            policy.is_controller(&request.user) && request.object.is_some_and(has_controller);
+        if !is_template && is_controlled {
             attach.networks = attach.networks.kept();
             attach.default_network = attach.default_network.kept();
         }
@@ -200,32 +210,36 @@ impl<'a> Attach<'a> {
         patchable: Patchable<'a>,
     ) -> Self {
         let object = Object::of(request);
-        let text = |object: Option<Value<'a>>, name| {
-            object
-                .and_then(|object| annotation(object, name))
-                .map(|value| value.str().unwrap_or_default())
-        };
-        let own = &*request.namespace;
+        let [new_networks, new_default, mirror] =
+            annotations_of(new, [NETWORKS, DEFAULT_NETWORK, MIRROR]);
+        let [old_networks, old_default] = annotations_of(old, [NETWORKS, DEFAULT_NETWORK]);
+        // The API server stores a null annotation as an empty one, and an empty one asks for nothing.
+        let text = |value: Option<Value<'a>>| value.map(|value| value.str().unwrap_or_default());
+        let asking = |value| text(value).filter(|text| !text.is_empty());
         let networks = change(
-            text(new, NETWORKS).filter(|text| !text.is_empty()),
-            text(old, NETWORKS).filter(|text| !text.is_empty()),
-            own,
+            asking(new_networks),
+            asking(old_networks),
+            &request.namespace,
             shrinks,
         );
-        // An empty default-network annotation is no absent one: Multus fails on it.
-        let home = &*policy.multus_namespace;
+        // An empty default-network annotation is not an absent one: Multus fails on it.
         let default_network = change(
-            empty_for_null(new, DEFAULT_NETWORK).or_else(|| text(new, DEFAULT_NETWORK)),
-            empty_for_null(old, DEFAULT_NETWORK).or_else(|| text(old, DEFAULT_NETWORK)),
-            home,
+            text(new_default),
+            text(old_default),
+            &policy.multus_namespace,
             |_, _, _| false,
         );
-        let not_text = [NETWORKS, DEFAULT_NETWORK].into_iter().find(|name| {
-            new.and_then(|object| annotation(object, name))
-                .is_some_and(|value| value.kind() != Kind::String)
-        });
+        let is_not_text = |value: Option<Value<'a>>| {
+            present(value).is_some_and(|value| value.kind() != Kind::String)
+        };
+        let not_text = if is_not_text(new_networks) {
+            Some(Annotation::Networks)
+        } else {
+            is_not_text(new_default).then_some(Annotation::DefaultNetwork)
+        };
         let is_true = |key| spec.and_then(|spec| spec.get(key)?.bool()) == Some(true);
-        let mirror = new.is_some_and(|object| annotation(object, MIRROR).is_some());
+        // Anybody can write the mark; only the kubelet means it.
+        let mirror = present(mirror).is_some() && request.is_from_group(NODES);
         let host_network = is_true("hostNetwork");
         let node_name = spec.and_then(|spec| spec.get("nodeName")?.str());
         Self {
@@ -290,11 +304,25 @@ fn change(
     }
 }
 
+/// Some annotations of an object; a null one is there.
+fn annotations_of<'a, const N: usize>(
+    object: Option<Value<'a>>,
+    names: [&str; N],
+) -> [Option<Value<'a>>; N] {
+    annotations(object).map_or([None; N], |annotations| annotations.get_each(names))
+}
+
 /// What a spec asks for, before and after.
 fn changed(new: Option<Networks>, old: Option<Networks>) -> Change<Networks> {
     let Some(new) = new else {
         return Change::Absent;
     };
+    if new.selections.len() > MAX_ATTACHMENTS {
+        return Change::New(Networks {
+            beyond_limits: Some(too_many()),
+            ..Networks::default()
+        });
+    }
     let is_kept = old.is_some_and(|old| {
         let names = |own: &Selection| (own.namespace.clone(), own.name.clone());
         let old: HashSet<_> = old.selections.iter().map(names).collect();
@@ -305,12 +333,6 @@ fn changed(new: Option<Networks>, old: Option<Networks>) -> Change<Networks> {
     } else {
         Change::New(new)
     }
-}
-
-/// The API server stores a null annotation as an empty one.
-fn empty_for_null<'a>(object: Option<Value<'a>>, name: &str) -> Option<Cow<'a, str>> {
-    let value = object?.get("metadata")?.get("annotations")?.get(name)?;
-    value.is_null().then_some(Cow::Borrowed(""))
 }
 
 fn has_controller(object: Value<'_>) -> bool {

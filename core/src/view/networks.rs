@@ -10,6 +10,7 @@ use crate::danger;
 use crate::fault::{Fault, Faults, Inside};
 use crate::interface::{MAX_LENGTH, name_fault};
 use crate::json::Places;
+use crate::limits::{MAX_ANNOTATION, MAX_ATTACHMENTS};
 use crate::name::{is_label, is_subdomain};
 use crate::text::shorten;
 
@@ -25,11 +26,35 @@ pub(crate) const ECMP: &str = "a default-route of the same address family stands
                                element: keep one (Multus: multus does not support ECMP for the \
                                default-route)";
 
+/// One of the annotations that ask for networks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Annotation {
+    /// [`DEFAULT_NETWORK`]
+    DefaultNetwork,
+    /// [`NETWORKS`]
+    Networks,
+}
+
+impl Annotation {
+    /// Both, in the order in which Multus attaches what they ask for.
+    pub const ALL: [Self; 2] = [Self::DefaultNetwork, Self::Networks];
+
+    /// Its key.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::DefaultNetwork => DEFAULT_NETWORK,
+            Self::Networks => NETWORKS,
+        }
+    }
+}
+
 /// What an annotation asks for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Networks {
     /// The elements whose namespace and name can be one's; all of them where nothing is malformed.
     pub selections: Vec<Selection>,
+    /// Why it is not read (rule `beyond-limits`); there is nothing else then.
+    pub beyond_limits: Option<Fault>,
     /// What Multus fails on, panics on, or can only fail on later (rule `malformed-networks`).
     pub malformed: Faults,
     /// Keys that Go folds together (rule `ambiguous-networks`).
@@ -73,7 +98,9 @@ impl Networks {
     /// What `annotation` asks for. `namespace` is where a bare name is looked up.
     pub fn parse(annotation: &str, namespace: &str) -> Self {
         let mut networks = Self::default();
-        if annotation.contains(['[', '{', '"']) {
+        if annotation.len() > MAX_ANNOTATION {
+            networks.beyond_limits = Some(too_long(annotation));
+        } else if annotation.contains(['[', '{', '"']) {
             element::list(annotation, namespace, &mut networks);
         } else {
             networks.short_form(annotation, namespace);
@@ -82,6 +109,10 @@ impl Networks {
     }
 
     fn short_form(&mut self, annotation: &str, own: &str) {
+        if annotation.split(',').nth(MAX_ATTACHMENTS).is_some() {
+            self.beyond_limits = Some(too_many());
+            return;
+        }
         let mut places = Places::of(annotation);
         let mut offset = 0;
         for (index, item) in annotation.split(',').enumerate() {
@@ -112,6 +143,29 @@ impl Networks {
     }
 }
 
+fn too_long(annotation: &str) -> Fault {
+    let message = format!(
+        "the annotation has {} bytes, and at most {MAX_ANNOTATION} are read: the API server stores \
+         no more either",
+        annotation.len()
+    );
+    Fault {
+        at: Inside::whole(),
+        message,
+    }
+}
+
+pub(super) fn too_many() -> Fault {
+    let message = format!(
+        "the annotation asks for more than {MAX_ATTACHMENTS} networks, and no more are read: \
+         attach fewer, for they are attached one after the other while the kubelet waits"
+    );
+    Fault {
+        at: Inside::whole(),
+        message,
+    }
+}
+
 /// Whether each element of `new` is one of `old`, as often at most: nothing is asked for that was
 /// not. Elements are compared as they are written, or else, where both are sound, by what they ask.
 pub(crate) fn shrinks(new: &str, old: &str, namespace: &str) -> bool {
@@ -128,14 +182,20 @@ pub(crate) fn shrinks(new: &str, old: &str, namespace: &str) -> bool {
             _ => false,
         })
     }
-    if let (Some(new), Some(old)) = (element::written(new), element::written(old))
-        && among(new, old)
+    if new.len().max(old.len()) > MAX_ANNOTATION {
+        return false;
+    }
+    let (list, other) = (element::Written::read(new), element::Written::read(old));
+    if let (Some(new), Some(old)) = (list, other)
+        && among(new.elements(), old.elements())
     {
         return true;
     }
     let sound = |text| {
         let networks = Networks::parse(text, namespace);
-        let sound = networks.malformed.is_empty() && networks.ambiguous.is_empty();
+        let sound = networks.beyond_limits.is_none()
+            && networks.malformed.is_empty()
+            && networks.ambiguous.is_empty();
         sound.then_some(networks.selections)
     };
     let asked = |selections: Vec<Selection>| -> Vec<_> {

@@ -61,7 +61,7 @@ const ELSEWHERE: [(&str, usize, &str); 4] = [
     ),
 ];
 
-const RIGHT: usize = 152;
+const RIGHT: usize = 154;
 /// Injection of annotations, networks that keep those who use them from being deleted, and terms
 /// that are empty on both sides.
 const OUT_OF_SCOPE: usize = 7;

@@ -9,10 +9,12 @@ use std::net::IpAddr;
 
 use super::{
     ECMP, Networks, Requests, Selection, interface_danger, interface_problem, name_problem,
+    too_many,
 };
 use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, Kind, Places, Value, folds};
+use crate::limits::MAX_ATTACHMENTS;
 use crate::nearest::nearest;
 use crate::text::shorten;
 
@@ -100,6 +102,10 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
         networks.malformed.push(Fault::value(root, "", message));
         return;
     }
+    if root.elements().nth(MAX_ATTACHMENTS).is_some() {
+        networks.beyond_limits = Some(too_many());
+        return;
+    }
     let mut gateways = Vec::new();
     let mut places = Places::of(annotation);
     for (index, value) in root.elements().enumerate() {
@@ -145,20 +151,31 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
     }
 }
 
-/// The elements of an annotation as they are written; `None` where it is no list.
-pub(super) fn written(annotation: &str) -> Option<Vec<String>> {
-    if !annotation.contains(['[', '{', '"']) {
-        return Some(
-            annotation
-                .split(',')
-                .map(|item| item.trim().to_owned())
-                .collect(),
-        );
+/// An annotation as a list of texts.
+pub(super) enum Written<'a> {
+    /// The short form.
+    Short(&'a str),
+    /// The JSON form.
+    Json(Document<'a>),
+}
+
+impl<'a> Written<'a> {
+    /// `None` where it is no list.
+    pub(super) fn read(annotation: &'a str) -> Option<Self> {
+        if !annotation.contains(['[', '{', '"']) {
+            return Some(Self::Short(annotation));
+        }
+        let document = Document::parse(annotation).ok()?;
+        (document.root().kind() == Kind::Array).then_some(Self::Json(document))
     }
-    let document = Document::parse(annotation).ok()?;
-    let list = document.root();
-    let elements = list.elements().map(|element| element.raw().to_owned());
-    (list.kind() == Kind::Array).then(|| elements.collect())
+
+    /// The elements as they are written.
+    pub(super) fn elements(&self) -> Vec<&str> {
+        match self {
+            Self::Short(text) => text.split(',').map(str::trim).collect(),
+            Self::Json(document) => document.root().elements().map(Value::raw).collect(),
+        }
+    }
 }
 
 struct Element<'e, 'd> {
@@ -298,6 +315,9 @@ impl<'d> Element<'_, 'd> {
     /// 4.1.2).
     fn unknown(&mut self) {
         for member in self.value.members() {
+            if self.requests.suspicious.is_full() {
+                break;
+            }
             let Some(key) = member.key.str() else {
                 continue;
             };
@@ -452,6 +472,9 @@ impl<'d> Element<'_, 'd> {
     }
 
     fn malformed(&mut self, key: &str, value: Value<'d>, problem: &str) {
+        if self.networks.malformed.is_full() {
+            return;
+        }
         let at = Inside::among(
             self.places,
             value.span().start,
@@ -464,6 +487,9 @@ impl<'d> Element<'_, 'd> {
     }
 
     fn suspect(&mut self, key: &str, value: Value<'d>, problem: &str) {
+        if self.requests.suspicious.is_full() {
+            return;
+        }
         let at = Inside::among(
             self.places,
             value.span().start,

@@ -29,6 +29,9 @@ impl<'d> Element<'_, 'd> {
             Type::PortMappings => {
                 if self.expect(key, value, Kind::Array, "a list") {
                     for (index, entry) in value.elements().enumerate() {
+                        if self.networks.malformed.is_full() {
+                            break;
+                        }
                         let below = format!("{key}[{index}]");
                         if entry.is_null() {
                             continue;
@@ -128,32 +131,33 @@ impl<'d> Element<'_, 'd> {
             return false;
         }
         let gateways = matches!(kind, Type::Gateways);
+        let is_accepted = |item: Value<'d>| match item.str() {
+            Some(text) if gateways => text.is_empty() || address::ip(&text).is_some(),
+            Some(text) => address::ip(&text).is_some() || address::prefix(&text).is_some(),
+            None => item.is_null() && gateways,
+        };
         for (index, item) in value.elements().enumerate() {
-            let below = format!("{key}[{index}]");
-            if item.is_null() && gateways {
+            if is_accepted(item) {
                 continue;
             }
+            if self.networks.malformed.is_full() {
+                break;
+            }
+            let below = format!("{key}[{index}]");
             if item.is_null() {
                 self.malformed(&below, item, "is null, and must be an IP address");
             } else if self.expect(&below, item, Kind::String, "a string") {
-                let text = item.str().unwrap_or_default();
-                let accepted = if gateways {
-                    text.is_empty() || address::ip(&text).is_some()
+                let form = if gateways {
+                    ""
                 } else {
-                    address::ip(&text).is_some() || address::prefix(&text).is_some()
+                    ", or one with a prefix length"
                 };
-                if !accepted {
-                    let form = if gateways {
-                        ""
-                    } else {
-                        ", or one with a prefix length"
-                    };
-                    let problem = format!(
-                        "\"{}\" is no IP address{form} (no leading zeros)",
-                        shorten(&text)
-                    );
-                    self.malformed(&below, item, &problem);
-                }
+                let text = item.str().unwrap_or_default();
+                let problem = format!(
+                    "\"{}\" is not a valid IP address{form} (no leading zeros)",
+                    shorten(&text)
+                );
+                self.malformed(&below, item, &problem);
             }
         }
         true
