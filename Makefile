@@ -1,6 +1,9 @@
 # What is done often. `make` alone lists it.
 
-.PHONY: help build test lint doc bench deny test-plugins test-cluster test-node record measure image
+.PHONY: help build test lint doc bench deny test-plugins test-chart test-alerts values test-cluster test-node record measure image
+
+# The tag that the chart asks for, unless image.tag says otherwise.
+IMAGE ?= multinic:$(shell sed -n 's/^appVersion: //p' charts/multinic/Chart.yaml)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +25,7 @@ doc: ## the documentation of the crate, with a page for each rule: target/doc/mu
 bench: ## what a decision costs, and the whole server under load on loopback (needs h2load)
 	@command -v h2load >/dev/null || { echo "h2load is missing: on Debian it is in nghttp2-client" >&2; exit 1; }
 	cargo bench --locked --bench decision
+	cargo bench --locked --bench usage
 	tests/load/run.sh
 
 deny: ## licences, advisories and sources of the dependencies (needs cargo-deny)
@@ -29,6 +33,16 @@ deny: ## licences, advisories and sources of the dependencies (needs cargo-deny)
 
 test-plugins: ## configurations run through the real CNI plugins (needs root and Go)
 	cargo test --locked --test plugins
+
+test-chart: ## what the chart renders, and that its documents are true (needs Go, for helm)
+	cargo test --locked --test chart
+
+values: ## the table of values in charts/multinic/README.md, from values.yaml
+	WRITE_VALUES=1 cargo test --locked --test chart the_table_in_the_readme
+
+test-alerts: ## when each alert of the chart fires (needs promtool: on Debian it is in prometheus)
+	promtool check rules charts/multinic/files/alerts.yaml
+	promtool test rules tests/chart/alerts.test.yaml
 
 test-cluster: ## the scenarios on a real control plane (needs Go, or KUBEBUILDER_ASSETS)
 	cargo test --locked --test cluster
@@ -42,5 +56,5 @@ record: ## record the reviews under tests/ again, from that control plane
 measure: ## Pod creations with no webhook, with a constant answer and with multinic, in one run
 	cargo test --locked --release --test cluster -- measure
 
-image: ## the container image
-	docker build --tag multinic .
+image: ## the container image, as IMAGE=NAME:TAG (multinic:VERSION, which the chart asks for)
+	docker build --tag $(IMAGE) .

@@ -124,6 +124,7 @@ fn answer(body: &[u8], webhook: Webhook, snapshot: &Snapshot, config: &Policy) {
         snapshot,
         fetched: &Fetched::default(),
         policy: config,
+        usage: None,
     };
     black_box(Case::of(&request, config).answer(webhook, &world));
 }

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use multinic_core::config;
 use multinic_core::policy::Policy;
 
+pub mod doctor;
 pub mod explain;
 pub mod review;
 pub mod serve;
@@ -25,6 +26,8 @@ pub struct Args {
 enum Command {
     /// Print the default configuration, with what each key means.
     Config,
+    /// Ask the API server, by a dry run, for a Pod that multinic has to refuse.
+    Doctor(doctor::Args),
     /// Explain a rule, or list all of them.
     Explain(explain::Args),
     /// Answer one recorded AdmissionReview.
@@ -68,6 +71,7 @@ impl Args {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Config => print(config::DEFAULT.as_bytes()).map(|()| ExitCode::SUCCESS),
+            Command::Doctor(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Review(args) => args.run(),
             Command::Serve(args) => args.run(),

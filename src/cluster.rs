@@ -3,4 +3,5 @@
 pub mod folder;
 pub mod lookup;
 mod object;
+pub mod usage;
 pub mod watch;

@@ -21,6 +21,7 @@ use multinic_core::policy::Policy;
 use multinic_core::review::Webhook;
 use multinic_core::review::{self, Request};
 use multinic_core::text::{escape, shorten};
+use multinic_core::usage::Usage;
 use multinic_core::world::World;
 use tokio::sync::{Semaphore, watch};
 
@@ -39,6 +40,8 @@ pub struct Server {
     pub config: watch::Receiver<Arc<Policy>>,
     /// The known networks; `None` until they are loaded.
     pub networks: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// The networks in use; `None` where nobody watches the Pods.
+    pub usage: watch::Receiver<Option<Arc<Usage>>>,
     /// The certificate; `None` until there is one.
     pub certificate: watch::Receiver<Option<Arc<Certificate>>>,
     /// Where networks are looked up that the snapshot lacks.
@@ -175,10 +178,12 @@ impl Server {
         if Instant::now() >= deadline {
             return Err(Fault::TooLate);
         }
+        let usage = self.usage.borrow().clone();
         let world = World {
             snapshot: &snapshot,
             fetched: &fetched,
             policy: &config,
+            usage: usage.as_deref(),
         };
         let answer = case.answer(webhook, &world);
         self.note(webhook, &request, &answer, start.elapsed());

@@ -1,16 +1,20 @@
 //! What is counted, in the names under which Prometheus finds it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::{Duration, SystemTime};
 
 use multinic_core::finding::{Finding, Level};
+use multinic_core::network::Snapshot;
 use multinic_core::review::Webhook;
+use multinic_core::usage::Usage;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -30,7 +34,12 @@ pub struct Metrics {
     pub panics: Counter,
     /// Log lines that nobody read.
     pub log_lines_lost: Counter,
+    in_use: NetworksInUse,
 }
+
+mod usage;
+
+use usage::{NetworksInUse, Sources};
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Review {
@@ -65,7 +74,7 @@ pub enum What {
 }
 
 /// The kinds that are told apart; a caller could name any number of others.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 14] = [
     "Pod",
     "NetworkAttachmentDefinition",
     "Binding",
@@ -76,6 +85,10 @@ const KINDS: [&str; 10] = [
     "ReplicaSet",
     "ReplicationController",
     "StatefulSet",
+    "ResourceClaim",
+    "ResourceClaimTemplate",
+    "VirtualMachine",
+    "VirtualMachineInstance",
 ];
 
 /// Seconds; a review takes some ten microseconds, and with a look-up some milliseconds.
@@ -98,8 +111,10 @@ impl Metrics {
             reloads: Family::default(),
             panics: Counter::default(),
             log_lines_lost: Counter::default(),
+            in_use: NetworksInUse::default(),
         };
-        let mut registry = Registry::with_prefix("multinic");
+        let mut all = Registry::default();
+        let registry = all.sub_registry_with_prefix("multinic");
         registry.register(
             "reviews",
             "Reviews that were answered",
@@ -146,7 +161,8 @@ impl Metrics {
             "Log lines that were lost because nobody read them",
             metrics.log_lines_lost.clone(),
         );
-        metrics.registry = registry;
+        all.register_collector(Box::new(metrics.in_use.clone()));
+        metrics.registry = all;
         metrics
     }
 
@@ -156,6 +172,17 @@ impl Metrics {
         // Writing to a string does not fail.
         let _ = text::encode(&mut out, &self.registry);
         out
+    }
+
+    /// From now on the networks in use are counted, while they are known.
+    pub fn count_use(
+        &self,
+        networks: watch::Receiver<Option<Arc<Snapshot>>>,
+        usage: watch::Receiver<Option<Arc<Usage>>>,
+    ) {
+        let sources = Sources { networks, usage };
+        // A second call changes nothing.
+        let _ = self.in_use.0.set(sources);
     }
 
     /// A review was answered.

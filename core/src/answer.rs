@@ -8,6 +8,7 @@ use crate::network::Snapshot;
 use crate::policy::Policy;
 use crate::review::{Audit, Request, Response, Webhook};
 use crate::rules::{decide, fixes};
+use crate::text::shorten;
 use crate::validate::{Denial, Judgement, validate};
 use crate::view::Subject;
 use crate::world::World;
@@ -78,9 +79,14 @@ impl<'a> Case<'a> {
         let (verdict, body, findings) = match webhook {
             Webhook::Mutate => {
                 let mutation = mutate(&self.subject, &fixes(&self.subject, world));
+                let networks = match mutation {
+                    Mutation::Keep => String::new(),
+                    Mutation::Patch(_) => demands(&self.subject, world),
+                };
                 let audit = Audit {
                     verdict: mutation.name(),
                     rules: "",
+                    networks: &networks,
                 };
                 match mutation {
                     Mutation::Keep => (
@@ -103,6 +109,7 @@ impl<'a> Case<'a> {
                 let audit = Audit {
                     verdict: judgement.name(),
                     rules: &rules,
+                    networks: "",
                 };
                 let (verdict, body) = match &judgement {
                     Judgement::Allow { warnings } => (
@@ -141,6 +148,35 @@ impl Verdict {
     }
 }
 
+/// As many networks are named in the audit log.
+const MAX_NAMED: usize = 10;
+
+/// The networks that demand something of a Pod, with what they demand, for the audit log: what is
+/// patched is not seen in the object that was sent.
+fn demands(subject: &Subject<'_>, world: &World<'_>) -> String {
+    let Subject::Attach(attach) = subject else {
+        return String::new();
+    };
+    let mut named: Vec<String> = Vec::new();
+    for asked in world.asked(attach) {
+        let Some(network) = asked.known() else {
+            continue;
+        };
+        let requirements = network.requirements().iter().map(ToString::to_string);
+        let resource = network.resource.as_deref().map(ToOwned::to_owned);
+        let demanded: Vec<_> = requirements.chain(resource).collect();
+        let demand = format!("{} ({})", asked.selection.network(), demanded.join(","));
+        let demand = shorten(&demand);
+        if !demanded.is_empty() && !named.iter().any(|own| **own == *demand) {
+            named.push(demand.into_owned());
+        }
+        if named.len() == MAX_NAMED {
+            break;
+        }
+    }
+    named.join("; ")
+}
+
 /// The rules that are heard, each once.
 fn names(findings: &[Finding]) -> Cow<'static, str> {
     if let [finding] = findings {
@@ -153,10 +189,12 @@ fn names(findings: &[Finding]) -> Cow<'static, str> {
 }
 
 /// Whether the patch applies to the whole object: three to seven times the work of the decision, so
-/// in debug builds only.
+/// in debug builds only, and not for objects that are much larger than real ones.
 fn applies(request: &Request<'_>, patch: &json_patch::Patch) -> bool {
+    const MAX_OBJECT: usize = 1 << 16;
     let object = request
         .object
-        .and_then(|object| serde_json::from_str(object.raw()).ok());
+        .filter(|object| object.raw().len() <= MAX_OBJECT);
+    let object = object.and_then(|object| serde_json::from_str(object.raw()).ok());
     object.is_none_or(|mut object| json_patch::patch(&mut object, patch).is_ok())
 }

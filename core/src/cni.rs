@@ -6,8 +6,8 @@
 //! plugins are supported is for the rules to say.
 
 // In the order of their imports, as in lib.rs.
+mod node_use;
 mod report;
-mod address;
 mod keys;
 mod route;
 mod raw_plugin;
@@ -30,32 +30,43 @@ mod whereabouts;
 mod tuning;
 // All of them, and a chain of them.
 mod registry;
+mod unknown;
 mod run;
 
 use std::borrow::Cow;
 
+use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, SyntaxError, Value};
+use crate::limits::MAX_CONFIG;
+pub use node_use::{Access, NodeUse, Used};
 use raw_plugin::RawPlugin;
-use report::Report;
+pub use registry::reads_argument;
+use report::{Report, show};
 
 /// What a `spec.config` comes to.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Config {
-    /// The config is empty: Multus would read a file on the node.
+    /// Whether the config is empty, so that Multus would read a file on the node.
     pub on_disk: bool,
-    /// Why Multus or libcni cannot read the text (rule `malformed-config`). The plugins are empty then.
+    /// Why the text is not read (rule `beyond-limits`): then there are no plugins.
+    pub beyond_limits: Option<Fault>,
+    /// Why Multus or libcni cannot read the text (rule `malformed-config`): then there are no plugins.
     pub malformed: Option<Fault>,
-    /// Where Go folds keys together, or two readers would see two things (rule `ambiguous-config`).
+    /// What two readers would read differently, such as keys that Go folds (rule `ambiguous-config`).
     pub ambiguous: Vec<Fault>,
-    /// There is no `cniVersion`: it is read as 0.1.0 (rule `missing-cni-version`).
+    /// Whether `cniVersion` is missing, so that it counts as 0.1.0 (rule `missing-cni-version`).
     pub version_missing: bool,
     /// The plugins that would run, in this order.
     pub plugins: Vec<PluginConf>,
-    /// What a real plugin refuses whatever the node and the Pod (rule `invalid-plugin-config`).
+    /// What a plugin refuses on every node and for every Pod (rule `invalid-plugin-config`).
     pub invalid: Vec<Fault>,
-    /// What the plugins accept and is almost surely not meant (rule `suspicious-plugin-config`).
+    /// What the plugins accept, although it is hardly intended (rule `suspicious-plugin-config`).
     pub suspicious: Vec<Fault>,
+    /// What a program running as root would do harm with (rule `dangerous-value`).
+    pub dangerous: Vec<Fault>,
+    /// What the plugins use of the node: which of it they may, the rules decide.
+    pub uses: Vec<NodeUse>,
 }
 
 /// One plugin of a chain.
@@ -63,9 +74,9 @@ pub struct Config {
 pub struct PluginConf {
     /// Its `type`.
     pub kind: Cow<'static, str>,
-    /// Its number in `plugins`, from 0; `None` where it is the whole config.
+    /// Its index in `plugins`; `None` if it is the whole config.
     pub index: Option<usize>,
-    /// Where the type stands.
+    /// The place of the type.
     at: TypeAt,
     /// Its IPAM plugin.
     pub ipam: Option<Ipam>,
@@ -78,11 +89,13 @@ pub struct PluginConf {
 pub struct Ipam {
     /// Its `type`.
     pub kind: Cow<'static, str>,
-    /// Where the type stands.
+    /// How many addresses are written down in `addresses`, as static reads them.
+    pub addresses: usize,
+    /// The place of the type.
     at: TypeAt,
 }
 
-/// Where a `type` stands.
+/// The place of a `type`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct TypeAt {
     /// Both from 1.
@@ -93,12 +106,24 @@ struct TypeAt {
 }
 
 impl Config {
-    /// Reads the `spec.config` of the NAD `name`, which Multus puts in where the config has no name
-    /// of its own; an empty one where it is not known yet.
+    /// Reads the `spec.config` of the NAD `name`, which Multus uses if the config has no name of its
+    /// own; it is empty if it is not known yet.
     pub fn read(name: &str, config: &str) -> Self {
         if config.is_empty() {
             return Self {
                 on_disk: true,
+                ..Self::default()
+            };
+        }
+        if config.len() > MAX_CONFIG {
+            return Self {
+                beyond_limits: Some(Fault {
+                    at: Inside::whole(),
+                    message: format!(
+                        "the config has {} bytes, and at most {MAX_CONFIG} are read",
+                        config.len()
+                    ),
+                }),
                 ..Self::default()
             };
         }
@@ -123,10 +148,12 @@ impl Config {
             }
         };
         let mut report = Report::default();
+        control_characters(config, &document, &mut report);
         run::run(&envelope, document.root(), &mut report);
         let plugins = envelope.plugins.iter().enumerate();
         Self {
             on_disk: false,
+            beyond_limits: None,
             malformed: None,
             ambiguous,
             version_missing: envelope.version.is_empty(),
@@ -135,6 +162,33 @@ impl Config {
                 .collect(),
             invalid: report.invalid,
             suspicious: report.suspicious,
+            dangerous: report.dangerous,
+            uses: report.uses,
+        }
+    }
+
+    /// Where it keeps addresses: two networks with the same number share one store.
+    pub fn stores(&self) -> impl Iterator<Item = u64> {
+        self.uses
+            .iter()
+            .filter_map(|NodeUse { used, .. }| match used {
+                Used::AddressStore(store) => Some(*store),
+                _ => None,
+            })
+    }
+}
+
+/// Reports the strings with control characters, keys among them.
+fn control_characters(text: &str, document: &Document<'_>, report: &mut Report) {
+    if !danger::may_have_control_characters(text) {
+        return;
+    }
+    for string in document.root().strings() {
+        let problem = string
+            .str()
+            .and_then(|text| danger::control_character(&text));
+        if let Some(problem) = problem {
+            report.danger(string, format!("{} {problem}", show(string)));
         }
     }
 }
@@ -147,18 +201,19 @@ impl PluginConf {
             at: TypeAt::of(raw.kind_at, true),
             ipam: raw.ipam_kind().map(|(kind, at)| Ipam {
                 kind: registry::name(kind),
+                addresses: raw.addresses(),
                 at: TypeAt::of(at, raw.ipam_or_kind().has_key("ipam")),
             }),
             capabilities: raw.capabilities().map(Into::into).collect(),
         }
     }
 
-    /// Where its type stands.
+    /// The place of its type.
     pub fn place(&self) -> Inside {
         self.inside("type", &self.at)
     }
 
-    /// Where the type of its IPAM plugin stands.
+    /// The place of the type of its IPAM plugin.
     pub fn ipam_place(&self, ipam: &Ipam) -> Inside {
         self.inside("ipam.type", &ipam.at)
     }
@@ -194,11 +249,13 @@ fn not_json(config: &str, error: &SyntaxError) -> Fault {
     });
     let hint = match hint {
         Some(hint) => format!(": {hint}"),
-        None if is_yaml => ": the config is a text of JSON, begin it with a brace".to_owned(),
+        None if is_yaml => {
+            ": the config is JSON inside of a string, begin it with a brace".to_owned()
+        }
         None => String::new(),
     };
     let message =
-        format!("the config is not JSON{hint} (failed to unmarshal Spec.Config: {problem})");
+        format!("the config is not valid JSON{hint} (failed to unmarshal Spec.Config: {problem})");
     Fault::offset(config, *offset, "", message)
 }
 

@@ -69,6 +69,23 @@ mod tests {
                 "write namespace/*",
             ),
             (
+                "exemptions: [{rules: [unsupported-plugin], objects: [a/b], reason: x}]",
+                "users choose the names of their objects: write namespace/*",
+            ),
+            (
+                "exemptions: [{rules: [malformed-config], reason: x}]",
+                "exemptions[0]: has neither objects nor users",
+            ),
+            (
+                "exemptions: [{rules: [malformed-config], users: [\"\"], reason: x}]",
+                "is not the name of a user",
+            ),
+            ("controllers: [\" a\"]", "is not the name of a user"),
+            (
+                "rules: {beyond-limits: warn}",
+                "rules.beyond-limits: its level cannot be set",
+            ),
+            (
                 "exemptions: [{rules: [], objects: [], reason: \"\"}]",
                 "say why",
             ),
@@ -77,8 +94,8 @@ mod tests {
                 "exemptions[0].rules: is empty",
             ),
             (
-                "exemptions:\n- {rules: [missing-network], objects: [a/b, A/b], reason: x}",
-                "exemptions[0].objects (line 2, column 45): \"A/b\" is not namespace/name",
+                "exemptions:\n- {rules: [malformed-config], objects: [a/b, A/b], reason: x}",
+                "exemptions[0].objects (line 2, column 46): \"A/b\" is not namespace/name",
             ),
             (
                 "grants: [{networks: a/*, namespaces: []}]",

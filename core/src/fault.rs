@@ -36,9 +36,14 @@ pub struct Faults(Vec<Fault>);
 impl Faults {
     /// Adds a fault, or drops it where there are enough.
     pub fn push(&mut self, fault: Fault) {
-        if self.0.len() < MAX_FAULTS {
+        if !self.is_full() {
             self.0.push(fault);
         }
+    }
+
+    /// Whether another fault would be dropped, so that it need not be written.
+    pub fn is_full(&self) -> bool {
+        self.0.len() >= MAX_FAULTS
     }
 }
 
@@ -51,6 +56,11 @@ impl Deref for Faults {
 }
 
 impl Inside {
+    /// A text as a whole.
+    pub fn whole() -> Self {
+        Self::at((1, 1), "")
+    }
+
     /// The place of a byte offset of `text`.
     pub fn offset(text: &str, offset: usize, path: impl Into<String>) -> Self {
         Self::at(line_and_column(text, offset), path)

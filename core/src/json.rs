@@ -16,8 +16,8 @@ use std::ops::Range;
 
 mod string;
 mod scan;
-mod value;
 mod fold;
+mod value;
 mod place;
 
 pub(crate) use fold::may_have_twins;

@@ -30,10 +30,14 @@
 )]
 
 // The ground: texts, names, JSON, places, labels.
+pub mod limits;
 pub mod text;
 pub mod nearest;
 pub mod name;
-pub mod mac;
+pub mod address;
+pub mod interface;
+pub mod danger;
+pub mod node_path;
 pub mod json;
 pub mod fault;
 pub mod selector;
@@ -45,6 +49,7 @@ pub mod policy;
 // The request, and what rules see of it.
 pub mod review;
 pub mod view;
+pub mod usage;
 pub mod patch;
 pub mod world;
 // The rules, and from what they find to the answer.

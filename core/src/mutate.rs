@@ -20,16 +20,14 @@ pub fn mutate(subject: &Subject<'_>, fixes: &[Fix]) -> Mutation {
     let Subject::Attach(attach) = subject else {
         return Mutation::Keep;
     };
-    let Some(placement) = &attach.placement else {
+    let patches = fixes
+        .iter()
+        .filter_map(|fix| patch::operations(fix, attach));
+    let operations: Vec<_> = patches.flat_map(|patch| patch.0).collect();
+    if operations.is_empty() {
         return Mutation::Keep;
-    };
-    match fixes
-        .first()
-        .and_then(|Fix::Require(wanted)| patch::require(placement, wanted))
-    {
-        Some(patch) => Mutation::Patch(patch),
-        None => Mutation::Keep,
     }
+    Mutation::Patch(Patch(operations))
 }
 
 impl Mutation {

@@ -12,6 +12,9 @@ use crate::cni::Config;
 use crate::fault::{Fault, Inside};
 use crate::selector::{self, Requirement, SelectorError};
 
+/// The annotation of a NAD that names the resource of which each attachment takes a device.
+pub const RESOURCE_NAME: &str = "k8s.v1.cni.cncf.io/resourceName";
+
 /// A NetworkAttachmentDefinition as the rules know it: read once, at arrival, and without the
 /// configuration of multinic, so that a changed configuration re-reads nothing. Its text is not
 /// kept.
@@ -21,6 +24,8 @@ pub struct Network {
     pub selector: Selector,
     /// Its `spec.config`.
     pub config: Config,
+    /// The resource of which each attachment takes a device: its resourceName annotation.
+    pub resource: Option<Box<str>>,
 }
 
 /// A nodeSelector annotation: the requirements, or why it does not parse (rule
@@ -53,7 +58,35 @@ impl Network {
         Self {
             selector: read_selector(selector.unwrap_or_default()),
             config: Config::read(name, config),
+            resource: None,
         }
+    }
+
+    /// The same with its resourceName annotation. An empty one names nothing.
+    #[must_use]
+    pub fn with_resource(self, resource: Option<&str>) -> Self {
+        let resource = resource.filter(|name| !name.is_empty()).map(Into::into);
+        Self { resource, ..self }
+    }
+
+    /// Whether the Pod has to ask for the addresses of its interface.
+    pub fn needs_addresses(&self) -> bool {
+        let mut ipam = self
+            .config
+            .plugins
+            .iter()
+            .filter_map(|plugin| plugin.ipam.as_ref());
+        ipam.any(|ipam| ipam.kind == "static" && ipam.addresses == 0)
+    }
+
+    /// Whether the addresses of its interfaces are written in its config, the same for every Pod.
+    pub fn has_static_addresses(&self) -> bool {
+        let mut ipam = self
+            .config
+            .plugins
+            .iter()
+            .filter_map(|plugin| plugin.ipam.as_ref());
+        ipam.any(|ipam| ipam.kind == "static" && ipam.addresses > 0)
     }
 
     /// What the network demands of nodes; nothing where its selector does not parse.
@@ -92,6 +125,14 @@ impl Snapshot {
             .get(namespace)
             .into_iter()
             .flat_map(|names| names.keys().map(|name| &**name))
+    }
+
+    /// All networks with their namespaces and names, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Network)> {
+        self.namespaces.iter().flat_map(|(namespace, networks)| {
+            let networks = networks.iter();
+            networks.map(|(name, network)| (&**namespace, &**name, &**network))
+        })
     }
 
     /// How many networks there are.

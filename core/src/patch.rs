@@ -1,5 +1,5 @@
 //! The only writer of JSON Patch: what a Pod's required node affinity must imply, as operations on
-//! `/spec/affinity`.
+//! `/spec/affinity`, and what it must request of devices (`resources`).
 //!
 //! Terms are ORed and the requirements in a term ANDed, so a requirement goes to the end of every
 //! term that has one already; an empty term matches nothing and stays so; a term is never added to
@@ -10,7 +10,9 @@ use json_patch::jsonptr::{Pointer, PointerBuf};
 use json_patch::{AddOperation, Patch, PatchOperation};
 use serde_json::{Value as Json, json};
 
+use crate::limits::{MAX_PATCH, MAX_PLACEMENT};
 use crate::selector::Requirement;
+use crate::view::Attach;
 use crate::view::placement::{Patchable, Placement, REQUIRED, Required};
 
 /// A change that makes a rule's findings go away, as meaning: how it is written is for `patch` to know.
@@ -18,12 +20,34 @@ use crate::view::placement::{Patchable, Placement, REQUIRED, Required};
 pub enum Fix {
     /// The Pod's required node affinity must imply these.
     Require(Vec<Requirement>),
+    /// The Pod must request so many more of these resources, each by its name.
+    Request {
+        /// The container that requests them; the first one if there is none of that name.
+        container: Option<String>,
+        /// The resources, and how many devices of each.
+        devices: Vec<(Box<str>, u64)>,
+    },
 }
 
-/// The operations that make `placement` imply `wanted`; `None` where it does already, or where the
-/// API server would not take them.
+mod resources;
+
+pub use resources::request;
+
+/// The operations that make the change; `None` where it is made already, or where the API server would
+/// not take them.
+pub fn operations(fix: &Fix, attach: &Attach<'_>) -> Option<Patch> {
+    match fix {
+        Fix::Require(wanted) => require(attach.placement.as_ref()?, wanted),
+        Fix::Request { container, devices } => {
+            request(attach.devices.as_ref()?, container.as_deref(), devices)
+        }
+    }
+}
+
+/// The operations that make `placement` imply `wanted`; `None` if it does already, if the API server
+/// would not accept them, and if they are larger than [`MAX_PATCH`].
 pub fn require(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<Patch> {
-    let patch = additions(placement, wanted);
+    let patch = additions(placement, wanted)?;
     if patch.0.is_empty() {
         return None;
     }
@@ -31,7 +55,11 @@ pub fn require(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<Patc
         Patchable::Nothing => None,
         Patchable::Additions => apply(placement, &patch).map(|_| patch),
         Patchable::Restore(stored) => {
-            let stored: Json = serde_json::from_str(stored?.raw()).ok()?;
+            let stored = stored?.raw();
+            if stored.len() > MAX_PLACEMENT + MAX_PATCH {
+                return None;
+            }
+            let stored: Json = serde_json::from_str(stored).ok()?;
             (apply(placement, &patch)? == stored).then_some(patch)
         }
     }
@@ -39,7 +67,12 @@ pub fn require(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<Patc
 
 /// The `spec.affinity` that implies `wanted`, in one line.
 pub fn merged(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<String> {
-    apply(placement, &additions(placement, wanted)).map(|affinity| affinity.to_string())
+    apply(placement, &additions(placement, wanted)?).map(|affinity| affinity.to_string())
+}
+
+/// Whether what would have to be added to `placement` comes to more than [`MAX_PATCH`].
+pub fn is_too_large(placement: &Placement<'_>, wanted: &[Requirement]) -> bool {
+    additions(placement, wanted).is_none()
 }
 
 /// The affinity that the patch makes. A patch that does not apply would reject the Pod even where
@@ -65,11 +98,18 @@ const TERMS: &Pointer = Pointer::from_static(
     "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms",
 );
 
-fn additions(placement: &Placement<'_>, wanted: &[Requirement]) -> Patch {
+/// `None` where they come to more than [`MAX_PATCH`].
+fn additions(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<Patch> {
     let mut operations = Vec::new();
+    let mut left = MAX_PATCH;
+    let mut count = |requirement: &Requirement| {
+        left = left.checked_sub(requirement.weight())?;
+        Some(())
+    };
     match &placement.required {
         Required::Absent if wanted.is_empty() => {}
         Required::Absent => {
+            wanted.iter().try_for_each(&mut count)?;
             let terms = json!({"nodeSelectorTerms": [{"matchExpressions": list(wanted)}]});
             let (path, value) = if placement.affinity.is_none() {
                 (AFFINITY, json!({"nodeAffinity": {REQUIRED: terms}}))
@@ -86,11 +126,11 @@ fn additions(placement: &Placement<'_>, wanted: &[Requirement]) -> Patch {
                 .enumerate()
                 .filter(|(_, term)| !term.is_empty())
             {
-                let lacking: Vec<_> = wanted
-                    .iter()
-                    .filter(|wanted| !term.implies(wanted))
-                    .cloned()
-                    .collect();
+                let mut lacking = Vec::new();
+                for requirement in wanted.iter().filter(|wanted| !term.implies(wanted)) {
+                    count(requirement)?;
+                    lacking.push(requirement);
+                }
                 if lacking.is_empty() {
                     continue;
                 }
@@ -99,24 +139,24 @@ fn additions(placement: &Placement<'_>, wanted: &[Requirement]) -> Patch {
                 path.push_back("matchExpressions");
                 if term.appendable {
                     path.push_back("-");
-                    let added = lacking.iter().map(write);
+                    let added = lacking.into_iter().map(write);
                     operations.extend(added.map(|added| add(path.clone(), added)));
                 } else {
-                    operations.push(add(path, list(&lacking)));
+                    operations.push(add(path, list(lacking)));
                 }
             }
         }
-        Required::Unreadable => {}
+        Required::TooLarge | Required::Unreadable => {}
     }
-    Patch(operations)
+    Some(Patch(operations))
 }
 
 fn add(path: PointerBuf, value: Json) -> PatchOperation {
     PatchOperation::Add(AddOperation { path, value })
 }
 
-fn list(requirements: &[Requirement]) -> Json {
-    requirements.iter().map(write).collect()
+fn list<'r>(requirements: impl IntoIterator<Item = &'r Requirement>) -> Json {
+    requirements.into_iter().map(write).collect()
 }
 
 fn write(requirement: &Requirement) -> Json {

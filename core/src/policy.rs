@@ -1,13 +1,17 @@
 //! What the administrator decided, ready for use. `config` reads it from a file.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::Deserialize;
 
 use crate::finding::Level;
 
 pub mod pattern;
+pub mod path_pattern;
 
+use path_pattern::PathPattern;
 use pattern::Pattern;
 
 /// What an administrator decides. The fields are those of the configuration file.
@@ -29,10 +33,87 @@ pub struct Policy {
     pub supported_plugins: SupportedPlugins,
     /// The highest level of a finding on a workload's template.
     pub templates: Level,
+    /// Users that write objects for others: where one of them writes an object that has a controller,
+    /// the object is not judged, for its controller was.
+    pub controllers: Vec<Pattern>,
     /// Levels other than the rules' own.
     pub levels: BTreeMap<&'static str, Level>,
     /// Objects that rules pass over.
     pub exemptions: Vec<Exemption>,
+    /// The container that requests for devices are added to; the first one if there is none of that
+    /// name.
+    pub device_container: Option<String>,
+    /// Whether the Pods are watched for the networks that they use.
+    pub usage: bool,
+    /// Files and folders of the nodes that plugins may open.
+    pub node_paths: NodePaths,
+    /// The namespaces whose networks may build on links of the nodes; if empty, all may on any.
+    pub node_interfaces: Vec<NodeInterfaces>,
+    /// Ports of the nodes that no Pod may take.
+    pub reserved_host_ports: Vec<PortRange>,
+}
+
+/// Files and folders of the nodes that plugins, which run as root, may open.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NodePaths {
+    /// Those that may be read.
+    pub read: Vec<PathPattern>,
+    /// Those that may be created, written and appended to.
+    pub write: Vec<PathPattern>,
+}
+
+/// Links of the nodes that the networks of some namespaces may build on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NodeInterfaces {
+    /// The names of the links.
+    pub interfaces: Vec<Pattern>,
+    /// The namespaces of the networks.
+    pub namespaces: Vec<Pattern>,
+}
+
+/// A port, or all from one to another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PortRange {
+    /// The first.
+    pub first: u16,
+    /// The last, which is not below the first.
+    pub last: u16,
+}
+
+impl PortRange {
+    const fn new(first: u16, last: u16) -> Self {
+        Self { first, last }
+    }
+
+    /// Whether a port is one of them.
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+}
+
+impl FromStr for PortRange {
+    type Err = ();
+
+    /// `22`, or `2379-2380`.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let port = |text: &str| match text.parse() {
+            Ok(0) | Err(_) => Err(()),
+            Ok(port) if text.starts_with(|first: char| first.is_ascii_digit()) => Ok(port),
+            Ok(_) => Err(()),
+        };
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let (first, last) = (port(first)?, port(last)?);
+        (first <= last).then_some(Self { first, last }).ok_or(())
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            return write!(f, "{}", self.first);
+        }
+        write!(f, "{}-{}", self.first, self.last)
+    }
 }
 
 /// The CNI plugins that may be used, by their place in a chain.
@@ -61,8 +142,10 @@ pub struct Grant {
 pub struct Exemption {
     /// Names of the rules.
     pub rules: Vec<&'static str>,
-    /// The objects, `namespace/name`.
+    /// The objects, `namespace/name`; all if there is none.
     pub objects: Vec<Pattern>,
+    /// The users who write them; all if there is none.
+    pub users: Vec<Pattern>,
 }
 
 impl Policy {
@@ -89,15 +172,24 @@ impl Policy {
         self.levels.get(rule).copied().unwrap_or(default)
     }
 
-    /// Whether a rule passes over the object `namespace`/`name`.
-    pub fn exempts(&self, rule: &str, namespace: &str, name: &str) -> bool {
+    /// Whether a rule passes over the object `namespace`/`name` that `user` writes.
+    ///
+    /// Of an object that is stored nobody knows who wrote it: it was judged then, so that an
+    /// exemption by user covers it.
+    pub fn exempts(&self, rule: &str, namespace: &str, name: &str, user: Option<&str>) -> bool {
         self.exemptions.iter().any(|exemption| {
+            let (objects, users) = (&exemption.objects, &exemption.users);
+            let is_object = |pattern: &Pattern| pattern.matches_pair(namespace, name);
             exemption.rules.contains(&rule)
-                && exemption
-                    .objects
-                    .iter()
-                    .any(|object| object.matches_pair(namespace, name))
+                && (objects.is_empty() || objects.iter().any(is_object))
+                && (users.is_empty()
+                    || user.is_none_or(|user| users.iter().any(|pattern| pattern.matches(user))))
         })
+    }
+
+    /// Whether a user writes objects for others; see [`Self::controllers`].
+    pub fn is_controller(&self, user: &str) -> bool {
+        self.controllers.iter().any(|pattern| pattern.matches(user))
     }
 
     /// What a Pod of a namespace may use, for people: `its own namespace or of: default`.
@@ -125,8 +217,62 @@ impl Default for Policy {
             grants: Vec::new(),
             supported_plugins: SupportedPlugins::default(),
             templates: Level::Deny,
+            controllers: [
+                "system:kube-controller-manager",
+                "system:serviceaccount:kube-system:*",
+            ]
+            .map(Pattern::new)
+            .into(),
             levels: BTreeMap::new(),
             exemptions: Vec::new(),
+            device_container: None,
+            usage: false,
+            node_paths: NodePaths::default(),
+            node_interfaces: Vec::new(),
+            reserved_host_ports: RESERVED.to_vec(),
+        }
+    }
+}
+
+/// SSH, and the ports that Kubernetes documents for its own components ("Ports and Protocols"), but
+/// for those of Services. 10248 and 10249 are the kubelet's health and kube-proxy's metrics.
+const RESERVED: [PortRange; 7] = [
+    PortRange::new(22, 22),
+    PortRange::new(2379, 2380),
+    PortRange::new(6443, 6443),
+    PortRange::new(10248, 10250),
+    PortRange::new(10256, 10256),
+    PortRange::new(10257, 10257),
+    PortRange::new(10259, 10259),
+];
+
+impl Default for NodePaths {
+    /// The places of the plugins themselves, and those in their documentation.
+    fn default() -> Self {
+        let patterns = |texts: &[&str]| {
+            let patterns = texts.iter().filter_map(|text| PathPattern::new(text));
+            patterns.collect()
+        };
+        Self {
+            read: patterns(&[
+                "/etc/cni/net.d/**",
+                "/etc/kubernetes/cni/net.d/**",
+                "/var/lib/rancher/k3s/agent/etc/cni/net.d/**",
+                "/etc/resolv.conf",
+                "/run/systemd/resolve/resolv.conf",
+                // The sockets of kube-ovn and nv-ipam.
+                "/run/openvswitch/kube-ovn-daemon.sock",
+                "/run/nvidia/nv-ipam.sock",
+            ]),
+            write: patterns(&[
+                "/var/lib/cni/**",
+                "/run/cni/**",
+                "/run/cni-ipam-state/**",
+                // The folder in the example of the Network Plumbing Working Group's specification.
+                "/mnt/cluster-ipam/**",
+                "/var/log/*.log",
+                "/tmp/*.log",
+            ]),
         }
     }
 }

@@ -34,6 +34,10 @@ pub struct Request<'d> {
     pub namespace: Cow<'d, str>,
     /// What is done.
     pub operation: Operation,
+    /// `userInfo.username`: who sends it, as the API server authenticated it.
+    pub user: Cow<'d, str>,
+    /// `userInfo.groups`
+    groups: Option<Value<'d>>,
     /// The object as it would be stored; `None` on DELETE.
     pub object: Option<Value<'d>>,
     /// The object as it is stored; `None` on CREATE.
@@ -180,6 +184,8 @@ impl<'d> Request<'d> {
             name: None,
             namespace: Cow::Borrowed(""),
             operation: Operation::Connect,
+            user: Cow::Borrowed(""),
+            groups: None,
             object: None,
             old_object: None,
         };
@@ -203,6 +209,12 @@ impl<'d> Request<'d> {
                     fields.name = (!name.is_empty()).then_some(name);
                 }
                 "namespace" => fields.namespace = string("request.namespace", value)?,
+                "userInfo" => {
+                    if let Some(user) = value.get("username") {
+                        fields.user = string("request.userInfo.username", user)?;
+                    }
+                    fields.groups = value.get("groups");
+                }
                 "operation" => operation = Some(string("request.operation", value)?),
                 "object" => fields.object = object("request.object", value)?,
                 "oldObject" => fields.old_object = object("request.oldObject", value)?,
@@ -238,6 +250,14 @@ impl<'d> Request<'d> {
             }
             _ => Ok(fields),
         }
+    }
+}
+
+impl Request<'_> {
+    /// Whether the user who sends it is a member of a group.
+    pub fn is_from_group(&self, group: &str) -> bool {
+        let mut groups = self.groups.into_iter().flat_map(Value::elements);
+        groups.any(|own| own.is_str(group))
     }
 }
 

@@ -7,16 +7,18 @@
 use std::fmt::{self, Write as _};
 
 use crate::cni::Config;
-use crate::fault::Fault;
+use crate::fault::{Fault, MAX_FAULTS};
 use crate::finding::{Finding, Level, Place};
 use crate::network::Network;
-use crate::patch::Fix;
+use crate::patch::{self, Fix};
 use crate::policy::Policy;
 use crate::view::{Attach, Carrier, Define, Object, Subject};
 use crate::world::World;
 
 pub mod ambiguous_config;
 pub mod ambiguous_networks;
+pub mod beyond_limits;
+pub mod dangerous_value;
 pub mod duplicate_interface;
 pub mod invalid_node_selector;
 pub mod invalid_plugin_config;
@@ -26,42 +28,64 @@ pub mod malformed_networks;
 pub mod misplaced_networks;
 pub mod missing_cni_version;
 pub mod missing_network;
+pub mod misspelled_annotation;
 pub mod multi_nic_disabled;
+pub mod network_in_use;
 pub mod on_disk_config;
+pub mod overridden_network;
+pub mod repeated_address;
+pub mod reserved_host_port;
 pub mod shadowed_interface;
+pub mod shared_address_store;
 pub mod suspicious_networks;
 pub mod suspicious_plugin_config;
+pub mod unapproved_node_path;
+pub mod unattached_network;
 pub mod undeclared_capability;
 pub mod unenforced_node_selector;
+pub mod ungranted_node_interface;
 pub mod unreferenceable_name;
+pub mod unrequested_resource;
 pub mod unsatisfiable_node_selector;
 pub mod unsupported_ipam;
 pub mod unsupported_plugin;
 pub mod unusable_network;
 
 /// Every rule, the weightiest first: the first finding is the one that people see.
-pub static RULES: [&Rule; 23] = [
+pub static RULES: [&Rule; 35] = [
+    &beyond_limits::RULE,
     &multi_nic_disabled::RULE,
     &malformed_networks::RULE,
     &ambiguous_networks::RULE,
     &isolated_network::RULE,
+    &dangerous_value::RULE,
     &missing_network::RULE,
     &unusable_network::RULE,
+    &overridden_network::RULE,
+    &reserved_host_port::RULE,
     &duplicate_interface::RULE,
     &unsatisfiable_node_selector::RULE,
     &unenforced_node_selector::RULE,
+    &unrequested_resource::RULE,
     &malformed_config::RULE,
     &ambiguous_config::RULE,
     &on_disk_config::RULE,
     &unsupported_plugin::RULE,
     &unsupported_ipam::RULE,
+    &unapproved_node_path::RULE,
+    &ungranted_node_interface::RULE,
     &invalid_plugin_config::RULE,
     &invalid_node_selector::RULE,
     &misplaced_networks::RULE,
+    &network_in_use::RULE,
+    &unattached_network::RULE,
+    &repeated_address::RULE,
+    &misspelled_annotation::RULE,
     &undeclared_capability::RULE,
     &shadowed_interface::RULE,
     &suspicious_networks::RULE,
     &suspicious_plugin_config::RULE,
+    &shared_address_store::RULE,
     &missing_cni_version::RULE,
     &unreferenceable_name::RULE,
 ];
@@ -75,7 +99,8 @@ pub struct Rule {
     pub page: &'static str,
     /// Its level if the configuration sets none.
     pub default_level: Level,
-    /// Whether objects can be exempted by their namespace only, because users choose the names.
+    /// Whether objects can be exempted by their namespace only: users choose the names of their Pods
+    /// and networks, and an exemption by name would give a right to whoever takes that name.
     pub by_namespace_only: bool,
     /// What it looks at, and how.
     pub check: Check,
@@ -123,6 +148,7 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
                 continue;
             }
             _ if !is_asked(rule, object, world.policy) => continue,
+            (Subject::Attach(attach), _) if would_be_mended(rule, attach, world) => continue,
             (Subject::Attach(attach), Check::Attach(check) | Check::Both(check, _)) => {
                 check(attach, world)
             }
@@ -134,17 +160,22 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
         if statements.is_empty() {
             continue;
         }
+        // No rule reads on in what is beyond the limits.
+        let is_last = std::ptr::eq(rule, &beyond_limits::RULE);
         let highest = rule
             .level(world.policy)
             .min(world.policy.enforcement)
             .min(ceiling);
-        findings.extend(statements.into_iter().map(
+        findings.extend(statements.into_iter().take(MAX_FAULTS).map(
             |Statement {
                  place,
                  message,
                  ceiling,
              }| Finding::new(rule.name, highest.min(ceiling), place, message),
         ));
+        if is_last {
+            break;
+        }
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
     findings
@@ -166,6 +197,16 @@ pub fn fixes(subject: &Subject<'_>, world: &World<'_>) -> Vec<Fix> {
         .collect()
 }
 
+/// Whether an object that is not patched, because nothing is under `enforcement: warn`, would be
+/// patched otherwise, so that the rule would have nothing to say.
+fn would_be_mended(rule: &Rule, attach: &Attach<'_>, world: &World<'_>) -> bool {
+    world.policy.enforcement == Level::Warn
+        && rule
+            .fix
+            .and_then(|fix| fix(attach, world))
+            .is_some_and(|fix| patch::operations(&fix, attach).is_some())
+}
+
 /// The first thing for which a stored network would itself be refused, and the rule that says so.
 fn refusal(
     namespace: &str,
@@ -174,19 +215,31 @@ fn refusal(
     world: &World<'_>,
 ) -> Option<(&'static Rule, Statement)> {
     let define = Define::stored(namespace, name, network);
+    // It is not written now, so it does not matter whether it is in use.
+    let world = &World {
+        usage: None,
+        ..*world
+    };
     let denied =
         asked(&define.object, world.policy).filter(|rule| rule.level(world.policy) == Level::Deny);
-    denied.into_iter().find_map(|rule| match rule.check {
-        // That no network may be used at all is said of the Pod, once.
-        Check::Define(check) => {
-            let statements = check(&define, world).into_iter();
-            statements
-                .filter(|statement| statement.ceiling == Level::Deny)
-                .map(|statement| (rule, statement))
-                .next()
-        }
-        Check::Attach(_) | Check::Both(..) => None,
-    })
+    // That no network may be used at all is said of the Pod, once; and what a network shares with others
+    // says nothing about itself: the other one may have come later.
+    let others = [
+        multi_nic_disabled::RULE.name,
+        shared_address_store::RULE.name,
+    ];
+    denied
+        .filter(|rule| !others.contains(&rule.name))
+        .find_map(|rule| match rule.check {
+            Check::Define(check) | Check::Both(_, check) => {
+                let statements = check(&define, world).into_iter();
+                statements
+                    .filter(|statement| statement.ceiling == Level::Deny)
+                    .map(|statement| (rule, statement))
+                    .next()
+            }
+            Check::Attach(_) => None,
+        })
 }
 
 /// The rule of that name.
@@ -236,13 +289,19 @@ fn asked(object: &Object<'_>, policy: &Policy) -> impl Iterator<Item = &'static 
 
 #[inline]
 fn is_asked(rule: &Rule, object: &Object<'_>, policy: &Policy) -> bool {
-    rule.level(policy) != Level::Off && !policy.exempts(rule.name, &object.namespace, &object.name)
+    rule.level(policy) != Level::Off
+        && !policy.exempts(
+            rule.name,
+            &object.namespace,
+            &object.name,
+            object.user.as_deref(),
+        )
 }
 
 fn carrier_ceiling(attach: &Attach<'_>, policy: &Policy) -> Level {
     match attach.carrier {
         Carrier::Template { .. } => policy.templates,
-        Carrier::Binding | Carrier::ExistingPod | Carrier::NewPod => Level::Deny,
+        Carrier::Binding | Carrier::Claim | Carrier::ExistingPod | Carrier::NewPod => Level::Deny,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::limits::{MAX_SELECTOR, MAX_SELECTOR_REQUIREMENTS};
 use crate::name::is_subdomain;
 use crate::text::shorten;
 
@@ -53,16 +54,35 @@ pub struct SelectorError {
 /// has none.
 ///
 /// # Errors
-/// What `labels.Parse` refuses, and a NUL byte, at which it silently stops reading.
+/// What `labels.Parse` refuses, a NUL byte, at which it silently stops reading, and a selector beyond
+/// [`MAX_SELECTOR`] or [`MAX_SELECTOR_REQUIREMENTS`].
 pub fn parse(text: &str) -> Result<Vec<Requirement>, SelectorError> {
+    if text.len() > MAX_SELECTOR {
+        return Err(SelectorError {
+            offset: 0,
+            message: format!(
+                "the selector has {} bytes, and at most {MAX_SELECTOR} are read: give the nodes a \
+                 label of their own and select that",
+                text.len()
+            ),
+        });
+    }
     let mut parser = Parser { text, at: 0 };
     let mut requirements: Vec<Requirement> = Vec::new();
     if parser.peek().0 == Token::End {
         return parser.nul().map(|()| requirements);
     }
     loop {
+        let offset = parser.at;
         let requirement = parser.requirement()?;
         if !requirements.contains(&requirement) {
+            if requirements.len() == MAX_SELECTOR_REQUIREMENTS {
+                let message = format!(
+                    "the selector has more than {MAX_SELECTOR_REQUIREMENTS} requirements, and no \
+                     more are read: give the nodes a label of their own and select that"
+                );
+                return Err(SelectorError { offset, message });
+            }
             requirements.push(requirement);
         }
         match parser.next() {
@@ -87,6 +107,15 @@ pub fn parse(text: &str) -> Result<Vec<Requirement>, SelectorError> {
 
 const ADVICE: &str = "write key=value, key!=value, key in (a,b), key notin (a,b), key, !key, key>1 \
                       or key<1, with commas between them";
+
+impl Requirement {
+    /// The bytes that it takes in a patch, and more rather than less.
+    pub fn weight(&self) -> usize {
+        const AROUND: usize = 200;
+        let values = self.values.iter().map(|value| value.len() + 3);
+        AROUND + self.key.len() + values.sum::<usize>()
+    }
+}
 
 impl Operator {
     /// The operator's name in the API.

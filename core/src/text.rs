@@ -1,9 +1,11 @@
-//! Text of others in messages and logs: what acts on a terminal is escaped, what is long is cut.
+//! Text of users in messages and logs: what acts on a terminal, or is not seen, is escaped; what is
+//! long is cut.
 
 use std::borrow::Cow;
 
-/// A value as a message shows it: cut at 80 characters, control and bidirectional characters
-/// escaped.
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
+
+/// Returns a value as a message shows it: cut at 80 characters, and escaped as by [`escape`].
 pub fn shorten(value: &str) -> Cow<'_, str> {
     const LONGEST: usize = 80;
     if value.len() <= LONGEST {
@@ -24,14 +26,10 @@ fn is_plain(text: &str) -> bool {
         .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
 }
 
-/// Text in which nothing reaches a terminal or a log as a command: control and bidirectional
-/// characters are written as `\u{…}`.
+/// Returns a text in which nothing reaches a terminal or a log as a command, and nothing is invisible:
+/// control and format characters (categories Cc and Cf), line and paragraph separators and variation
+/// selectors are written as `\u{…}`.
 pub fn escape(text: &str) -> Cow<'_, str> {
-    let acts = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{200b}')
-    };
     if is_plain(text) || !text.contains(acts) {
         return Cow::Borrowed(text);
     }
@@ -44,4 +42,66 @@ pub fn escape(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// Whether a character acts on its surroundings, or is invisible, and stands for nothing itself.
+fn acts(letter: char) -> bool {
+    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
+    let category = letter.general_category();
+    matches!(
+        category,
+        Control | Format | LineSeparator | ParagraphSeparator
+    ) || is_variation_selector(letter)
+}
+
+/// Unicode's property `Variation_Selector` (`PropList.txt`).
+fn is_variation_selector(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_seen_is_escaped() {
+        for letter in [
+            '\u{0}',
+            '\u{7f}',
+            '\u{85}',
+            '\u{ad}',
+            '\u{600}',
+            '\u{61c}',
+            '\u{180b}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{200e}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{feff}',
+            '\u{fe0f}',
+            '\u{fff9}',
+            '\u{1d173}',
+            '\u{e0001}',
+            '\u{e0020}',
+            '\u{e007f}',
+            '\u{e0100}',
+            '\u{e01ef}',
+        ] {
+            let text = format!("a{letter}b");
+            let escaped = format!("a{}b", letter.escape_default());
+            assert_eq!(escape(&text), escaped);
+            assert_eq!(shorten(&text), escaped);
+        }
+        for text in ["", "plain", "é", "名前", "…", "😀", "\u{e9}\u{301}"] {
+            assert_eq!(escape(text), text);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::cni::Config;
+use crate::finding::Place;
 use crate::json::{Kind, Value};
 use crate::network::{self, Network, Selector};
 use crate::policy::Policy;
@@ -16,9 +17,11 @@ use crate::text::shorten;
 
 pub mod networks;
 pub mod placement;
+pub mod devices;
 mod carrier;
 
-use networks::Networks;
+use devices::Devices;
+use networks::{Annotation, Networks, Selection};
 use placement::Placement;
 
 /// What a request is about.
@@ -32,7 +35,8 @@ pub enum Subject<'a> {
     Other,
 }
 
-/// A carrier of the annotations: a Pod, a Binding, the template of a workload.
+/// A carrier of the annotations: a Pod, a Binding, the template of a workload; or an object that names
+/// networks in its spec.
 #[derive(Debug)]
 pub struct Attach<'a> {
     /// What it is called in messages.
@@ -45,11 +49,20 @@ pub struct Attach<'a> {
     pub networks: Change<Networks>,
     /// What the default-network annotation asks for.
     pub default_network: Change<Networks>,
-    /// An annotation that is no string, by its name.
-    pub not_text: Option<&'static str>,
+    /// An annotation that is not a string.
+    pub not_text: Option<Annotation>,
     /// What it demands of its node; `None` where placement is nobody's business: a hostNetwork or
     /// mirror Pod, or a Binding.
     pub placement: Option<Placement<'a>>,
+    /// What it requests of devices; `None` where that is nobody's business: a hostNetwork or mirror
+    /// Pod, a Binding, a ResourceClaim, or a virtual machine, whose Pod KubeVirt writes.
+    pub devices: Option<Devices<'a>>,
+    /// How many Pods are made of it.
+    pub copies: Copies,
+    /// Whether its sandbox is made already, with the networks that it asked for then.
+    pub is_running: bool,
+    /// All of its annotations.
+    annotation_map: Option<Value<'a>>,
     /// Whether it uses the node's own network, so that no network is attached.
     pub host_network: bool,
     /// Whether it names its node itself.
@@ -63,6 +76,8 @@ pub struct Attach<'a> {
 pub enum Carrier {
     /// A Binding, whose annotations the API server merges into the Pod.
     Binding,
+    /// A ResourceClaim, whose driver attaches networks.
+    Claim,
     /// A Pod that is already stored, and not scheduling-gated.
     ExistingPod,
     /// A Pod that is new, or still scheduling-gated.
@@ -72,6 +87,15 @@ pub enum Carrier {
         /// Whether a controller chooses the nodes from the template itself.
         daemon_set: bool,
     },
+}
+
+/// How many Pods are made of one carrier.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Copies {
+    /// At most so many at a time.
+    Count(i64),
+    /// One on each node.
+    EachNode,
 }
 
 /// A NetworkAttachmentDefinition.
@@ -86,8 +110,10 @@ pub struct Define<'a> {
     /// Its nodeSelector annotation, which is read only if it is new or changed: the requirements,
     /// or why it does not parse.
     pub selector: Change<Cow<'a, Selector>, ()>,
-    /// Whether the object is new.
+    /// Whether the object is new, or is there; absent where it is deleted.
     pub existence: Change<(), ()>,
+    /// All of its annotations, and those that it had.
+    annotation_maps: [Option<Value<'a>>; 2],
 }
 
 /// A part of an object, before and after.
@@ -111,12 +137,14 @@ pub struct Object<'a> {
     pub namespace: Cow<'a, str>,
     /// Its name; the `generateName` and a `*` while it has none.
     pub name: Cow<'a, str>,
+    /// The name of the user who writes it; `None` for an object that is stored already.
+    pub user: Option<Cow<'a, str>>,
 }
 
 impl<'a> Subject<'a> {
     /// What the request is about.
     pub fn of(request: &'a Request<'a>, policy: &Policy) -> Self {
-        use Operation::{Create, Update};
+        use Operation::{Create, Delete, Update};
         let kind = (&*request.group, &*request.resource, &*request.sub_resource);
         match (kind, request.operation) {
             (("", "pods", ""), Create | Update) | (("", "pods", "status"), Update) => {
@@ -131,8 +159,19 @@ impl<'a> Subject<'a> {
                 | ("batch", "jobs" | "cronjobs", ""),
                 Create | Update,
             ) => Self::Attach(Attach::workload(request, policy)),
+            (
+                ("resource.k8s.io", "resourceclaims" | "resourceclaimtemplates", ""),
+                Create | Update,
+            ) => Self::Attach(Attach::claim(request, policy)),
+            (
+                ("kubevirt.io", "virtualmachines" | "virtualmachineinstances", ""),
+                Create | Update,
+            ) => Self::Attach(Attach::machine(request, policy)),
             (("k8s.cni.cncf.io", "network-attachment-definitions", ""), Create | Update) => {
                 Self::Define(Define::of(request))
+            }
+            (("k8s.cni.cncf.io", "network-attachment-definitions", ""), Delete) => {
+                Self::Define(Define::deleted(request))
             }
             _ => Self::Other,
         }
@@ -140,14 +179,55 @@ impl<'a> Subject<'a> {
 }
 
 impl Attach<'_> {
+    /// What one of the annotations asks for.
+    pub fn asking(&self, annotation: Annotation) -> &Change<Networks> {
+        match annotation {
+            Annotation::DefaultNetwork => &self.default_network,
+            Annotation::Networks => &self.networks,
+        }
+    }
+
+    /// What the annotations that are new or changed ask for.
+    pub fn newly_asking(&self) -> impl Iterator<Item = (&Networks, Annotation)> {
+        let both = Annotation::ALL.into_iter();
+        both.filter_map(|annotation| Some((self.asking(annotation).new()?, annotation)))
+    }
+
+    /// The elements of both annotations in the order in which Multus attaches what they name, with
+    /// whether they are to be judged.
+    pub fn elements(&self) -> impl Iterator<Item = (&Selection, Annotation, bool)> {
+        Annotation::ALL.into_iter().flat_map(|annotation| {
+            let asking = self.asking(annotation);
+            let is_new = asking.new().is_some();
+            let selections = asking
+                .any()
+                .into_iter()
+                .flat_map(|asking| &asking.selections);
+            selections.map(move |selection| (selection, annotation, is_new))
+        })
+    }
+
     /// Whether there is anything that is to be judged.
     pub fn is_new(&self) -> bool {
         self.networks.new().is_some() || self.default_network.new().is_some()
     }
 
     /// Path of one of the annotations.
-    pub fn path(&self, annotation: &str) -> String {
-        format!("{}[{annotation}]", self.annotations)
+    pub fn path(&self, annotation: Annotation) -> String {
+        format!("{}[{}]", self.annotations, annotation.key())
+    }
+
+    /// Where an element stands: in one of the annotations, or in a field of its own.
+    pub fn place(&self, annotation: Annotation, selection: &Selection) -> Place {
+        match &selection.field {
+            Some(field) => Place::field(field.to_string()),
+            None => Place::inside(self.path(annotation), selection.at.clone()),
+        }
+    }
+
+    /// The keys of all annotations.
+    pub fn annotation_keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        keys(self.annotation_map)
     }
 }
 
@@ -158,6 +238,7 @@ impl<'a> Define<'a> {
             kind: Cow::Borrowed("NetworkAttachmentDefinition"),
             namespace: Cow::Borrowed(namespace),
             name: Cow::Borrowed(name),
+            user: None,
         };
         Self {
             object,
@@ -165,7 +246,26 @@ impl<'a> Define<'a> {
             config_not_text: None,
             selector: Change::New(Cow::Borrowed(&network.selector)),
             existence: Change::Kept(()),
+            annotation_maps: [None, None],
         }
+    }
+
+    /// A network that is deleted: nothing of it is written.
+    fn deleted(request: &'a Request<'a>) -> Self {
+        Self {
+            object: Object::of(request),
+            config: Change::Absent,
+            config_not_text: None,
+            selector: Change::Absent,
+            existence: Change::Absent,
+            annotation_maps: [None, None],
+        }
+    }
+
+    /// The keys of annotations that were not there before.
+    pub fn new_annotation_keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let [new, old] = self.annotation_maps;
+        keys(new).filter(move |key| old.is_none_or(|old| old.get(key).is_none()))
     }
 
     fn of(request: &'a Request<'a>) -> Self {
@@ -203,6 +303,7 @@ impl<'a> Define<'a> {
             } else {
                 Change::Kept(())
             },
+            annotation_maps: [new, old].map(annotations),
             object,
         }
     }
@@ -232,6 +333,23 @@ impl<T> Change<T> {
     }
 }
 
+impl Copies {
+    /// Whether there can be two at a time.
+    pub fn are_several(self) -> bool {
+        !matches!(self, Self::Count(..=1))
+    }
+}
+
+impl fmt::Display for Copies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(1) => f.write_str("1 Pod"),
+            Self::Count(count) => write!(f, "{count} Pods"),
+            Self::EachNode => f.write_str("a Pod for each node"),
+        }
+    }
+}
+
 impl<'a> Object<'a> {
     fn of(request: &'a Request<'a>) -> Self {
         let object = request.object.or(request.old_object);
@@ -257,6 +375,7 @@ impl<'a> Object<'a> {
             kind,
             namespace: Cow::Borrowed(&*request.namespace),
             name,
+            user: Some(Cow::Borrowed(&*request.user)),
         }
     }
 }
@@ -269,6 +388,17 @@ impl fmt::Display for Object<'_> {
         f.write_str("/")?;
         f.write_str(&shorten(&self.name))
     }
+}
+
+/// The annotations of an object.
+fn annotations(object: Option<Value<'_>>) -> Option<Value<'_>> {
+    object?.get("metadata")?.get("annotations")
+}
+
+fn keys(map: Option<Value<'_>>) -> impl Iterator<Item = Cow<'_, str>> {
+    map.into_iter()
+        .flat_map(Value::members)
+        .filter_map(|member| member.key.str())
 }
 
 /// An annotation of an object, if it is there and not null.

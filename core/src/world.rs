@@ -1,10 +1,13 @@
 //! What a rule may know beside its subject, and what has to be looked up for that.
 
+use crate::name::{is_label, is_subdomain};
 use crate::network::{Fetched, Network, Snapshot};
 use crate::policy::Policy;
-use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Networks, Selection};
+use crate::usage::Usage;
+use crate::view::devices::Writable;
+use crate::view::networks::{Annotation, Selection};
 use crate::view::placement::Patchable;
-use crate::view::{Attach, Change, Subject};
+use crate::view::{Attach, Subject};
 
 /// What a rule may know beside its subject.
 #[derive(Clone, Copy, Debug)]
@@ -15,15 +18,81 @@ pub struct World<'a> {
     pub fetched: &'a Fetched,
     /// What the administrator decided.
     pub policy: &'a Policy,
+    /// Which Pods use which networks, where that is known.
+    pub usage: Option<&'a Usage>,
+}
+
+/// A network that a carrier asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The element that names it.
+    pub selection: &'a Selection,
+    /// The annotation that the element is in.
+    pub annotation: Annotation,
+    /// Whether the annotation is new or changed, so that the element is to be judged.
+    pub is_new: bool,
+    /// The network that the element names.
+    pub network: Resolved<'a>,
+}
+
+/// The network that an element names.
+#[derive(Clone, Copy, Debug)]
+pub enum Resolved<'a> {
+    /// Isolation does not let it through. It is not looked up: whether it exists is not told.
+    Isolated,
+    /// There is no such network.
+    Absent,
+    /// The network.
+    Known(&'a Network),
 }
 
 impl<'a> World<'a> {
+    /// Returns the networks that a carrier asks for, in the order in which Multus attaches them: the
+    /// default network first.
+    pub fn asked<'s>(&'s self, attach: &'s Attach<'_>) -> impl Iterator<Item = Asked<'s>> {
+        attach.elements().map(|(selection, annotation, is_new)| {
+            let (namespace, name) = (&*selection.namespace, &*selection.name);
+            let is_default = annotation == Annotation::DefaultNetwork;
+            let own = &*attach.object.namespace;
+            let network = if self
+                .policy
+                .isolation_allows(own, namespace, name, is_default)
+            {
+                self.network(namespace, name)
+                    .map_or(Resolved::Absent, Resolved::Known)
+            } else {
+                Resolved::Isolated
+            };
+            Asked {
+                selection,
+                annotation,
+                is_new,
+                network,
+            }
+        })
+    }
+
+    /// Returns the networks that are to be judged: those of [`Self::asked`] that are new.
+    pub fn newly_asked<'s>(&'s self, attach: &'s Attach<'_>) -> impl Iterator<Item = Asked<'s>> {
+        self.asked(attach).filter(|asked| asked.is_new)
+    }
+
     /// The network of that name.
-    pub fn network(&self, namespace: &str, name: &str) -> Option<&'a Network> {
+    fn network(&self, namespace: &str, name: &str) -> Option<&'a Network> {
         let known = self.snapshot.get(namespace, name);
         known
             .or_else(|| self.fetched.get(namespace, name))
             .map(|network| &**network)
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// The network, if it may be used and exists.
+    pub fn known(&self) -> Option<&'a Network> {
+        match self.network {
+            Resolved::Known(network) => Some(network),
+            Resolved::Isolated | Resolved::Absent => None,
+        }
     }
 }
 
@@ -41,10 +110,20 @@ impl Subject<'_> {
         if !attach.is_new() && !attach.may_be_patched() {
             return Vec::new();
         }
+        let world = World {
+            snapshot,
+            fetched: &Fetched::default(),
+            policy,
+            usage: None,
+        };
+        let absent = |asked: &Asked<'_>| matches!(asked.network, Resolved::Absent);
         let mut wanted: Vec<_> = attach
-            .used(policy)
-            .map(|selection| (&*selection.namespace, &*selection.name))
-            .filter(|(namespace, name)| snapshot.get(namespace, name).is_none())
+            .elements()
+            .zip(world.asked(attach))
+            .filter(|(_, asked)| absent(asked))
+            .map(|((selection, ..), _)| (&*selection.namespace, &*selection.name))
+            // What a claim or a virtual machine names was not checked when it was read.
+            .filter(|(namespace, name)| is_label(namespace) && is_subdomain(name))
             .collect();
         wanted.sort_unstable();
         wanted.dedup();
@@ -53,73 +132,22 @@ impl Subject<'_> {
 }
 
 impl Attach<'_> {
-    /// The elements of both annotations that isolation lets through, the default network first: in
-    /// the order in which Multus attaches them.
-    pub fn used<'s>(&'s self, policy: &'s Policy) -> impl Iterator<Item = &'s Selection> {
-        let allowed = move |own: bool| {
-            move |selection: &&Selection| {
-                policy.isolation_allows(
-                    &self.object.namespace,
-                    &selection.namespace,
-                    &selection.name,
-                    own,
-                )
-            }
-        };
-        let default = self
-            .default_network
-            .any()
-            .into_iter()
-            .flat_map(|networks| &networks.selections);
-        let others = self
-            .networks
-            .any()
-            .into_iter()
-            .flat_map(|networks| &networks.selections);
-        default
-            .filter(allowed(true))
-            .chain(others.filter(allowed(false)))
-    }
-
-    /// Whether a patch could still narrow where it runs, or write again what narrows it.
+    /// Whether a patch could still narrow where it runs or request devices for it, or write again
+    /// what does.
     fn may_be_patched(&self) -> bool {
         let patchable = self
             .placement
             .as_ref()
             .map(|placement| &placement.patchable);
-        matches!(
+        let is_placed = matches!(
             patchable,
             Some(Patchable::Additions | Patchable::Restore(Some(_)))
-        )
+        );
+        let writable = self.devices.map(|devices| devices.writable);
+        let is_given = matches!(
+            writable,
+            Some(Writable::Additions | Writable::Restore(Some(_)))
+        );
+        is_placed || is_given
     }
-}
-
-/// The elements to be judged that isolation lets through, the default network first, with the
-/// annotation they stand in and the network they name.
-pub fn asked_networks<'s>(
-    attach: &'s Attach<'_>,
-    world: &'s World<'_>,
-) -> impl Iterator<Item = (&'s Selection, &'static str, Option<&'s Network>)> {
-    let of = |asked: &'s Change<Networks>, annotation| {
-        let selections = asked
-            .new()
-            .into_iter()
-            .flat_map(|networks| &networks.selections);
-        selections.map(move |selection| (selection, annotation))
-    };
-    of(&attach.default_network, DEFAULT_NETWORK)
-        .chain(of(&attach.networks, NETWORKS))
-        .filter(|(selection, annotation)| {
-            let Selection {
-                namespace, name, ..
-            } = selection;
-            let default = *annotation == DEFAULT_NETWORK;
-            world
-                .policy
-                .isolation_allows(&attach.object.namespace, namespace, name, default)
-        })
-        .map(|(selection, annotation)| {
-            let network = world.network(&selection.namespace, &selection.name);
-            (selection, annotation, network)
-        })
 }

@@ -67,6 +67,7 @@ impl Args {
                 snapshot: &snapshot,
                 fetched: &Fetched::default(),
                 policy: &config,
+                usage: None,
             };
             let answered = caught(|| {
                 let case = Case::of(&request, &config);

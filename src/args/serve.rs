@@ -118,7 +118,14 @@ impl Args {
             }
             None => (None, watch::channel(Arc::default()).1),
         };
+        if config.borrow().node_interfaces.is_empty() {
+            tracing::info!(
+                "nodeInterfaces is empty: networks may build on any interface of the nodes, so whoever \
+                 may write NetworkAttachmentDefinitions is not isolated"
+            );
+        }
         let (networks_sender, networks) = watch::channel(None::<Arc<Snapshot>>);
+        let (usage_sender, usage_receiver) = watch::channel(None);
         let (certificate_sender, certificate) = watch::channel(None::<Arc<Certificate>>);
         let (phase_sender, phase) = watch::channel(Phase::Serve);
 
@@ -146,6 +153,11 @@ impl Args {
                 let client = cluster::watch::client(kubeconfig.as_deref())
                     .await
                     .map_err(|error| Error::Usage(error.to_string()))?;
+                tokio::spawn(cluster::usage::follow(
+                    client.clone(),
+                    config.clone(),
+                    usage_sender,
+                ));
                 let metrics = Arc::clone(&metrics);
                 tokio::spawn(cluster::watch::follow(
                     client.clone(),
@@ -170,9 +182,11 @@ impl Args {
         }
         .start()?;
 
+        metrics.count_use(networks.clone(), usage_receiver.clone());
         let server = Arc::new(Server {
             config,
             networks,
+            usage: usage_receiver,
             certificate,
             lookup,
             phase: phase.clone(),

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use multinic_core::network::{Network, Snapshot};
+use multinic_core::network::{Network, RESOURCE_NAME, Snapshot};
 use multinic_core::selector::NODE_SELECTOR;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
@@ -234,10 +234,9 @@ impl File {
                 ));
             }
         };
-        let selector = annotations
-            .as_ref()
-            .and_then(|all| all.get(NODE_SELECTOR)?.as_deref());
-        let network = Network::read(&name, config, selector);
+        let annotation = |name| annotations.as_ref()?.get(name)?.as_deref();
+        let network = Network::read(&name, config, annotation(NODE_SELECTOR))
+            .with_resource(annotation(RESOURCE_NAME));
         self.networks.push((namespace, name, Arc::new(network)));
         Ok(())
     }

@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::Resource;
 use multinic_core::cni;
 use multinic_core::fault::{Fault, Inside};
-use multinic_core::network::Network;
+use multinic_core::network::{Network, RESOURCE_NAME};
 use multinic_core::selector::NODE_SELECTOR;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -79,13 +79,15 @@ impl Object {
             }
         };
         let name = metadata.name.unwrap_or_default();
-        let selector = metadata.annotations.map(selector).unwrap_or_default();
+        let annotations = metadata.annotations.and_then(annotations);
+        let annotation = |name| annotations.as_ref()?.get(name).map(String::as_str);
+        let selector = annotation(NODE_SELECTOR);
         let network = match spec.map_or(Ok(String::new()), config) {
-            Ok(config) => Network::read(&name, &config, selector.as_deref()),
+            Ok(config) => Network::read(&name, &config, selector),
             Err(why) => {
                 let network = Network {
                     config: malformed(&why),
-                    ..Network::read(&name, "", selector.as_deref())
+                    ..Network::read(&name, "", selector)
                 };
                 unreadable = Some(why);
                 network
@@ -98,7 +100,7 @@ impl Object {
                 resource_version: metadata.resource_version,
                 ..ObjectMeta::default()
             },
-            network: Arc::new(network),
+            network: Arc::new(network.with_resource(annotation(RESOURCE_NAME))),
             unreadable,
         }
     }
@@ -111,10 +113,9 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
-/// The nodeSelector annotation. The API server lets in none that is no string.
-fn selector(annotations: &RawValue) -> Option<String> {
-    let all = serde_json::from_str::<Option<BTreeMap<String, String>>>(annotations.get());
-    all.ok().flatten()?.remove(NODE_SELECTOR)
+/// The annotations. The API server stores only those whose values are strings.
+fn annotations(annotations: &RawValue) -> Option<BTreeMap<String, String>> {
+    serde_json::from_str::<Option<_>>(annotations.get()).ok()?
 }
 
 /// The text in `spec.config`, empty where there is none; or why Multus could not decode it.

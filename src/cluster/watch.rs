@@ -176,7 +176,7 @@ impl Followed {
 }
 
 /// What the API server said, or what went wrong on the way to it.
-fn cause(error: &watcher::Error) -> Option<&kube::Error> {
+pub(super) fn cause(error: &watcher::Error) -> Option<&kube::Error> {
     use watcher::Error::{
         InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed,
     };

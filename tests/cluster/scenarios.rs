@@ -1,11 +1,15 @@
 //! What is proven, in the order in which it is run.
 
+mod backstop;
+mod carriers;
 mod dead;
 mod disruption;
+mod doctor;
 mod isolation;
 mod networks;
 mod others;
 mod placement;
+mod release;
 mod setup;
 mod upgrades;
 mod walk;
@@ -23,12 +27,16 @@ pub(crate) fn all() -> Vec<Scenario> {
         placement::ALL,
         others::ALL,
         workloads::ALL,
+        carriers::ALL,
         networks::ALL,
         upgrades::ALL,
         // From here on the cluster is broken, and put right again.
         dead::ALL,
         networks::LAST,
         upgrades::LAST,
+        doctor::LAST,
+        backstop::LAST,
+        release::LAST,
         disruption::LAST,
     ]
     .concat()

@@ -4,6 +4,7 @@
 //! `make test-plugins` runs it, as root. It never skips in silence: what this kernel or machine
 //! cannot run is counted and named, and running nothing at all is a failure.
 
+mod dangers;
 mod routes;
 
 use std::collections::BTreeMap;
@@ -291,6 +292,11 @@ impl Node {
 
     /// Runs the plugins as libcni does at ADD, into a Pod of its own.
     fn add(&self, config: &str) -> Result<(), String> {
+        self.result(config).map(drop)
+    }
+
+    /// The same, and what the last plugin answers.
+    fn result(&self, config: &str) -> Result<Value, String> {
         expect(&["ip", "netns", "add", "pod"]);
         // What the corpus calls masters: two interfaces, one with an alternative name, and one of
         // the longest name. The Pod has an eth1 too, for linkInContainer.
@@ -322,7 +328,7 @@ impl Node {
         outcome
     }
 
-    fn chain(&self, config: &str) -> Result<(), String> {
+    fn chain(&self, config: &str) -> Result<Value, String> {
         let mut config: Value = serde_json::from_str(config).unwrap();
         through_float(&mut config);
         let name = match &config["name"] {
@@ -357,17 +363,22 @@ impl Node {
             }
             previous = Some(self.run(&kind, &plugin)?);
         }
-        Ok(())
+        Ok(previous.unwrap_or_default())
     }
 
     fn run(&self, kind: &str, config: &Value) -> Result<Value, String> {
+        self.run_for("multinic", kind, config)
+    }
+
+    /// Runs one plugin for a container.
+    fn run_for(&self, container: &str, kind: &str, config: &Value) -> Result<Value, String> {
         let binary = self.folder.join(kind);
         if !binary.is_file() {
             return Err(format!("failed to find plugin {kind:?}"));
         }
         let mut child = Command::new(binary)
             .env("CNI_COMMAND", "ADD")
-            .env("CNI_CONTAINERID", "multinic")
+            .env("CNI_CONTAINERID", container)
             .env("CNI_NETNS", "/run/netns/pod")
             .env("CNI_IFNAME", "net1")
             .env("CNI_PATH", &self.folder)

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use multinic_core::answer::Answer;
 use serde_json::Value;
 
+mod devices;
 mod hostile;
 mod matcher;
 mod placement;

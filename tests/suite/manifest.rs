@@ -8,11 +8,13 @@ use multinic_core::network::{Fetched, Snapshot};
 use multinic_core::policy::Policy;
 use multinic_core::review::Webhook;
 use multinic_core::review::{self, Request};
+use multinic_core::usage::{Usage, asked};
+use multinic_core::view::networks::{DEFAULT_NETWORK, NETWORKS};
 use multinic_core::world::World;
 use serde_json::{Value, json};
 
 /// The resources that are registered, by the kind of their objects.
-const RESOURCES: [(&str, &str, &str); 10] = [
+const RESOURCES: [(&str, &str, &str); 14] = [
     ("Binding", "pods", "binding"),
     ("CronJob", "cronjobs", ""),
     ("DaemonSet", "daemonsets", ""),
@@ -26,7 +28,11 @@ const RESOURCES: [(&str, &str, &str); 10] = [
     ("Pod", "pods", ""),
     ("ReplicaSet", "replicasets", ""),
     ("ReplicationController", "replicationcontrollers", ""),
+    ("ResourceClaim", "resourceclaims", ""),
+    ("ResourceClaimTemplate", "resourceclaimtemplates", ""),
     ("StatefulSet", "statefulsets", ""),
+    ("VirtualMachine", "virtualmachines", ""),
+    ("VirtualMachineInstance", "virtualmachineinstances", ""),
 ];
 
 /// The documents of a YAML text.
@@ -74,34 +80,83 @@ pub(crate) fn created(object: &Value) -> Value {
     })
 }
 
-/// What is answered to a review.
+/// The review that the API server sends when `old` becomes `new`.
+pub(crate) fn updated(old: &Value, new: &Value) -> Value {
+    let mut review = created(new);
+    review["request"]["operation"] = json!("UPDATE");
+    review["request"]["oldObject"] = old.clone();
+    review
+}
+
+/// The networks that the Pods among some objects use; nothing where nobody watches them.
+pub(crate) fn usage(objects: &[Value], policy: &Policy) -> Option<Usage> {
+    let mut usage = Usage::default();
+    for pod in objects.iter().filter(|object| object["kind"] == "Pod") {
+        let metadata = &pod["metadata"];
+        let own = metadata["namespace"].as_str().unwrap_or("default");
+        let annotation = |name: &str| metadata["annotations"][name].as_str();
+        let (networks, default_network) = (annotation(NETWORKS), annotation(DEFAULT_NETWORK));
+        let name = format!("{own}/{}", metadata["name"].as_str().unwrap());
+        let asked = asked(networks, default_network, own, &policy.multus_namespace);
+        if !asked.is_empty() {
+            usage.insert(&Arc::from(name), &asked);
+        }
+    }
+    policy.usage.then_some(usage)
+}
+
+/// What is answered to a review, where nobody watches the Pods.
 pub(crate) fn answer(
     body: &[u8],
     webhook: Webhook,
     snapshot: &Snapshot,
-    config: &Policy,
+    policy: &Policy,
+) -> Answer {
+    answer_knowing(None, body, webhook, snapshot, policy)
+}
+
+/// What is answered to a review.
+pub(crate) fn answer_knowing(
+    usage: Option<&Usage>,
+    body: &[u8],
+    webhook: Webhook,
+    snapshot: &Snapshot,
+    policy: &Policy,
 ) -> Answer {
     let document = review::read(body).unwrap();
     let request = Request::of(&document).unwrap();
     let world = World {
         snapshot,
         fetched: &Fetched::default(),
-        policy: config,
+        policy,
+        usage,
     };
-    Case::of(&request, config).answer(webhook, &world)
+    Case::of(&request, policy).answer(webhook, &world)
 }
 
-/// What `/validate` answers when the last document of `yaml` is created in the world of the others.
-pub(crate) fn judge(yaml: &str, config: &Policy) -> Answer {
+/// What `/validate` answers when the last document of `yaml` is created in the world of the others;
+/// or when it changes the one of its kind and name.
+pub(crate) fn judge(yaml: &str, policy: &Policy) -> Answer {
     let mut documents = documents(yaml);
     let object = documents.pop().expect("no manifest");
+    let key = |object: &Value| {
+        let metadata = &object["metadata"];
+        [&object["kind"], &metadata["namespace"], &metadata["name"]].map(Clone::clone)
+    };
+    let review = match documents.iter().find(|old| key(old) == key(&object)) {
+        Some(old) => updated(old, &object),
+        None => created(&object),
+    };
+    let usage = usage(&documents, policy);
+    documents.retain(|object| object["kind"] == "NetworkAttachmentDefinition");
     let world: Vec<String> = documents.iter().map(Value::to_string).collect();
-    let world = world.join("\n---\n");
-    let body = created(&object).to_string();
-    answer(
+    let snapshot = networks(&world.join("\n---\n"));
+    let body = review.to_string();
+    answer_knowing(
+        usage.as_ref(),
         body.as_bytes(),
         Webhook::Validate,
-        &networks(&world),
-        config,
+        &snapshot,
+        policy,
     )
 }

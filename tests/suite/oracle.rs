@@ -8,6 +8,7 @@ use serde_json::Value;
 
 mod annotations;
 mod cases;
+mod injector;
 mod peers;
 mod selectors;
 

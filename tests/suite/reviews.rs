@@ -13,6 +13,8 @@ use multinic_core::review::Webhook;
 use multinic_core::review::{self, Request};
 use multinic_core::world::World;
 
+use crate::manifest::{answer_knowing, documents, usage};
+
 /// `tests/reviews`.
 pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reviews")
@@ -43,6 +45,7 @@ pub(crate) fn answer(body: &str, webhook: Webhook, snapshot: &Snapshot, config: 
         snapshot,
         fetched: &Fetched::default(),
         policy: config,
+        usage: None,
     };
     Case::of(&request, config).answer(webhook, &world)
 }
@@ -138,6 +141,9 @@ struct Derived {
     expect: Expected,
     #[serde(default)]
     networks: String,
+    /// Pods that are watched.
+    #[serde(default)]
+    pods: String,
     #[serde(default)]
     config: String,
 }
@@ -185,8 +191,12 @@ fn every_derived_review_is_answered_as_written_down_before() {
                 other => panic!("{}: webhook {other}", path.display()),
             };
             let snapshot = networks(&case.networks);
-            let answered = answer(&body, webhook, &snapshot, &config);
-            let judged = answer(&body, Webhook::Validate, &snapshot, &config);
+            let usage = usage(&documents(&case.pods), &config);
+            let knowing = |webhook| {
+                answer_knowing(usage.as_ref(), body.as_bytes(), webhook, &snapshot, &config)
+            };
+            let answered = knowing(webhook);
+            let judged = knowing(Webhook::Validate);
             let response = response(&answered);
             let verdict = match webhook {
                 Webhook::Mutate if response["patch"].is_null() => "keep",
@@ -244,5 +254,5 @@ fn every_derived_review_is_answered_as_written_down_before() {
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
-    assert_eq!(count, 178);
+    assert_eq!(count, 297);
 }

@@ -27,9 +27,11 @@ mod callers;
 mod drain;
 mod follow;
 mod logs;
+mod pods;
 mod process;
 mod protocol;
 mod reload;
+mod usage;
 
 /// A review that is refused: an isolated network.
 const REVIEW: &[u8] =
@@ -107,6 +109,7 @@ impl Running {
         let server = Arc::new(Server {
             config,
             networks: networks_seen,
+            usage: watch::channel(None).1,
             certificate,
             lookup: Lookup::Nowhere,
             phase: phase_seen.clone(),

@@ -1,14 +1,15 @@
 {{/*
-What calls us, in CEL. Each expression is null-safe: one that fails under failurePolicy Fail would refuse the
-write. Optional types are in from Kubernetes 1.29. `oldObject == null` tells a CREATE, on a Binding too.
+Which requests the API server sends to multinic, in CEL. Each expression is null-safe: one that fails under
+failurePolicy Fail would refuse the write. Optional types are available from Kubernetes 1.29. `oldObject == null` holds
+for a CREATE, also of a Binding.
 */}}
 
-{{/* An empty networks annotation is nothing to Multus. */}}
+{{/* Multus ignores an empty networks annotation. */}}
 {{- define "multinic.networks" -}}
 {{ . }}.?metadata.?annotations[?"k8s.v1.cni.cncf.io/networks"]
 {{- end }}
 
-{{/* An empty default-network annotation breaks the sandbox, and null in a manifest is stored as "": it counts when it is there. */}}
+{{/* An empty default-network annotation breaks the sandbox, and null in a manifest is stored as "": its presence counts. */}}
 {{- define "multinic.defaultNetwork" -}}
 {{ . }}.?metadata.?annotations[?"v1.multus-cni.io/default-network"]
 {{- end }}
@@ -17,7 +18,7 @@ write. Optional types are in from Kubernetes 1.29. `oldObject == null` tells a C
 {{ . }}.?metadata.?annotations[?"k8s.v1.cni.cncf.io/nodeSelector"]
 {{- end }}
 
-{{/* The template of a workload; a CronJob's is one deeper. */}}
+{{/* The template of a workload; that of a CronJob is one level deeper. */}}
 {{- define "multinic.template" -}}
 {{ . }}.?spec.?template.or({{ . }}.?spec.?jobTemplate.?spec.?template)
 {{- end }}
@@ -26,7 +27,7 @@ write. Optional types are in from Kubernetes 1.29. `oldObject == null` tells a C
 {{ include "multinic.networks" . }}.orValue("") != "" || {{ include "multinic.defaultNetwork" . }}.hasValue()
 {{- end }}
 
-{{/* Removals never match: they must work while every replica is dead. */}}
+{{/* Removals never match: they have to work while every replica is dead. */}}
 {{- define "multinic.matchPods" -}}
 - name: adds-or-changes-a-network
   expression: >-
@@ -36,20 +37,22 @@ write. Optional types are in from Kubernetes 1.29. `oldObject == null` tells a C
     && (oldObject == null || {{ include "multinic.defaultNetwork" "object" }} != {{ include "multinic.defaultNetwork" "oldObject" }}))
 {{- end }}
 
-{{/* The affinity too: what was added must be added again when a manifest without it is applied once more. */}}
+{{/* The affinity and the requests too: what was added has to be added again when a manifest without it is applied once more. */}}
 {{- define "multinic.matchPlacement" -}}
 - name: asks-for-a-network
   expression: >-
     {{ include "multinic.asks" "object" }}
-- name: changes-networks-or-affinity
+- name: changes-networks-affinity-or-requests
   expression: >-
     oldObject == null
     || {{ include "multinic.networks" "object" }} != {{ include "multinic.networks" "oldObject" }}
     || {{ include "multinic.defaultNetwork" "object" }} != {{ include "multinic.defaultNetwork" "oldObject" }}
     || object.?spec.?affinity != oldObject.?spec.?affinity
+    || object.?spec.?containers.orValue([]).map(container, container.?resources.orValue({}))
+    != oldObject.?spec.?containers.orValue([]).map(container, container.?resources.orValue({}))
 {{- end }}
 
-{{/* Metadata of a stored network can always be changed, its finalizers removed, its namespace deleted. */}}
+{{/* The metadata of a stored network can always be changed, its finalizers removed and its namespace deleted. */}}
 {{- define "multinic.matchNetworks" -}}
 - name: changes-what-a-network-is
   expression: >-
@@ -58,7 +61,7 @@ write. Optional types are in from Kubernetes 1.29. `oldObject == null` tells a C
     || {{ include "multinic.nodeSelector" "object" }}.orValue("") != {{ include "multinic.nodeSelector" "oldObject" }}.orValue("")
 {{- end }}
 
-{{/* Scaling, labels and status never match; nor does what a controller owns, for its owner was judged. */}}
+{{/* Scaling, labels and status never match; neither does an object of a controller, because its owner was judged. */}}
 {{- define "multinic.matchTemplates" -}}
 - name: asks-for-a-network
   expression: >-
@@ -74,10 +77,47 @@ write. Optional types are in from Kubernetes 1.29. `oldObject == null` tells a C
     !object.?metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false))
 {{- end }}
 
+{{/* dra-driver-sriov attaches the NADs that a claim names, without an annotation and with its own rights. */}}
+{{- define "multinic.matchClaims" -}}
+- name: is-for-a-driver-of-networks
+  expression: >-
+    object.?spec.?devices.?config.orValue(object.?spec.?spec.?devices.?config.orValue([])).exists(entry,
+    entry.?opaque.?driver.orValue("") == "sriovnetwork.k8snetworkplumbingwg.io")
+- name: changes-the-spec
+  expression: >-
+    oldObject == null || object.?spec != oldObject.?spec
+{{- end }}
+
+{{/* The networks of a virtual machine; those of an instance are one less deep. */}}
+{{- define "multinic.machineNetworks" -}}
+{{ . }}.?spec.?template.?spec.?networks.orValue({{ . }}.?spec.?networks.orValue([]))
+{{- end }}
+
+{{/* Starting and stopping never match. What a controller owns was judged with its owner, and its Pod is judged. */}}
+{{- define "multinic.matchMachines" -}}
+- name: asks-for-a-network
+  expression: >-
+    {{ include "multinic.machineNetworks" "object" }}.exists(network, network.?multus.hasValue())
+- name: changes-the-networks
+  expression: >-
+    oldObject == null
+    || {{ include "multinic.machineNetworks" "object" }} != {{ include "multinic.machineNetworks" "oldObject" }}
+- name: is-not-controlled
+  expression: >-
+    !object.?metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false))
+{{- end }}
+
+{{/*
+caBundle is rendered for a server outside the cluster alone. For one inside, it is written by multinic or by whoever
+certificates.mode names, and two writers would fight: Helm and GitOps tools keep a field that they never rendered.
+*/}}
 {{- define "multinic.clientConfig" -}}
 {{- $root := index . 0 -}}
 {{- if $root.Values.webhook.url -}}
 url: {{ printf "%s%s" (trimSuffix "/" $root.Values.webhook.url) (index . 1) | quote }}
+{{- with $root.Values.certificates.caBundle }}
+caBundle: {{ b64enc . }}
+{{- end }}
 {{- else -}}
 service:
   name: {{ include "multinic.fullname" $root }}
@@ -85,16 +125,9 @@ service:
   path: {{ index . 1 }}
   port: 443
 {{- end }}
-{{- if or $root.Values.webhook.url (eq $root.Values.certificates.mode "secret") }}
-caBundle: {{ $root.Values.certificates.caBundle | b64enc }}
-{{- end }}
 {{- end }}
 
-{{/* What all webhooks have in common. */}}
-{{- define "multinic.webhook" -}}
-admissionReviewVersions: [v1]
-sideEffects: None
-matchPolicy: Equivalent
+{{- define "multinic.judgedNamespaces" -}}
 namespaceSelector:
   matchExpressions:
     - key: kubernetes.io/metadata.name
@@ -102,15 +135,18 @@ namespaceSelector:
       values: {{ append .Values.webhook.excludedNamespaces .Release.Namespace | uniq | toJson }}
 {{- end }}
 
+{{/* What all webhooks have in common. */}}
+{{- define "multinic.webhook" -}}
+admissionReviewVersions: [v1]
+sideEffects: None
+matchPolicy: Equivalent
+{{ include "multinic.judgedNamespaces" . }}
+{{- end }}
+
 {{- define "multinic.registrationMeta" -}}
-labels:
-  {{- include "multinic.labels" . | nindent 2 }}
 {{- $annotations := dict }}
 {{- if and (not .Values.webhook.url) (eq .Values.certificates.mode "certManager") }}
 {{- $annotations = dict "cert-manager.io/inject-ca-from" (printf "%s/%s" .Release.Namespace (include "multinic.fullname" .)) }}
 {{- end }}
-{{- with merge (deepCopy .Values.webhook.annotations) $annotations }}
-annotations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "multinic.meta" (list . dict (merge (deepCopy .Values.webhook.annotations) $annotations)) }}
 {{- end }}

@@ -15,15 +15,15 @@ pub(super) fn find(document: &Document<'_>) -> Vec<Fault> {
         variants(root, 0, &mut faults);
     }
     envelope(root, &mut faults);
-    faults.truncate(MOST);
+    faults.truncate(MAX_FAULTS);
     faults
 }
 
-const MOST: usize = 32;
+const MAX_FAULTS: usize = 32;
 
-/// A key that stands in an object twice: some readers take the first, some the last, some none.
+/// A key that appears in an object twice: some readers use the first, some the last, some neither.
 fn repeated(object: Value<'_>, faults: &mut Vec<Fault>) {
-    if !may_have_twins(object) || faults.len() >= MOST {
+    if !may_have_twins(object) || faults.len() >= MAX_FAULTS {
         return;
     }
     let mut keys: Vec<_> = object
@@ -32,7 +32,7 @@ fn repeated(object: Value<'_>, faults: &mut Vec<Fault>) {
         .collect();
     keys.sort_by(|a, b| a.0.cmp(&b.0));
     for pair in keys.windows(2) {
-        if faults.len() >= MOST {
+        if faults.len() >= MAX_FAULTS {
             return;
         }
         if let [(first, _), (second, key)] = pair
@@ -41,7 +41,10 @@ fn repeated(object: Value<'_>, faults: &mut Vec<Fault>) {
             let shown = show(*key);
             faults.push(at(
                 *key,
-                format!("the key {shown} is there twice, and readers disagree which one counts: remove one"),
+                format!(
+                    "the key {shown} appears twice, and readers disagree on which one counts: \
+                     remove one"
+                ),
             ));
         }
     }
@@ -65,8 +68,8 @@ fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
         "cni",
         "portMappings",
     ];
-    const DEEPEST: usize = 8;
-    if depth > DEEPEST || faults.len() >= MOST {
+    const MAX_DEPTH: usize = 8;
+    if depth > MAX_DEPTH || faults.len() >= MAX_FAULTS {
         return;
     }
     let members: Vec<_> = object.members().collect();
@@ -78,7 +81,7 @@ fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
             .collect();
         keys.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
         for pair in keys.windows(2) {
-            if faults.len() >= MOST {
+            if faults.len() >= MAX_FAULTS {
                 return;
             }
             if let [(first, a, key_a), (second, b, key)] = pair
@@ -88,7 +91,10 @@ fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
                 let (shown, other) = (show(*key), show(*key_a));
                 faults.push(at(
                     *key,
-                    format!("Go takes the keys {other} and {shown} for one, and which of them counts depends on their order: remove one"),
+                    format!(
+                        "Go reads the keys {other} and {shown} as one, and which of them counts \
+                         depends on their order: remove one"
+                    ),
                 ));
             }
         }
@@ -97,11 +103,14 @@ fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
                 continue;
             };
             let odd = key.contains(['\u{17f}', '\u{212a}']);
-            if odd && faults.len() < MOST {
+            if odd && faults.len() < MAX_FAULTS {
                 let (shown, plain) = (show(member.key), folded(&key));
                 faults.push(at(
                     member.key,
-                    format!("the key {shown} has a letter that Go takes for an ASCII one, so it reads \"{plain}\": write that"),
+                    format!(
+                        "the key {shown} has a letter that Go folds into an ASCII one, so Go \
+                         reads \"{plain}\": write that"
+                    ),
                 ));
             }
         }
@@ -114,8 +123,8 @@ fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
 }
 
 fn structs(value: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
-    const DEEPEST: usize = 8;
-    if depth > DEEPEST {
+    const MAX_DEPTH: usize = 8;
+    if depth > MAX_DEPTH {
         return;
     }
     match value.kind() {
@@ -143,7 +152,8 @@ fn envelope(root: Value<'_>, faults: &mut Vec<Fault>) {
         if let Some(plugins) = plugins {
             faults.push(at(
                 plugins,
-                "\"type\" stands beside \"plugins\": Multus runs the one plugin of \"type\" and ignores the list, other readers run the list: remove one of them",
+                "the config has both \"type\" and \"plugins\": Multus runs the plugin in \"type\" \
+                 and ignores the list, while other readers run the list: remove one of them",
             ));
         }
         return;
@@ -152,16 +162,21 @@ fn envelope(root: Value<'_>, faults: &mut Vec<Fault>) {
     for name in ["plugins", "name", "cniVersion", "cniVersions"] {
         let keys = root.members().map(|member| member.key);
         for key in keys.filter(|key| key.folds(name) && !key.is_str(name)) {
-            if faults.len() == MOST {
+            if faults.len() == MAX_FAULTS {
                 return;
             }
             let shown = show(key);
             faults.push(at(
                 key,
                 if name == "plugins" {
-                    format!("Multus takes {shown} for the list of plugins and libcni does not, so nothing runs and the Pod starts without the interface: write \"plugins\"")
+                    format!(
+                        "Multus reads {shown} as the list of plugins and libcni does not, so \
+                         nothing runs and the Pod starts without the interface: write \"plugins\""
+                    )
                 } else {
-                    format!("Multus takes {shown} for \"{name}\" and libcni does not: write \"{name}\"")
+                    format!(
+                        "Multus reads {shown} as \"{name}\" and libcni does not: write \"{name}\""
+                    )
                 },
             ));
         }

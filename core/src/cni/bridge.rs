@@ -6,15 +6,16 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::address;
 use super::chain::{Chain, Plugin, Role};
 use super::ipam;
 use super::ipam_result::{self, IpamOutcome, IpamResult, MAX_COMPARED};
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{BRIDGE, Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::link::{self, Negative, Use};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 use super::route::{MAIN, Route};
+use crate::address;
+use crate::interface::{MAX_LENGTH, name_fault};
 use crate::json::Value;
 use crate::text::shorten;
 
@@ -22,6 +23,8 @@ use crate::text::shorten;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "bridge",
     role: Role::Interface(judge),
+    tables: &[("", &CONF)],
+    arguments: Some(&link::RUNTIME),
 };
 
 static CONF: Table = Table {
@@ -29,41 +32,61 @@ static CONF: Table = Table {
     go: "NetConf",
     keys: &[
         // The name of an interface: 1 to 15 bytes; :320, :345
-        key("bridge", Takes::Text, "cni0"),
-        key("isGateway", Takes::Bool, "false"),
+        key("bridge", Takes::Text, BRIDGE, "cni0"),
+        key("isGateway", Takes::Bool, Sink::Nothing, "false"),
         // Implies isGateway; :539
-        key("isDefaultGateway", Takes::Bool, "false"),
-        key("forceAddress", Takes::Bool, "false"),
-        key("ipMasq", Takes::Bool, "false"),
+        key("isDefaultGateway", Takes::Bool, Sink::Nothing, "false"),
+        key("forceAddress", Takes::Bool, Sink::Nothing, "false"),
+        key("ipMasq", Takes::Bool, Sink::Nothing, "false"),
         // "iptables" or "nftables", looked at only with ipMasq and an IPAM plugin;
         // pkg/ip/ipmasq_linux.go:47. Since 1.6.0.
-        key("ipMasqBackend", Takes::Text, "what the node has"),
+        key(
+            "ipMasqBackend",
+            Takes::Text,
+            Sink::Nothing,
+            "what the node has",
+        ),
         // 68 to 65535; negative counts as none.
-        key("mtu", Takes::Integer, "the kernel's, 1500"),
+        key("mtu", Takes::Integer, Sink::Number, "the kernel's, 1500"),
         // Not together with promiscMode; :554
-        key("hairpinMode", Takes::Bool, "false"),
-        key("promiscMode", Takes::Bool, "false"),
+        key("hairpinMode", Takes::Bool, Sink::Nothing, "false"),
+        key("promiscMode", Takes::Bool, Sink::Nothing, "false"),
         // 0 to 4094; :115
-        key("vlan", Takes::Integer, "0, none"),
+        key("vlan", Takes::Integer, Sink::Number, "0, none"),
         // Since 1.3.0; :161-185
-        key("vlanTrunk", Takes::List(&Takes::Object(&TRUNK)), "none"),
+        key(
+            "vlanTrunk",
+            Takes::List(&Takes::Object(&TRUNK)),
+            Sink::Below,
+            "none",
+        ),
         // Since 1.3.0.
-        key("preserveDefaultVlan", Takes::Bool, "false"),
-        key("macspoofchk", Takes::Bool, "false"),
-        key("enabledad", Takes::Bool, "false"),
+        key("preserveDefaultVlan", Takes::Bool, Sink::Nothing, "false"),
+        key("macspoofchk", Takes::Bool, Sink::Nothing, "false"),
+        key("enabledad", Takes::Bool, Sink::Nothing, "false"),
         // Not together with an IPAM plugin; :546. Since 1.5.0.
-        key("disableContainerInterface", Takes::Bool, "false"),
+        key(
+            "disableContainerInterface",
+            Takes::Bool,
+            Sink::Nothing,
+            "false",
+        ),
         // Since 1.7.0.
-        key("portIsolation", Takes::Bool, "false"),
-        key("args", Takes::Object(&ARGS), ""),
-        key("runtimeConfig", Takes::Object(&link::RUNTIME), ""),
+        key("portIsolation", Takes::Bool, Sink::Nothing, "false"),
+        key("args", Takes::Object(&ARGS), Sink::Below, ""),
+        key(
+            "runtimeConfig",
+            Takes::Object(&link::RUNTIME),
+            Sink::Below,
+            "",
+        ),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (
             "mac",
-            "declare the capability \"mac\" and let the Pod ask for it",
+            "declare the capability \"mac\" and let the Pod request it",
         ),
-        ("master", "name the bridge with \"bridge\""),
+        ("master", "write \"bridge\""),
         ("vlanId", "write \"vlan\""),
     ]),
 };
@@ -73,9 +96,9 @@ static TRUNK: Table = Table {
     go: "VlanTrunk",
     keys: &[
         // 1 to 4094 all of them, minID and maxID only together.
-        key("id", Takes::Integer, ""),
-        key("minID", Takes::Integer, ""),
-        key("maxID", Takes::Integer, ""),
+        key("id", Takes::Integer, Sink::Number, ""),
+        key("minID", Takes::Integer, Sink::Number, ""),
+        key("maxID", Takes::Integer, Sink::Number, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[("vlan", "write \"id\"")]),
 };
@@ -83,7 +106,7 @@ static TRUNK: Table = Table {
 static ARGS: Table = Table {
     plugin: "bridge",
     go: "NetConf",
-    keys: &[key("cni", Takes::Object(&link::RUNTIME), "")],
+    keys: &[key("cni", Takes::Object(&link::RUNTIME), Sink::Below, "")],
     unknown_keys: UnknownKeys::Allowed,
 };
 
@@ -120,7 +143,7 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
         report.warn(
             conf.value("disableContainerInterface")
                 .unwrap_or(raw.object),
-            "the interface stays down: something else has to bring it up",
+            "the interface stays down until something else brings it up",
         );
     }
     chain.interface("bridge", raw, answer, report);
@@ -133,32 +156,36 @@ fn name(conf: &Decoded<'_>, report: &mut Report) {
     };
     let shown = shorten(&name);
     let fault = if name.is_empty() {
-        Some("a bridge needs a name: remove the key for cni0".to_owned())
-    } else if name.len() > LONGEST_NAME {
+        Some("a bridge needs a name: remove the key to use cni0".to_owned())
+    } else if name.len() > MAX_LENGTH {
         let length = name.len();
         report.refuse(
             place,
             format!(
-                "\"{shown}\" has {length} bytes, and the name of an interface at most {LONGEST_NAME} (bridge: failed to create bridge \"{shown}\": could not add \"{shown}\": numerical result out of range)"
+                "\"{shown}\" has {length} bytes, and the name of an interface has at most \
+                 {MAX_LENGTH}: write a shorter name (bridge: failed to create bridge \"{shown}\": \
+                 could not add \"{shown}\": numerical result out of range)"
             ),
         );
         return;
     } else if name.contains('%') {
-        Some("the kernel takes \"%\" for a place to put a number".to_owned())
+        Some("the kernel replaces \"%\" in a name with a number".to_owned())
     } else if name == "lo" {
         report.refuse(
             place,
-            "\"lo\" is the loopback interface of every node (bridge: \"lo\" already exists but is not a bridge)",
+            "\"lo\" is the loopback interface of every node: write another name (bridge: \"lo\" \
+             already exists but is not a bridge)",
         );
         return;
     } else {
-        link::name_fault(&name)
+        name_fault(&name)
     };
     if let Some(fault) = fault {
         report.refuse(
             place,
             format!(
-                "no bridge can be called \"{shown}\": {fault} (bridge: failed to create bridge \"{shown}\": could not add \"{shown}\": invalid argument)"
+                "\"{shown}\" cannot be the name of a bridge, because {fault} (bridge: failed to \
+                 create bridge \"{shown}\": could not add \"{shown}\": invalid argument)"
             ),
         );
     }
@@ -171,7 +198,8 @@ fn vlans(conf: &Decoded<'_>, report: &mut Report) {
         report.refuse(
             place,
             format!(
-                "there is no VLAN {vlan}: write 1 to 4094, or 0 for none (bridge: invalid VLAN ID {vlan} (must be between 0 and 4094))"
+                "{vlan} is not a valid VLAN: write 1 to 4094, or 0 for none (bridge: invalid VLAN \
+                 ID {vlan} (must be between 0 and 4094))"
             ),
         );
     }
@@ -179,7 +207,8 @@ fn vlans(conf: &Decoded<'_>, report: &mut Report) {
         if item.is_null() {
             report.refuse(
                 item,
-                "an entry of the trunk is null: remove it (bridge: panic: runtime error: invalid memory address or nil pointer dereference)",
+                "an entry of the trunk is null: remove it (bridge: panic: runtime error: invalid \
+                 memory address or nil pointer dereference)",
             );
             continue;
         }
@@ -193,7 +222,8 @@ fn vlans(conf: &Decoded<'_>, report: &mut Report) {
                 report.refuse(
                     place,
                     format!(
-                        "there is no VLAN {value}: write 1 to 4094 (bridge: incorrect trunk {key} parameter)"
+                        "{value} is not a valid VLAN: write 1 to 4094 (bridge: incorrect trunk \
+                         {key} parameter)"
                     ),
                 );
             }
@@ -202,19 +232,26 @@ fn vlans(conf: &Decoded<'_>, report: &mut Report) {
             (Some((_, first)), Some((place, last))) if last < first => report.refuse(
                 place,
                 format!(
-                    "the VLANs {first} to {last} are none: the last comes before the first (bridge: minID is greater than maxID in trunk parameter)"
+                    "the range of VLANs {first} to {last} is empty: swap minID and maxID (bridge: \
+                     minID is greater than maxID in trunk parameter)"
                 ),
             ),
             (Some((place, _)), None) => report.refuse(
                 place,
-                "\"minID\" needs a \"maxID\" beside it, or write \"id\" for a single VLAN (bridge: minID and maxID should be configured simultaneously, maxID is missing)",
+                "\"minID\" needs \"maxID\": add it, or write \"id\" for a single VLAN (bridge: \
+                 minID and maxID should be configured simultaneously, maxID is missing)",
             ),
             (None, Some((place, _))) => report.refuse(
                 place,
-                "\"maxID\" needs a \"minID\" beside it, or write \"id\" for a single VLAN (bridge: minID and maxID should be configured simultaneously, minID is missing)",
+                "\"maxID\" needs \"minID\": add it, or write \"id\" for a single VLAN (bridge: \
+                 minID and maxID should be configured simultaneously, minID is missing)",
             ),
             (None, None) if id.is_none() => {
-                report.warn(item, "this entry of the trunk names no VLAN and does nothing");
+                report.warn(
+                    item,
+                    "this entry of the trunk names no VLAN and has no effect: add \
+                 \"id\", or remove it",
+                );
             }
             _ => {}
         }
@@ -228,7 +265,8 @@ fn flags(conf: &Decoded<'_>, raw: &RawPlugin<'_>, report: &mut Report) {
     {
         report.refuse(
             place,
-            "\"hairpinMode\" and \"promiscMode\" exclude each other: set one to false (bridge: cannot set hairpin mode and promiscuous mode at the same time)",
+            "\"hairpinMode\" and \"promiscMode\" are mutually exclusive: set one of them to false \
+             (bridge: cannot set hairpin mode and promiscuous mode at the same time)",
         );
     }
     if let Some(place) = conf.value("disableContainerInterface")
@@ -237,7 +275,8 @@ fn flags(conf: &Decoded<'_>, raw: &RawPlugin<'_>, report: &mut Report) {
     {
         report.refuse(
             place,
-            "an interface that is disabled gets no address: remove this or the IPAM plugin (bridge: cannot use IPAM when DisableContainerInterface flag is set)",
+            "a disabled interface cannot have an address: remove this key or the IPAM plugin \
+             (bridge: cannot use IPAM when DisableContainerInterface flag is set)",
         );
     }
 }
@@ -265,7 +304,8 @@ fn masquerade(conf: &Decoded<'_>, report: &mut Report) {
         report.refuse(
             place,
             format!(
-                "\"{shown}\" cannot masquerade: write \"iptables\" or \"nftables\", or remove the key (bridge: unknown ipmasq backend \"{shown}\")"
+                "\"{shown}\" is not a valid backend: write \"iptables\" or \"nftables\", or \
+                 remove the key (bridge: unknown ipmasq backend \"{shown}\")"
             ),
         );
     }
@@ -303,7 +343,11 @@ impl<'d> Gateways<'d> {
                 if address::first(lease.address) == subnet {
                     report.refuse(
                         lease.at,
-                        format!("no address follows {subnet} to be the gateway: use another subnet, or write \"gateway\" (bridge: panic: runtime error: makeslice: len out of range)"),
+                        format!(
+                            "no address follows {subnet} that could be the gateway: use another \
+                             subnet, or set \"gateway\" (bridge: panic: runtime error: makeslice: \
+                             len out of range)"
+                        ),
                     );
                     return false;
                 }
@@ -354,14 +398,22 @@ impl<'d> Gateways<'d> {
             let Ok(gateway) = IpNet::new(ip, length) else {
                 report.refuse(
                     place,
-                    format!("the gateway {ip} of an IPv6 address cannot be put on the bridge: use an IPv6 gateway (bridge: failed to set bridge addr: could not add IP address {ip} to \"{shown}\": invalid argument)"),
+                    format!(
+                        "the gateway {ip} of an IPv6 address cannot be added to the bridge: use \
+                         an IPv6 gateway (bridge: failed to set bridge addr: could not add IP \
+                         address {ip} to \"{shown}\": invalid argument)"
+                    ),
                 );
                 return;
             };
             if let Some(what) = ipam_result::unusable(ip) {
                 report.refuse(
                     place,
-                    format!("the gateway {ip} is {what}, which the bridge cannot have (bridge: failed to set bridge addr: could not add IP address {ip} to \"{shown}\": cannot assign requested address)"),
+                    format!(
+                        "the gateway {ip} is {what}, which a bridge cannot have: use another \
+                         (bridge: failed to set bridge addr: could not add IP address {ip} to \
+                         \"{shown}\": cannot assign requested address)"
+                    ),
                 );
                 return;
             }
@@ -371,7 +423,12 @@ impl<'d> Gateways<'d> {
             if meets_link_local && !conf.is_true("forceAddress") {
                 report.refuse(
                     place,
-                    format!("{gateway} meets the link-local address that the bridge has anyway: use another subnet, or drop \"isGateway\" (bridge: failed to set bridge addr: \"{shown}\" already has an IP address different from {gateway})"),
+                    format!(
+                        "{gateway} overlaps with the link-local address that every bridge has: \
+                         use another subnet, or remove \"isGateway\" (bridge: failed to set \
+                         bridge addr: \"{shown}\" already has an IP address different from \
+                         {gateway})"
+                    ),
                 );
                 return;
             }
@@ -390,7 +447,11 @@ impl<'d> Gateways<'d> {
                 report.refuse(
                     lease.at,
                     format!(
-                        "the bridge would be the gateway {other} and {gateway}, and it takes one IPv4 address only, and one IPv6 address of a subnet: remove one network, set \"forceAddress\", or drop \"isGateway\" (bridge: failed to set bridge addr: \"{shown}\" already has an IP address different from {gateway})"
+                        "the bridge would be the gateway {other} as well as {gateway}, and it \
+                         accepts only one IPv4 address, and one IPv6 address per subnet: remove \
+                         one network, set \"forceAddress\", or remove \"isGateway\" (bridge: \
+                         failed to set bridge addr: \"{shown}\" already has an IP address \
+                         different from {gateway})"
                     ),
                 );
                 return;
@@ -409,19 +470,19 @@ fn vlan_gateway(conf: &Decoded<'_>, name: &str, report: &mut Report) {
         return;
     };
     let interface = format!("{name}.{vlan}");
-    if interface.len() > LONGEST_NAME && name.len() <= LONGEST_NAME {
+    if interface.len() > MAX_LENGTH && name.len() <= MAX_LENGTH {
         let length = interface.len();
         report.refuse(
             place,
             format!(
-                "the gateway of VLAN {vlan} would be the interface \"{interface}\" of {length} bytes, and {LONGEST_NAME} are possible: give the bridge a shorter name (bridge: faild to create vlan gateway \"{interface}\")"
+                "the gateway of VLAN {vlan} is an interface with the name \"{interface}\", which \
+                 has {length} bytes and can have {MAX_LENGTH}: give the bridge a shorter name \
+                 (bridge: faild to create vlan gateway \"{interface}\")"
             ),
         );
     }
 }
 
-/// `IFNAMSIZ` without its NUL.
-const LONGEST_NAME: usize = 15;
 fn unspecified(like: IpAddr) -> IpAddr {
     address::address(like, 0)
 }

@@ -1,20 +1,26 @@
 //! The chain: which plugin runs after which, and what each hands to the next.
 
+use std::net::IpAddr;
+
 use super::ipam_result::{IpamOutcome, IpamResult};
+use super::keys::Table;
 use super::raw_plugin::RawPlugin;
 use super::report::{Report, show};
+use crate::address::family;
 use crate::json::Value;
 use crate::text::shorten;
 
 /// What the plugins so far have come to.
 #[derive(Debug)]
 pub(super) struct Chain<'d> {
+    /// The name of the network; empty if it is not known yet.
+    pub(super) name: &'d str,
     version: &'d str,
     pub(super) version_at: Option<Value<'d>>,
     before: Before<'d>,
     /// Whether an sbr of the chain moves the interface's routes to a table of their own.
     has_sbr: bool,
-    /// The tables that each sbr so far was told to use.
+    /// The tables that each sbr so far was configured with.
     pub(super) sbr: Vec<Option<i64>>,
     plugins: &'static [&'static Plugin],
 }
@@ -26,6 +32,14 @@ pub(super) struct Plugin {
     pub(super) name: &'static str,
     /// Its place in a chain, and how it is judged there.
     pub(super) role: Role,
+    /// The keys that it reads of its configuration, by the path of their object (empty, or `ipam`).
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a test compares them with docs/sinks.md")
+    )]
+    pub(super) tables: &'static [(&'static str, &'static Table)],
+    /// The keys that it reads of `args.cni`, which a Pod sets with `cni-args`.
+    pub(super) arguments: Option<&'static Table>,
 }
 
 /// The place of a plugin in a chain.
@@ -33,7 +47,7 @@ pub(super) struct Plugin {
 pub(super) enum Role {
     /// It makes the interface.
     Interface(Judge),
-    /// It gives addresses to the interface plugin that names it: `None` if it refuses.
+    /// It assigns addresses to the interface of the plugin that calls it: `None` if it refuses.
     Ipam(for<'d> fn(&RawPlugin<'d>, &Chain<'d>, &mut Report) -> Option<IpamResult<'d>>),
     /// It changes an interface that is there.
     Meta(Judge),
@@ -53,7 +67,7 @@ enum Before<'d> {
     },
     /// There is none: no plugin has run.
     Nothing,
-    /// Something, by a plugin that we do not know or that fails anyway.
+    /// Something, by a plugin that is not known here or that fails anyway.
     Something,
 }
 
@@ -64,19 +78,21 @@ pub(super) enum Given<'c, 'd> {
     Network(&'c IpamResult<'d>),
     /// No address at all.
     NoAddress,
-    /// That cannot be told.
+    /// That is not known.
     Unknown,
 }
 
 impl<'d> Chain<'d> {
-    /// A chain in which no plugin has run; `moves_routes` says whether an sbr will.
+    /// A chain in which no plugin has run; `moves_routes` is whether it has an sbr that moves routes.
     pub(super) fn new(
+        name: &'d str,
         version: &'d str,
         version_at: Option<Value<'d>>,
         moves_routes: bool,
         plugins: &'static [&'static Plugin],
     ) -> Self {
         Self {
+            name,
             version,
             version_at,
             before: Before::Nothing,
@@ -96,11 +112,12 @@ impl<'d> Chain<'d> {
         self.before = Before::Something;
     }
 
-    /// Refuses a `type` that cannot be the name of a plugin. False where it may be one.
+    /// Refuses a `type` that cannot be the name of a plugin. Returns `false` if it may be one.
     pub(super) fn refuse_type(&self, kind: &str, place: Value<'_>, report: &mut Report) -> bool {
         let problem = if kind.contains('/') {
             format!(
-                "is a path, and a plugin is looked up by its name alone (invalid plugin name: {})",
+                "is a path, and a plugin is looked up by its name: write the name alone (invalid \
+                 plugin name: {})",
                 shorten(kind)
             )
         } else {
@@ -112,7 +129,8 @@ impl<'d> Chain<'d> {
             let is_meant = |known: &&&Plugin| known.name.bytes().eq(trimmed.bytes().map(plain));
             match self.plugins.iter().find(is_meant) {
                 Some(meant) if kind != meant.name => format!(
-                    "is no plugin: names are compared letter by letter, did you mean \"{}\"? (failed to find plugin \"{}\" in path)",
+                    "is not the name of a plugin, which is case-sensitive: did you mean \"{}\"? \
+                     (failed to find plugin \"{}\" in path)",
                     meant.name,
                     shorten(kind)
                 ),
@@ -126,6 +144,35 @@ impl<'d> Chain<'d> {
     /// Whether results are handed on in the format before 0.3.0, with one address of each family.
     pub(super) fn is_old(&self) -> bool {
         matches!(self.version, "" | "0.1.0" | "0.2.0")
+    }
+
+    /// Refuses a second address of a family if the version is older than 0.3.0. `None` if it does.
+    pub(super) fn limit_families<'v>(
+        &self,
+        plugin: &str,
+        addresses: &(impl Iterator<Item = (IpAddr, Value<'v>)> + Clone),
+        report: &mut Report,
+    ) -> Option<()> {
+        if !self.is_old() {
+            return Some(());
+        }
+        let second = [true, false].into_iter().find_map(|is_v4| {
+            let mut of_family = addresses.clone().filter(|(ip, _)| ip.is_ipv4() == is_v4);
+            of_family.nth(1)
+        });
+        let Some((ip, place)) = second else {
+            return Some(());
+        };
+        let (family, version) = (family(ip), self.version);
+        report.refuse(
+            place,
+            format!(
+                "before version 0.3.0 an interface has at most one {family} address: write \
+                 \"cniVersion\": \"0.3.1\" or later, or remove one ({plugin}: CNI version {version} \
+                 does not support more than 1 address per family)"
+            ),
+        );
+        None
     }
 
     /// Whether the interface's routes leave the main table again.
@@ -156,7 +203,8 @@ impl<'d> Chain<'d> {
             report.refuse(
                 raw.kind_at,
                 format!(
-                    "{plugin} changes an interface that another plugin made: put it into \"plugins\" behind ipvlan, macvlan or bridge ({plugin}: {says})"
+                    "{plugin} changes an interface that another plugin made: put it into \
+                     \"plugins\" after ipvlan, macvlan or bridge ({plugin}: {says})"
                 ),
             );
         }
@@ -175,7 +223,7 @@ impl<'d> Chain<'d> {
         }
     }
 
-    /// The plugin that made the interface, if it is one that we know.
+    /// The plugin that made the interface, if it is known here.
     pub(super) fn interface_plugin(&self) -> Option<&'static str> {
         match self.before {
             Before::Interface { plugin, .. } => Some(plugin),
@@ -195,7 +243,9 @@ impl<'d> Chain<'d> {
             report.refuse(
                 raw.kind_at,
                 format!(
-                    "{first} has already made the Pod's interface, and {plugin} cannot make it again: keep one of them, and make a second network of the other ({plugin}: failed to rename, file exists)"
+                    "{first} has already made the Pod's interface, and {plugin} cannot make it \
+                     again: keep one of them, and define a second network for the other \
+                     ({plugin}: failed to rename, file exists)"
                 ),
             );
             self.before = Before::Something;
@@ -211,7 +261,9 @@ impl<'d> Chain<'d> {
             report.refuse(
                 self.version_at.unwrap_or(raw.kind_at),
                 format!(
-                    "a network without addresses cannot be described {version}: write \"cniVersion\": \"0.3.1\" or later, at the top of the config ({plugin}: cannot convert: no valid IP addresses)"
+                    "a network without addresses cannot be described {version}: write \
+                     \"cniVersion\": \"0.3.1\" or later, at the top of the config ({plugin}: \
+                     cannot convert: no valid IP addresses)"
                 ),
             );
             self.before = Before::Something;

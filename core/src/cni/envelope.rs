@@ -15,7 +15,6 @@ use crate::fault::Fault;
 use crate::json::{Document, Kind, Value};
 use crate::text::shorten;
 use decode::{Order, plugin_conf};
-pub(super) use list::parse_version;
 use std::borrow::Cow;
 
 /// A configuration that Multus and libcni can read.
@@ -25,9 +24,9 @@ pub(super) struct Envelope<'d> {
     pub(super) is_list: bool,
     /// The name of the network.
     pub(super) name: Cow<'d, str>,
-    /// The version that the plugins are given; empty where there is none.
+    /// The version that is passed to the plugins; empty if there is none.
     pub(super) version: Cow<'d, str>,
-    /// Where the version stands.
+    /// The place of the version.
     pub(super) version_at: Option<Value<'d>>,
     /// The objects of the plugins that run, with their types.
     pub(super) plugins: Vec<RawPlugin<'d>>,
@@ -41,7 +40,8 @@ pub(super) fn read<'d>(document: &'d Document<'_>, nad: &'d str) -> Result<Envel
         Kind::Null => {
             return Err(at(
                 root,
-                "the config is null, on which Multus panics (assignment to entry in nil map): write an object, or remove the NAD",
+                "the config is null, which makes Multus panic (assignment to entry in nil map): \
+                 write an object, or remove the NAD",
             ));
         }
         _ => {
@@ -49,7 +49,9 @@ pub(super) fn read<'d>(document: &'d Document<'_>, nad: &'d str) -> Result<Envel
             return Err(at(
                 root,
                 format!(
-                    "the config is {shown}, not an object in braces (failed to unmarshal Spec.Config: json: cannot unmarshal {json} into Go value of type map[string]interface {{}})"
+                    "expected an object, found {shown}: write the config in braces (failed to \
+                     unmarshal Spec.Config: json: cannot unmarshal {json} into Go value of type \
+                     map[string]interface {{}})"
                 ),
             ));
         }
@@ -59,7 +61,8 @@ pub(super) fn read<'d>(document: &'d Document<'_>, nad: &'d str) -> Result<Envel
         return Err(at(
             number,
             format!(
-                "{shown} is too large for a number (failed to unmarshal Spec.Config: json: cannot unmarshal number {shown} into Go value of type float64)"
+                "the number {shown} is too large (failed to unmarshal Spec.Config: json: cannot \
+                 unmarshal number {shown} into Go value of type float64)"
             ),
         ));
     }
@@ -91,7 +94,7 @@ pub(super) fn read<'d>(document: &'d Document<'_>, nad: &'d str) -> Result<Envel
 
 const SINGLE: &str = "LoadDelegateNetConf: error unmarshalling delegate config";
 
-/// `ValidateNetworkName` (`cni/pkg/utils/utils.go:49`), which libcni asks before it runs a plugin.
+/// `ValidateNetworkName` (`cni/pkg/utils/utils.go:49`), which libcni calls before it runs a plugin.
 fn check_name(root: Value<'_>, name: &str, is_injected: bool) -> Result<(), Fault> {
     if is_injected {
         // The name of a Kubernetes object always fits; of one that has none yet we know nothing.
@@ -101,7 +104,8 @@ fn check_name(root: Value<'_>, name: &str, is_injected: bool) -> Result<(), Faul
     if name.is_empty() {
         return Err(at(
             place,
-            "the network has no name: remove the key, and Multus puts the NAD's name in (missing network name:)",
+            "the name of the network is empty: remove the key, and Multus uses the name of the \
+             NAD (missing network name:)",
         ));
     }
     let fits = name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
@@ -115,7 +119,9 @@ fn check_name(root: Value<'_>, name: &str, is_injected: bool) -> Result<(), Faul
     Err(at(
         place,
         format!(
-            "\"{name}\" is no name for a network: letters, digits, \"_\", \".\" and \"-\" are allowed, beginning with a letter or digit (invalid characters found in network name; {name})"
+            "\"{name}\" is not a valid name of a network: use letters, digits, \"_\", \".\" and \
+             \"-\", and begin with a letter or digit (invalid characters found in network name; \
+             {name})"
         ),
     ))
 }

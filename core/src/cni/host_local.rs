@@ -5,15 +5,16 @@
 
 mod range;
 
-use super::address::{self, family};
 use super::chain::{Chain, Plugin, Role};
-use super::envelope::parse_version;
 use super::ipam_result::{IpamResult, Lease, MAX_COMPARED};
 use super::ipam_routes;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
+use super::node_use::{Access, Used};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
+use crate::address;
 use crate::json::Value;
+use crate::node_path::normalize;
 use crate::text::shorten;
 use ipnet::IpNet;
 use range::{
@@ -26,6 +27,8 @@ use std::net::IpAddr;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "host-local",
     role: Role::Ipam(answer),
+    tables: &[("ipam", &IPAM), ("", &NET)],
+    arguments: Some(&CNI),
 };
 
 /// The keys of `ipam`; those of a range stand here too and make a range set before all others.
@@ -33,36 +36,46 @@ static IPAM: Table = Table {
     plugin: "host-local",
     go: "IPAMConfig",
     keys: &[
-        key("type", Takes::Text, ""),
+        key("type", Takes::Text, Sink::Name, ""),
         SUBNET,
         RANGE_START,
         RANGE_END,
         GATEWAY,
         // Sets of ranges: the interface gets one address of each set; config.go:132
-        key("ranges", Takes::List(&RANGE_SET), "the one of \"subnet\""),
-        key("routes", ipam_routes::ROUTES, "none"),
-        key("dataDir", Takes::Text, "/var/lib/cni/networks"),
-        key("resolvConf", Takes::Text, "none"),
+        key(
+            "ranges",
+            Takes::List(&RANGE_SET),
+            Sink::Below,
+            "the one of \"subnet\"",
+        ),
+        key("routes", ipam_routes::ROUTES, Sink::Below, "none"),
+        key(
+            "dataDir",
+            Takes::Text,
+            Sink::Path(Access::Store),
+            "/var/lib/cni/networks",
+        ),
+        key("resolvConf", Takes::Text, Sink::Path(Access::Read), "none"),
         // Overwritten with the name of the network; config.go:48
-        key("name", Takes::Text, ""),
+        key("name", Takes::Text, Sink::Nothing, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (
             "range_start",
-            "that is whereabouts' spelling, write \"rangeStart\"",
+            "that is the spelling of whereabouts: write \"rangeStart\"",
         ),
         (
             "range_end",
-            "that is whereabouts' spelling, write \"rangeEnd\"",
+            "that is the spelling of whereabouts: write \"rangeEnd\"",
         ),
-        ("range", "that is whereabouts', write \"subnet\""),
+        ("range", "that is a key of whereabouts: write \"subnet\""),
         (
             "exclude",
-            "that is whereabouts', use several ranges with \"rangeStart\" and \"rangeEnd\"",
+            "that is a key of whereabouts: use several ranges with \"rangeStart\" and \"rangeEnd\"",
         ),
         (
             "addresses",
-            "that is static's, write \"subnet\" or \"ranges\"",
+            "that is a key of static: write \"subnet\" or \"ranges\"",
         ),
         ("dns", "write it beside \"ipam\", or use \"resolvConf\""),
     ]),
@@ -73,8 +86,8 @@ static NET: Table = Table {
     plugin: "host-local",
     go: "Net",
     keys: &[
-        key("runtimeConfig", Takes::Object(&RUNTIME), ""),
-        key("args", Takes::Object(&ARGS), ""),
+        key("runtimeConfig", Takes::Object(&RUNTIME), Sink::Below, ""),
+        key("args", Takes::Object(&ARGS), Sink::Below, ""),
     ],
     unknown_keys: UnknownKeys::Allowed,
 };
@@ -83,8 +96,8 @@ static RUNTIME: Table = Table {
     plugin: "host-local",
     go: "Net",
     keys: &[
-        key("ipRanges", Takes::List(&RANGE_SET), ""),
-        key("ips", Takes::List(&Takes::Text), ""),
+        key("ipRanges", Takes::List(&RANGE_SET), Sink::Below, ""),
+        key("ips", Takes::List(&Takes::Text), Sink::Address, ""),
     ],
     unknown_keys: UnknownKeys::Allowed,
 };
@@ -92,18 +105,18 @@ static RUNTIME: Table = Table {
 static ARGS: Table = Table {
     plugin: "host-local",
     go: "Net",
-    keys: &[key("cni", Takes::Object(&CNI), "")],
+    keys: &[key("cni", Takes::Object(&CNI), Sink::Below, "")],
     unknown_keys: UnknownKeys::Allowed,
 };
 
 static CNI: Table = Table {
     plugin: "host-local",
     go: "IPAMArgs",
-    keys: &[key("ips", Takes::List(&Takes::Text), "")],
+    keys: &[key("ips", Takes::List(&Takes::Text), Sink::Address, "")],
     unknown_keys: UnknownKeys::Allowed,
 };
 
-/// What host-local answers on a node where no other Pod holds an address.
+/// The result of host-local on a node where no other Pod has an address.
 fn answer<'d>(
     raw: &RawPlugin<'d>,
     chain: &Chain<'d>,
@@ -116,10 +129,14 @@ fn answer<'d>(
     if !net_is_sound || !ipam_is_sound {
         return None;
     }
+    store(&ipam, raw, chain, report);
     let routes = ipam_routes::read(&ipam, "host-local", chain, report);
     let sets = sets(&net, &ipam, raw, report)?;
     let requested = requested(&net, report)?;
-    limit_families(&sets, chain, report)?;
+    // config.go:151
+    let firsts = sets.iter().filter_map(|set| set.first());
+    let firsts = firsts.map(|range| (range.start, range.at));
+    chain.limit_families("host-local", &firsts, report)?;
     overlaps(&sets, report)?;
     let leases = leases(&sets, &requested, report)?;
     Some(IpamResult {
@@ -127,6 +144,17 @@ fn answer<'d>(
         routes: routes?,
         is_replaceable: false,
     })
+}
+
+/// The folder in which addresses are kept (`backend/disk/backend.go:48`).
+fn store(ipam: &Decoded<'_>, raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) {
+    let folder = ipam.text("dataDir").filter(|folder| !folder.is_empty());
+    let folder = folder.as_deref().unwrap_or("/var/lib/cni/networks");
+    // What is not an absolute path is refused by a rule of its own.
+    if let (Ok(folder), false) = (normalize(folder), chain.name.is_empty()) {
+        let place = ipam.value("dataDir").unwrap_or_else(|| raw.ipam_or_kind());
+        report.uses(place, Used::store(("host-local", &*folder, chain.name)));
+    }
 }
 
 /// All range sets, in the order of config.go:104-130.
@@ -160,7 +188,10 @@ fn sets<'d>(
             if let Some(place) = ipam.value(key) {
                 report.warn(
                     place,
-                    format!("\"{key}\" beside \"ranges\" does nothing without a \"subnet\": move it into a range"),
+                    format!(
+                        "\"{key}\" has no effect without \"subnet\": move it into a range of \
+                         \"ranges\""
+                    ),
                 );
             }
         }
@@ -172,37 +203,15 @@ fn sets<'d>(
         }
     }
     if sets.is_empty() && sound {
-        let message = "there is neither \"subnet\" nor \"ranges\", so there are no addresses to give: write one of them (host-local: no IP ranges specified)";
+        let message = "the IPAM configuration has neither \"subnet\" nor \"ranges\", so it has no \
+         addresses to assign: add one of them (host-local: no IP ranges specified)";
         report.refuse_unless(raw.declares("ipRanges"), raw.ipam_or_kind(), message);
         return None;
     }
     sound.then_some(sets)
 }
 
-/// config.go:151
-fn limit_families(sets: &[Vec<Range<'_>>], chain: &Chain<'_>, report: &mut Report) -> Option<()> {
-    if parse_version(chain.version()).is_some_and(|version| version >= (0, 3, 0)) {
-        return Some(());
-    }
-    for is_v4 in [true, false] {
-        let of_family = sets
-            .iter()
-            .filter_map(|set| set.first())
-            .filter(|range| range.start.is_ipv4() == is_v4);
-        if let Some(second) = of_family.clone().nth(1) {
-            let family = family(second.start);
-            let version = chain.version();
-            report.refuse(
-                second.at,
-                format!("before version 0.3.0 an interface has one {family} address: write \"cniVersion\": \"0.3.1\" or later, or remove a set (host-local: CNI version {version} does not support more than 1 address per family)"),
-            );
-            return None;
-        }
-    }
-    Some(())
-}
-
-/// The addresses that the configuration itself asks for, without a Pod's word.
+/// The addresses that the configuration itself requests, without a Pod.
 fn requested<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Vec<(Value<'d>, IpAddr)>> {
     let args = net.object("args").and_then(|args| args.object("cni"));
     let runtime = net.object("runtimeConfig");
@@ -225,7 +234,10 @@ fn requested<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Vec<(Value<'d
             let shown = shorten(&text);
             report.refuse(
                 value,
-                format!("\"{shown}\" is no IP address (host-local: invalid IP address {shown})"),
+                format!(
+                    "\"{shown}\" is not a valid IP address (host-local: invalid IP address \
+                     {shown})"
+                ),
             );
             sound = false;
         }
@@ -233,7 +245,7 @@ fn requested<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Vec<(Value<'d
     sound.then_some(requested)
 }
 
-/// Gives an address of every set (main.go:96-130). `None` where one has none, or where an address is
+/// Assigns an address of every set (main.go:96-130). `None` if a set has none, or if an address is
 /// asked for that is in no set.
 fn leases<'d>(
     sets: &[Vec<Range<'d>>],
@@ -257,7 +269,11 @@ fn leases<'d>(
             if ip == range.gateway {
                 report.refuse(
                     place,
-                    format!("{ip} is the gateway of its subnet, which host-local gives to nobody: ask for another (host-local: failed to allocate for range {index}: requested ip {ip} is subnet's gateway)"),
+                    format!(
+                        "{ip} is the gateway of its subnet, which host-local never assigns: \
+                         request another address (host-local: failed to allocate for range \
+                         {index}: requested ip {ip} is subnet's gateway)"
+                    ),
                 );
                 return None;
             }
@@ -271,7 +287,12 @@ fn leases<'d>(
                 let shown = shorten(&shown);
                 report.refuse(
                     first.at,
-                    format!("the gateway is the only address there is, and host-local gives it to nobody: widen the range or name another gateway (host-local: failed to allocate for range {index}: no IP addresses available in range set: {shown})"),
+                    format!(
+                        "the gateway is the only address of the range, and host-local never \
+                         assigns it: extend the range or set another gateway (host-local: failed \
+                         to allocate for range {index}: no IP addresses available in range set: \
+                         {shown})"
+                    ),
                 );
                 return None;
             };
@@ -290,7 +311,11 @@ fn leases<'d>(
         let missing = shorten(&missing);
         report.refuse(
             *place,
-            format!("no range has {missing} to give, one address for each set: ask for addresses of the ranges (host-local: failed to allocate all requested IPs: {missing})"),
+            format!(
+                "no range has the requested {missing}, with one address for each set: request \
+                 addresses of the ranges (host-local: failed to allocate all requested IPs: \
+                 {missing})"
+            ),
         );
         return None;
     }

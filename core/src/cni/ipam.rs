@@ -6,7 +6,7 @@ use super::raw_plugin::RawPlugin;
 use super::report::Report;
 use crate::text::shorten;
 
-/// Asks the IPAM plugin of an interface plugin.
+/// Runs the IPAM plugin of an interface plugin.
 pub(super) fn ask<'d>(
     raw: &RawPlugin<'d>,
     chain: &Chain<'d>,
@@ -16,7 +16,8 @@ pub(super) fn ask<'d>(
         if let Some(ipam) = raw.ipam().find(|ipam| ipam.members().next().is_some()) {
             report.warn(
                 ipam,
-                "\"ipam\" names no \"type\", so no IPAM plugin runs and the rest of it is ignored: add one, as in \"type\": \"static\"",
+                "\"ipam\" has no \"type\", so no IPAM plugin runs and the rest of it is ignored: \
+                 add one, as in \"type\": \"static\"",
             );
         }
         return IpamOutcome::NoPlugin;
@@ -28,7 +29,8 @@ pub(super) fn ask<'d>(
             report.refuse(
                 place,
                 format!(
-                    "{kind} makes interfaces and gives no addresses: name host-local, static or whereabouts ({kind}: the interface of the Pod already exists)"
+                    "{kind} makes interfaces and does not assign addresses: use host-local, \
+                     static or whereabouts ({kind}: the interface of the Pod already exists)"
                 ),
             );
             IpamOutcome::Refused
@@ -37,7 +39,8 @@ pub(super) fn ask<'d>(
             report.refuse(
                 place,
                 format!(
-                    "{kind} changes an interface and gives no addresses: name host-local, static or whereabouts ({kind}: must be called as chained plugin)"
+                    "{kind} changes interfaces and does not assign addresses: use host-local, \
+                     static or whereabouts ({kind}: must be called as chained plugin)"
                 ),
             );
             IpamOutcome::Refused
@@ -53,7 +56,7 @@ pub(super) fn ask<'d>(
             report.refuse(
                 raw.ipam_or_kind(),
                 format!(
-                    "{} gives no address ({plugin}: IPAM plugin returned missing IP config)",
+                    "{} assigns no address ({plugin}: IPAM plugin returned missing IP config)",
                     shorten(kind)
                 ),
             );

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::address::{family, same_family};
 use super::report::Report;
 use super::route::{LINK, MAIN, Route};
+use crate::address::{family, same_family};
 use crate::json::Value;
 
 /// The addresses and routes that an interface gets.
@@ -25,11 +25,11 @@ pub(super) struct IpamResult<'d> {
 /// What came of asking the IPAM plugin of an interface plugin.
 #[derive(Debug)]
 pub(super) enum IpamOutcome<'d> {
-    /// Addresses and routes, as far as they can be told.
+    /// Addresses and routes, as far as they are known.
     Result(IpamResult<'d>),
     /// No IPAM plugin is named.
     NoPlugin,
-    /// The IPAM plugin refuses, and it was said why.
+    /// The IPAM plugin refuses, and the reason was reported.
     Refused,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Lease<'d> {
     pub(super) address: IpNet,
     /// The gateway that comes with it.
     pub(super) gateway: Option<IpAddr>,
-    /// What asks for the address.
+    /// The value that requests the address.
     pub(super) at: Value<'d>,
     /// Where the gateway is written, if it is.
     pub(super) gateway_at: Option<Value<'d>>,
@@ -79,7 +79,7 @@ pub(super) struct Links {
     behind: Vec<IpNet>,
 }
 
-/// Why the kernel takes an address for no next hop.
+/// Why the kernel does not accept an address as a next hop.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Obstacle {
     Broadcast,
@@ -172,7 +172,8 @@ impl IpamResult<'_> {
                 report.refuse(
                     lease.at,
                     format!(
-                        "{ip} is {what}, which no interface can have: use a unicast address (failed to add IP addr {ip}: cannot assign requested address)"
+                        "{ip} is {what}, which an interface cannot have: use a unicast address \
+                         (failed to add IP addr {ip}: cannot assign requested address)"
                     ),
                 );
                 sound = false;
@@ -187,7 +188,8 @@ impl IpamResult<'_> {
                 report.refuse(
                     lease.at,
                     format!(
-                        "the interface would get {ip} twice: remove one (failed to add IP addr {ip}: file exists)"
+                        "the address {ip} is assigned to the interface twice: remove one (failed \
+                         to add IP addr {ip}: file exists)"
                     ),
                 );
                 sound = false;
@@ -212,7 +214,9 @@ impl IpamResult<'_> {
             report.refuse(
                 place,
                 format!(
-                    "the gateway {gw} is {of} and the route to {dst} is {to}: a route needs a gateway of its own family (failed to add route '…': gateway, source, and destination ip are not the same IP family)"
+                    "the gateway {gw} is {of} and the route to {dst} is {to}: a route needs a \
+                     gateway of its own family (failed to add route '…': gateway, source, and \
+                     destination ip are not the same IP family)"
                 ),
             );
             return None;
@@ -232,7 +236,9 @@ impl IpamResult<'_> {
                 report.refuse(
                     place,
                     format!(
-                        "a route of scope {scope} leads to what is on the link itself and cannot go through {gw}: leave out either (failed to add route '…': {says})"
+                        "a route of scope {scope} leads to hosts on the link itself and cannot \
+                         have the gateway {gw}: remove one of the two (failed to add route '…': \
+                         {says})"
                     ),
                 );
                 return None;
@@ -255,7 +261,8 @@ impl IpamResult<'_> {
         } else if effective.scope == u8::MAX {
             report.refuse(
                 route.at,
-                "scope 255 is \"nowhere\", and no route leads there: leave it out, or write 253 for what is on this link (failed to add route '…': invalid argument)",
+                "scope 255 means \"nowhere\", which a route cannot lead to: remove it, or write \
+                 253 for hosts on this link (failed to add route '…': invalid argument)",
             );
             return None;
         }
@@ -266,7 +273,8 @@ impl IpamResult<'_> {
             report.refuse(
                 route.at,
                 format!(
-                    "the route to {dst}{through} is there twice: remove one, or give them different priorities (failed to add route '…': file exists)"
+                    "the route to {dst}{through} appears twice: remove one, or give them \
+                     different priorities (failed to add route '…': file exists)"
                 ),
             );
             return None;
@@ -288,7 +296,7 @@ impl IpamResult<'_> {
             gw: route
                 .gw
                 .or_else(gateway_of_family)
-                // 0.0.0.0 is no gateway, and :: is a bad one.
+                // 0.0.0.0 means that there is no gateway, and :: is not accepted.
                 .filter(|gw| !(is_v4 && gw.is_unspecified())),
             // IPv6 has no metric 0, and no scopes.
             priority: if !is_v4 && route.priority == 0 {
@@ -301,7 +309,7 @@ impl IpamResult<'_> {
         }
     }
 
-    /// Says why a gateway is none.
+    /// Explains why the gateway is not accepted.
     pub(super) fn explain(&self, gw: IpAddr, obstacle: Obstacle) -> String {
         let what = match obstacle {
             Obstacle::Broadcast => "the broadcast address of its subnet",
@@ -311,11 +319,13 @@ impl IpamResult<'_> {
             Obstacle::Unreachable => {
                 let subnets = self.subnets(gw);
                 return format!(
-                    "{gw} is in no subnet of this interface ({subnets}), so nothing leads to it: use a gateway in such a subnet, or put a route to it with \"scope\": 253 before"
+                    "{gw} is not in a subnet of this interface ({subnets}), so it cannot be \
+                     reached: use a gateway in such a subnet, or put a route to it with \
+                     \"scope\": 253 before this one"
                 );
             }
         };
-        format!("{gw} is {what}, not a router: use the router's")
+        format!("{gw} is {what} and cannot be a gateway: use the address of a router")
     }
 
     /// The subnets of the interface, for messages.
@@ -358,7 +368,9 @@ impl IpamResult<'_> {
                 report.warn(
                     place,
                     format!(
-                        "the gateway {gateway} cannot be reached from this interface ({subnets}); it goes unnoticed only because no route uses it"
+                        "the gateway {gateway} cannot be reached from this interface ({subnets}), \
+                         and the plugin accepts it only because no route uses it: use a gateway \
+                         in such a subnet, or remove it"
                     ),
                 );
             }
@@ -370,7 +382,7 @@ impl Links {
     /// Why the kernel would not take `gateway` as a next hop, if so.
     pub(super) fn obstacle(&self, gateway: IpAddr) -> Option<Obstacle> {
         match gateway {
-            // Of IPv4, an address of one's own is as good as any.
+            // Of IPv4, the interface's own address is accepted.
             IpAddr::V4(ip) if ip.is_unspecified() || self.is_own(gateway) => return None,
             IpAddr::V6(ip) => {
                 if ip.is_unspecified() {
@@ -429,7 +441,7 @@ impl Links {
 }
 
 impl Obstacle {
-    /// The kernel's words.
+    /// The error message of the kernel.
     pub(super) fn says(self, gateway: IpAddr) -> &'static str {
         match self {
             Self::Unreachable if gateway.is_ipv4() => "network is unreachable",

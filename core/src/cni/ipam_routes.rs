@@ -2,11 +2,11 @@
 
 use ipnet::IpNet;
 
-use super::address;
 use super::chain::Chain;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::report::Report;
 use super::route::{MAIN, Route};
+use crate::address;
 use crate::json::Value;
 
 /// The keys of a route, alike in host-local, static and whereabouts.
@@ -17,14 +17,14 @@ pub(super) static ROUTE: Table = Table {
     go: "route",
     keys: &[
         // Required. IPv4 without host bits: the kernel refuses them with "invalid argument".
-        key("dst", Takes::Network, ""),
+        key("dst", Takes::Network, Sink::Address, ""),
         // Of the family of dst, and in a subnet of the interface.
-        key("gw", Takes::Ip, "the gateway of the address"),
-        key("priority", Takes::Integer, "0"),
-        key("mtu", Takes::Integer, ""),
-        key("advmss", Takes::Integer, ""),
-        key("table", Takes::Integer, "254, the main table"),
-        key("scope", Takes::Integer, "0, universe"),
+        key("gw", Takes::Ip, Sink::Address, "the gateway of the address"),
+        key("priority", Takes::Integer, Sink::Number, "0"),
+        key("mtu", Takes::Integer, Sink::Nothing, ""),
+        key("advmss", Takes::Integer, Sink::Nothing, ""),
+        key("table", Takes::Integer, Sink::Number, "254, the main table"),
+        key("scope", Takes::Integer, Sink::Number, "0, universe"),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         ("gateway", "write \"gw\""),
@@ -58,7 +58,8 @@ pub(super) fn read<'d>(
             report.refuse(
                 value,
                 format!(
-                    "a route is null: remove it ({plugin}: panic: runtime error: invalid memory address or nil pointer dereference)"
+                    "a route is null: remove it ({plugin}: panic: runtime error: invalid memory \
+                     address or nil pointer dereference)"
                 ),
             );
             sound = false;
@@ -66,12 +67,13 @@ pub(super) fn read<'d>(
         }
         let route = Decoded::new(&ROUTE, [value]);
         let Some(dst) = route.value("dst") else {
-            // The old format loses such a route where there is no IPv6 address.
+            // The old format loses such a route if there is no IPv6 address.
             report.refuse_unless(
                 chain.is_old(),
                 value,
                 format!(
-                    "the route has no \"dst\": write where it leads, as in \"dst\": \"10.99.0.0/16\" ({plugin}: invalid CIDR address: <nil>)"
+                    "the route has no \"dst\": add its destination, as in \"dst\": \
+                     \"10.99.0.0/16\" ({plugin}: invalid CIDR address: <nil>)"
                 ),
             );
             sound &= chain.is_old();
@@ -86,7 +88,8 @@ pub(super) fn read<'d>(
             report.refuse(
                 dst,
                 format!(
-                    "{prefix} has host bits set, and no IPv4 route may: write \"{trunc}\" (failed to add route '…': invalid argument)"
+                    "{prefix} has host bits set, which an IPv4 route cannot have: write \
+                     \"{trunc}\" (failed to add route '…': invalid argument)"
                 ),
             );
             sound = false;
@@ -125,7 +128,10 @@ fn warn_of_default(place: Value<'_>, dst: IpNet, report: &mut Report) {
     report.warn(
         place,
         format!(
-            "a default route ({dst}) of an additional network does not move the Pod's default gateway: that of the cluster network stays beside it, and which of the two counts depends on the order in which they were made; ask for it with \"default-route\" in the Pod's networks annotation, chain sbr, or route only what lies behind this network"
+            "a default route ({dst}) of an additional network does not replace the Pod's default \
+             route: that of the cluster network remains, and which of the two is used depends on \
+             the order in which they were added; request it with \"default-route\" in the Pod's \
+             networks annotation, chain sbr, or route only what lies behind this network"
         ),
     );
 }

@@ -5,7 +5,7 @@
 use super::chain::{Chain, Plugin, Role};
 use super::ipam;
 use super::ipam_result::IpamOutcome;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, MASTER, Sink, Table, Takes, UnknownKeys, key};
 use super::link::{self, Negative};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
@@ -14,6 +14,8 @@ use super::report::Report;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "ipvlan",
     role: Role::Interface(judge),
+    tables: &[("", &CONF)],
+    arguments: None,
 };
 
 static CONF: Table = Table {
@@ -21,27 +23,33 @@ static CONF: Table = Table {
     go: "NetConf",
     keys: &[
         // An interface of the node, or of the Pod with linkInContainer; "failed to lookup master".
-        key("master", Takes::Text, "the interface of the default route"),
+        key(
+            "master",
+            Takes::Text,
+            MASTER,
+            "the interface of the default route",
+        ),
         // :103
         key(
             "mode",
             Takes::Word(&["", "l2", "l3", "l3s"], "unknown ipvlan mode:"),
+            Sink::Nothing,
             "l2",
         ),
         // 0, or 68 to 65535; netlink sets it only above 0, so a negative one counts as none.
-        key("mtu", Takes::Integer, "the MTU of the master"),
+        key("mtu", Takes::Integer, Sink::Number, "the MTU of the master"),
         // Since 1.3.0.
-        key("linkInContainer", Takes::Bool, "false"),
+        key("linkInContainer", Takes::Bool, Sink::Nothing, "false"),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (
             "mac",
             "an ipvlan interface has the hardware address of its master",
         ),
-        ("bridge", "ipvlan has no bridge: name a \"master\""),
+        ("bridge", "ipvlan has no bridge: set \"master\""),
         (
             "vlan",
-            "ipvlan takes no VLAN: name a VLAN interface as master",
+            "ipvlan has no VLAN: use a VLAN interface as the master",
         ),
     ]),
 };
@@ -65,7 +73,8 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
         // ipvlan.go:267, cni/pkg/invoke/find.go:27
         report.refuse(
             raw.ipam_or_kind(),
-            "ipvlan needs an IPAM plugin: name one in \"ipam\", as in \"ipam\": {\"type\": \"static\"} (ipvlan: no plugin name provided)",
+            "ipvlan needs an IPAM plugin: add one, as in \"ipam\": {\"type\": \"static\"} \
+             (ipvlan: no plugin name provided)",
         );
     }
     if let Some(network) = answer.result() {

@@ -3,18 +3,21 @@
 //! Go matches a key with the field of exactly this name, else with the first that folds to it; it
 //! reads every occurrence, and `null` leaves the field as it was. Before a plugin sees an object,
 //! libcni has passed it through a map: of equal keys the last is left, the keys are in byte order,
-//! and every number went through `float64`, so `1.4e3` is the integer 1400 and `1400.5` is none.
+//! and every number went through `float64`, so `1.4e3` is the integer 1400 and `1400.5` is not an integer.
 
 mod advice;
+mod conditions;
 mod decode;
+mod sink;
 
-use super::address;
 use super::report::{Report, show};
+use crate::address;
 use crate::json::{Kind, Member, Value, folds};
 use crate::nearest::nearest;
 use crate::text::shorten;
 use advice::{any_of, go_path, ip_advice, prefix_advice};
 pub(super) use decode::{Mapped, integer, through_a_map};
+pub(super) use sink::{BRIDGE, MASTER, Sink};
 use std::borrow::Cow;
 
 /// The keys of one object of a plugin's configuration.
@@ -22,7 +25,7 @@ use std::borrow::Cow;
 pub(super) struct Table {
     /// The program that reads it, for messages.
     pub(super) plugin: &'static str,
-    /// Go's name of the struct, as it stands in the errors of `encoding/json`.
+    /// Go's name of the struct, as it appears in the errors of `encoding/json`.
     pub(super) go: &'static str,
     /// The keys it reads.
     pub(super) keys: &'static [Key],
@@ -37,6 +40,8 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     /// What it takes.
     pub(super) takes: Takes,
+    /// What becomes of its value on the node.
+    pub(super) sink: Sink,
     /// What holds where the key is left out; empty where nothing does.
     pub(super) default: &'static str,
 }
@@ -54,7 +59,7 @@ pub(super) enum Takes {
     List(&'static Self),
     /// An object with any keys.
     Map(&'static Self),
-    /// `types.IPNet` as text: never empty, and `null` is no way to leave it out.
+    /// `types.IPNet` as text: never empty, and not `null` either.
     Network,
     /// An object with these keys.
     Object(&'static Table),
@@ -62,7 +67,7 @@ pub(super) enum Takes {
     Text,
     /// An integer from 0 to 4294967295.
     Unsigned,
-    /// One of these strings, else the plugin says this, followed by the word in quotes.
+    /// One of these strings; the plugin refuses others with this message, followed by the string.
     Word(&'static [&'static str], &'static str),
 }
 
@@ -71,15 +76,21 @@ pub(super) enum Takes {
 pub(super) enum UnknownKeys {
     /// They are warned of, these with a hint.
     Ignored(&'static [(&'static str, &'static str)]),
-    /// They are somebody else's.
+    /// They belong to another program.
     Allowed,
 }
 
 /// A row of a table.
-pub(super) const fn key(name: &'static str, takes: Takes, default: &'static str) -> Key {
+pub(super) const fn key(
+    name: &'static str,
+    takes: Takes,
+    sink: Sink,
+    default: &'static str,
+) -> Key {
     Key {
         name,
         takes,
+        sink,
         default,
     }
 }
@@ -88,6 +99,8 @@ pub(super) const fn key(name: &'static str, takes: Takes, default: &'static str)
 #[derive(Clone, Debug)]
 pub(super) struct Decoded<'d> {
     table: &'static Table,
+    /// The last of the objects.
+    object: Option<Value<'d>>,
     /// In the order in which Go decodes them, with the row that each belongs to.
     entries: Vec<(Member<'d>, Option<&'static Key>)>,
 }
@@ -101,7 +114,7 @@ const ENVELOPE: &[&str] = &[
     "capabilities",
     "ipam",
     "dns",
-    // Beside "type" it is ignored, which the rule ambiguous-config says.
+    // Beside "type" it is ignored, which the rule ambiguous-config reports.
     "plugins",
     "prevResult",
     "args",
@@ -113,15 +126,21 @@ impl<'d> Decoded<'d> {
     /// Reads objects that Go decodes one after the other into one struct.
     pub(super) fn new(table: &'static Table, objects: impl IntoIterator<Item = Value<'d>>) -> Self {
         let mut entries = Vec::with_capacity(8);
+        let mut last = None;
         for object in objects {
+            last = Some(object);
             let members = through_a_map(object);
             entries.extend(members.map(|member| (member, table.find(member.key))));
         }
-        Self { table, entries }
+        Self {
+            table,
+            object: last,
+            entries,
+        }
     }
 
-    /// Judges every key by its row. False where Go could not decode the object: the plugin stops
-    /// there, and nothing else of it needs to be said.
+    /// Judges every key by its row. Returns `false` if Go could not decode the object: the plugin
+    /// stops there, and nothing else needs to be reported.
     pub(super) fn check(&self, report: &mut Report) -> bool {
         let mut sound = true;
         for &(member, row) in &self.entries {
@@ -133,10 +152,12 @@ impl<'d> Decoded<'d> {
                     sound &= row
                         .takes
                         .check(member.value, self.table, row.default, report);
+                    row.sink.check(member.value, report);
                 }
                 None => self.table.warn_of_unknown(member, report),
             }
         }
+        self.interfaces(report);
         sound
     }
 
@@ -197,7 +218,7 @@ impl Table {
         key.plain().and_then(exact).or_else(folded)
     }
 
-    /// Says what there is to say about a key that has no row.
+    /// Warns of a key that has no row.
     fn warn_of_unknown(&self, member: Member<'_>, report: &mut Report) {
         let UnknownKeys::Ignored(hints) = self.unknown_keys else {
             return;
@@ -234,7 +255,7 @@ impl Table {
 }
 
 impl Takes {
-    /// Judges a value. False where Go cannot decode it.
+    /// Judges a value. Returns `false` if Go cannot decode it.
     fn check(&self, value: Value<'_>, table: &Table, default: &str, report: &mut Report) -> bool {
         if value.is_null() && !matches!(self, Self::Network) {
             return true;
@@ -267,7 +288,8 @@ impl Takes {
                     report.refuse(
                         value,
                         format!(
-                            "\"{text}\" is no IP address{advice} ({plugin}: invalid IP address: {text})"
+                            "\"{text}\" is not a valid IP address{advice} ({plugin}: invalid IP \
+                             address: {text})"
                         ),
                     );
                     return false;
@@ -283,7 +305,8 @@ impl Takes {
                     report.refuse(
                         value,
                         format!(
-                            "{shown} is no prefix{advice} ({plugin}: invalid CIDR address: {text})"
+                            "{shown} is not a valid prefix{advice} ({plugin}: invalid CIDR \
+                             address: {text})"
                         ),
                     );
                     return false;
@@ -298,7 +321,8 @@ impl Takes {
                     report.refuse(
                         value,
                         format!(
-                            "\"{text}\" is none of the words allowed here: write {allowed}, or leave it out for {default} ({plugin}: {says} \"{text}\")"
+                            "\"{text}\" is not a valid value: write {allowed}, or remove the key \
+                             to use {default} ({plugin}: {says} \"{text}\")"
                         ),
                     );
                 }
@@ -343,7 +367,7 @@ impl Takes {
             Self::Text | Self::Word(..) if matches!(value.kind(), Kind::Number | Kind::Bool(_)) => {
                 format!(": write \"{shown}\"")
             }
-            Self::List(_) => ": put it into brackets".to_owned(),
+            Self::List(_) => ": write it in brackets".to_owned(),
             _ => String::new(),
         };
         let wanted = match self {
@@ -364,7 +388,8 @@ impl Takes {
         let field = go_path(value);
         let space = if found.is_empty() { "" } else { " " };
         format!(
-            "{found}{space}{shown} stands where {wanted} belongs{advice} ({plugin}: json: cannot unmarshal {json} into Go struct field {go}.{field} of type {of})"
+            "expected {wanted}, found {found}{space}{shown}{advice} ({plugin}: json: cannot \
+             unmarshal {json} into Go struct field {go}.{field} of type {of})"
         )
     }
 
@@ -388,7 +413,7 @@ fn warn_of_case(key: Value<'_>, name: &str, report: &mut Report) {
     report.warn(
         key,
         format!(
-            "Go takes the key {shown} for \"{name}\", and other readers do not: write \"{name}\""
+            "Go reads the key {shown} as \"{name}\", and other readers do not: write \"{name}\""
         ),
     );
 }

@@ -1,29 +1,12 @@
 //! What the kernel allows of a link: its name, its MTU, its hardware address.
 
-use super::address::Mac;
 use super::ipam_result::IpamResult;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::report::Report;
+use crate::address::Mac;
+use crate::interface::{MAX_LENGTH, name_fault};
 use crate::json::Value;
 use crate::text::shorten;
-
-/// Why no interface can bear `name`, if so (`dev_valid_name` of the kernel).
-pub(super) fn name_fault(name: &str) -> Option<String> {
-    if matches!(name, "." | "..") {
-        return Some("no interface can be called so".to_owned());
-    }
-    // The kernel's isspace() is that of Latin-1.
-    let is_space = |byte: u8| matches!(byte, b'\t'..=b'\r' | b' ' | 0xa0);
-    let bad = name
-        .bytes()
-        .find(|byte| matches!(byte, b'/' | b':' | 0) || is_space(*byte))?;
-    Some(match bad {
-        b'/' => "the name of an interface has no \"/\"".to_owned(),
-        b':' => "the name of an interface has no \":\"".to_owned(),
-        0 => "the name of an interface has no NUL".to_owned(),
-        _ => "the name of an interface has no white space".to_owned(),
-    })
-}
 
 /// Judges `master` of ipvlan and macvlan.
 ///
@@ -35,7 +18,7 @@ pub(super) fn master(
     at: Value<'_>,
     report: &mut Report,
 ) {
-    const LONGEST_ALTERNATIVE: usize = 127;
+    const MAX_ALTERNATIVE: usize = 127;
     let name = conf.text("master").unwrap_or_default();
     let Some(place) = conf.value("master").filter(|_| !name.is_empty()) else {
         if conf.is_true("linkInContainer") {
@@ -44,7 +27,8 @@ pub(super) fn master(
         report.warn(
             at,
             format!(
-                "there is no \"master\", so {plugin} uses the interface of the node's default route, which carries the cluster's own traffic: name one"
+                "there is no \"master\", so {plugin} uses the interface of the node's default \
+                 route, which carries the traffic of the cluster itself: set \"master\""
             ),
         );
         return;
@@ -53,27 +37,33 @@ pub(super) fn master(
     if let Some(fault) = name_fault(&name) {
         report.refuse(
             place,
-            format!("\"{}\" is on no node: {fault} ({plugin}: {says})", shown()),
-        );
-    } else if name.len() > LONGEST_ALTERNATIVE {
-        report.refuse(
-            place,
             format!(
-                "\"{}\" is on no node: an interface's alternative name has at most {LONGEST_ALTERNATIVE} bytes ({plugin}: {says})",
+                "\"{}\" cannot be the name of an interface, because {fault} ({plugin}: {says})",
                 shown()
             ),
         );
-    } else if name.len() > 15 {
+    } else if name.len() > MAX_ALTERNATIVE {
+        report.refuse(
+            place,
+            format!(
+                "\"{}\" is too long: an alternative name of an interface has at most \
+                 {MAX_ALTERNATIVE} bytes ({plugin}: {says})",
+                shown()
+            ),
+        );
+    } else if name.len() > MAX_LENGTH {
         report.warn(
             place,
             format!(
-                "\"{}\" has more than the 15 bytes of an interface's name: plugins since 1.6.0 look it up as an alternative name, older ones refuse it",
+                "\"{}\" is longer than the name of an interface, which has at most {MAX_LENGTH} \
+                 bytes: plugins since 1.6.0 look it up as an alternative name, and older ones \
+                 refuse it",
                 shown()
             ),
         );
     } else if name == "lo" {
-        let message =
-            "\"lo\" is no Ethernet interface and carries nothing outside the node: name another";
+        let message = "\"lo\" is not an Ethernet interface and carries no traffic outside the node: use \
+             another";
         if plugin == "macvlan" {
             report.refuse(
                 place,
@@ -102,12 +92,12 @@ pub(super) fn mtu(conf: &Decoded<'_>, negative: Negative, says: &str, report: &m
     match mtu {
         ..=-1 if negative == Negative::Accept => report.warn(
             place,
-            format!("a negative MTU ({mtu}) counts as none: remove it, or write one of 68 to 65535"),
+            format!("a negative MTU ({mtu}) is ignored: remove it, or write 68 to 65535"),
         ),
         ..=67 | 65536.. if mtu != 0 => report.refuse(
             place,
             format!(
-                "an interface cannot have an MTU of {mtu}: 68 to 65535 bytes are possible, and 0 takes the default ({says})"
+                "{mtu} is not a valid MTU: write 68 to 65535, or 0 to use the default ({says})"
             ),
         ),
         _ => {}
@@ -135,7 +125,8 @@ pub(super) fn mtu_for_ipv6(conf: &Decoded<'_>, network: &IpamResult<'_>, report:
         network.is_replaceable,
         place,
         format!(
-            "an MTU of {mtu} leaves no room for IPv6, which needs 1280, and the network has IPv6 {what} ({says})"
+            "an MTU of {mtu} is too small for IPv6, which needs 1280, and the network has IPv6 \
+             {what}: increase it ({says})"
         ),
     );
 }
@@ -167,7 +158,9 @@ pub(super) fn mac(
             replaceable,
             place,
             format!(
-                "\"{shown}\" is no hardware address: write six pairs of digits, as in \"02:00:00:00:00:01\" ({plugin}: address {shown}: invalid MAC address)"
+                "\"{shown}\" is not a valid hardware address: write six pairs of hexadecimal \
+                 digits, as in \"02:00:00:00:00:01\" ({plugin}: address {shown}: invalid MAC \
+                 address)"
             ),
         );
         return;
@@ -175,15 +168,18 @@ pub(super) fn mac(
     let refusal = if usage == Use::Create && mac.bytes.len() != 6 {
         let length = mac.bytes.len();
         Some(format!(
-            "\"{shown}\" has {length} bytes, and an Ethernet interface takes 6 ({plugin}: invalid argument)"
+            "\"{shown}\" has {length} bytes, and the address of an Ethernet interface has 6 \
+             ({plugin}: invalid argument)"
         ))
     } else if mac.is_multicast() {
         Some(format!(
-            "\"{shown}\" is a multicast address, which no interface can have: make the first byte even ({plugin}: cannot assign requested address)"
+            "\"{shown}\" is a multicast address, which an interface cannot have: write one with \
+             an even first byte ({plugin}: cannot assign requested address)"
         ))
     } else if mac.is_zero() {
         Some(format!(
-            "\"{shown}\" is zero, which no interface can have ({plugin}: cannot assign requested address)"
+            "\"{shown}\" is all zeros, which an interface cannot have: write another address \
+             ({plugin}: cannot assign requested address)"
         ))
     } else {
         None
@@ -194,22 +190,32 @@ pub(super) fn mac(
         report.warn(
             place,
             format!(
-                "\"{shown}\" is read as a hardware address only by plugins built with Go 1.26 or later: write it with colons"
+                "\"{shown}\" is a valid hardware address only for plugins built with Go 1.26 or \
+                 later: write it with colons"
             ),
         );
     } else if mac.bytes.len() != 6 {
         report.warn(
             place,
-            format!("\"{shown}\" is longer than the 6 bytes of an Ethernet interface: the rest is cut off"),
+            format!(
+                "\"{shown}\" is longer than the 6 bytes of an Ethernet address: the rest is \
+                 ignored"
+            ),
         );
     }
 }
 
-/// `runtimeConfig` of the plugins that take a hardware address from it. Multus fills it in for a
-/// Pod's request; one that is written down is honoured too.
+/// The maximum number of packets that wait for an interface or its master.
+pub(super) const QUEUE: Sink = Sink::AtMost(
+    100_000,
+    "packets that wait are kept in the memory of the node",
+);
+
+/// `runtimeConfig` of the plugins that read a hardware address from it. libcni adds it if the Pod
+/// requests one; one in the configuration is used too.
 pub(super) static RUNTIME: Table = Table {
     plugin: "the plugin",
     go: "NetConf",
-    keys: &[key("mac", Takes::Text, "")],
+    keys: &[key("mac", Takes::Text, Sink::Address, "")],
     unknown_keys: UnknownKeys::Allowed,
 };

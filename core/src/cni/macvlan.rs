@@ -4,8 +4,8 @@
 
 use super::chain::{Chain, Plugin, Role};
 use super::ipam;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
-use super::link::{self, Negative, Use};
+use super::keys::{Decoded, MASTER, Sink, Table, Takes, UnknownKeys, key};
+use super::link::{self, Negative, QUEUE, Use};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 
@@ -13,6 +13,8 @@ use super::report::Report;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "macvlan",
     role: Role::Interface(judge),
+    tables: &[("", &CONF)],
+    arguments: None,
 };
 
 static CONF: Table = Table {
@@ -20,7 +22,12 @@ static CONF: Table = Table {
     go: "NetConf",
     keys: &[
         // An interface of the node, or of the Pod with linkInContainer; :121 "Link not found".
-        key("master", Takes::Text, "the interface of the default route"),
+        key(
+            "master",
+            Takes::Text,
+            MASTER,
+            "the interface of the default route",
+        ),
         // :183
         key(
             "mode",
@@ -28,24 +35,30 @@ static CONF: Table = Table {
                 &["", "bridge", "private", "vepa", "passthru"],
                 "unknown macvlan mode:",
             ),
+            Sink::Nothing,
             "bridge",
         ),
         // 0, or 68 to the MTU of the master; :125
-        key("mtu", Takes::Integer, "the MTU of the master"),
+        key("mtu", Takes::Integer, Sink::Number, "the MTU of the master"),
         // 6 bytes, unicast; :239. A Pod's mac comes before it where the capability is declared.
-        key("mac", Takes::Text, "a random one"),
+        key("mac", Takes::Text, Sink::Address, "a random one"),
         // Since 1.3.0.
-        key("linkInContainer", Takes::Bool, "false"),
+        key("linkInContainer", Takes::Bool, Sink::Nothing, "false"),
         // Since 1.6.0.
-        key("bcqueuelen", Takes::Unsigned, "0"),
-        key("runtimeConfig", Takes::Object(&link::RUNTIME), ""),
+        key("bcqueuelen", Takes::Unsigned, QUEUE, "0"),
+        key(
+            "runtimeConfig",
+            Takes::Object(&link::RUNTIME),
+            Sink::Below,
+            "",
+        ),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (
             "vlan",
-            "macvlan takes no VLAN: name a VLAN interface as master",
+            "macvlan has no VLAN: use a VLAN interface as the master",
         ),
-        ("bridge", "macvlan has no bridge: name a \"master\""),
+        ("bridge", "macvlan has no bridge: set \"master\""),
     ]),
 };
 
@@ -54,7 +67,8 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
     let sound = conf.check(report);
     if sound {
         link::master(&conf, "macvlan", "Link not found", raw.kind_at, report);
-        let says = "macvlan: invalid MTU, must be [0, master MTU]; failed to create macvlan: invalid argument";
+        let says = "macvlan: invalid MTU, must be [0, master MTU]; failed to create macvlan: \
+         invalid argument";
         link::mtu(&conf, Negative::Refuse, says, report);
         let runtime = conf.object("runtimeConfig");
         let given = runtime.as_ref().and_then(|runtime| runtime.value("mac"));

@@ -2,11 +2,13 @@
 //!
 //! `plugins/meta/portmap/main.go` of v1.9.1.
 
-use super::address;
 use super::chain::{Chain, Plugin, Role};
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
+use super::node_use::Used;
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
+use crate::address;
+use crate::danger;
 use crate::json::Value;
 use crate::text::shorten;
 
@@ -14,6 +16,8 @@ use crate::text::shorten;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "portmap",
     role: Role::Meta(judge),
+    tables: &[("", &CONF)],
+    arguments: None,
 };
 
 static CONF: Table = Table {
@@ -21,29 +25,44 @@ static CONF: Table = Table {
     go: "PortMapConf",
     keys: &[
         // "iptables" or "nftables"; :263. Since 1.6.0.
-        key("backend", Takes::Text, "what the node has"),
-        key("snat", Takes::Bool, "true"),
+        key("backend", Takes::Text, Sink::Nothing, "what the node has"),
+        key("snat", Takes::Bool, Sink::Nothing, "true"),
         // Since 1.2.0.
-        key("masqAll", Takes::Bool, "false"),
+        key("masqAll", Takes::Bool, Sink::Nothing, "false"),
         // 0 to 31; :247. Not together with externalSetMarkChain; :238
-        key("markMasqBit", Takes::Integer, "13"),
+        key("markMasqBit", Takes::Integer, Sink::Number, "13"),
         // iptables only; :337
-        key("externalSetMarkChain", Takes::Text, "none"),
-        // Rules of the backend's own language, which the first item tells; :347-360
-        key("conditionsV4", Takes::List(&Takes::Text), "none"),
-        key("conditionsV6", Takes::List(&Takes::Text), "none"),
-        key("runtimeConfig", Takes::Object(&RUNTIME), ""),
+        key("externalSetMarkChain", Takes::Text, Sink::Chain, "none"),
+        // Rules in the language of the backend, which the first item decides; :347-360
+        key(
+            "conditionsV4",
+            Takes::List(&Takes::Text),
+            Sink::Conditions,
+            "none",
+        ),
+        key(
+            "conditionsV6",
+            Takes::List(&Takes::Text),
+            Sink::Conditions,
+            "none",
+        ),
+        key("runtimeConfig", Takes::Object(&RUNTIME), Sink::Below, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[(
         "portMappings",
-        "the Pod asks for ports in its networks annotation",
+        "the Pod requests ports in its networks annotation",
     )]),
 };
 
 static RUNTIME: Table = Table {
     plugin: "portmap",
     go: "PortMapConf",
-    keys: &[key("portMappings", Takes::List(&Takes::Object(&PORT)), "")],
+    keys: &[key(
+        "portMappings",
+        Takes::List(&Takes::Object(&PORT)),
+        Sink::Below,
+        "",
+    )],
     unknown_keys: UnknownKeys::Allowed,
 };
 
@@ -52,10 +71,10 @@ static PORT: Table = Table {
     go: "PortMapEntry",
     keys: &[
         // Above 0; :267
-        key("hostPort", Takes::Integer, ""),
-        key("containerPort", Takes::Integer, ""),
-        key("protocol", Takes::Text, ""),
-        key("hostIP", Takes::Text, ""),
+        key("hostPort", Takes::Integer, Sink::Number, ""),
+        key("containerPort", Takes::Integer, Sink::Number, ""),
+        key("protocol", Takes::Text, Sink::Nothing, ""),
+        key("hostIP", Takes::Text, Sink::Address, ""),
     ],
     unknown_keys: UnknownKeys::Allowed,
 };
@@ -71,7 +90,8 @@ fn judge(raw: &RawPlugin<'_>, chain: &mut Chain<'_>, report: &mut Report) {
     if is_chained && !raw.declares("portMappings") && conf.value("runtimeConfig").is_none() {
         report.warn(
             raw.kind_at,
-            "portmap never gets a port: declare it with \"capabilities\": {\"portMappings\": true}",
+            "portmap has no effect without its capability: add \"capabilities\": \
+             {\"portMappings\": true}",
         );
     }
 }
@@ -83,7 +103,9 @@ fn mark(conf: &Decoded<'_>, report: &mut Report) {
     if conf.value("externalSetMarkChain").is_some() {
         report.refuse(
             place,
-            "\"markMasqBit\" and \"externalSetMarkChain\" exclude each other, though upstream's example has both: remove one (portmap: Cannot specify externalSetMarkChain and markMasqBit)",
+            "\"markMasqBit\" and \"externalSetMarkChain\" are mutually exclusive, although the \
+             example in the documentation of portmap has both: remove one (portmap: Cannot \
+             specify externalSetMarkChain and markMasqBit)",
         );
     }
     if let Some(bit) = conf.integer("markMasqBit")
@@ -92,7 +114,8 @@ fn mark(conf: &Decoded<'_>, report: &mut Report) {
         report.refuse(
             place,
             format!(
-                "a mark has the bits 0 to 31 and no bit {bit} (portmap: MasqMarkBit must be between 0 and 31)"
+                "{bit} is not a valid bit of a mark: write 0 to 31 (portmap: MasqMarkBit must be \
+                 between 0 and 31)"
             ),
         );
     }
@@ -108,19 +131,22 @@ fn backend(conf: &Decoded<'_>, report: &mut Report) {
         report.refuse(
             place,
             format!(
-                "\"{shown}\" is no backend: write \"iptables\" or \"nftables\", or remove the key (portmap: unrecognized backend \"{shown}\")"
+                "\"{shown}\" is not a valid backend: write \"iptables\" or \"nftables\", or \
+                 remove the key (portmap: unrecognized backend \"{shown}\")"
             ),
         );
         return;
     }
-    // Without a word the plugin takes iptables wherever the node has it.
+    // If none is set, the plugin uses iptables wherever the node has it.
     let is_nftables = named.as_deref() == Some("nftables");
     if let Some(place) = conf.value("externalSetMarkChain")
         && is_nftables
     {
         report.refuse(
             place,
-            "\"externalSetMarkChain\" is a chain of iptables, and the backend is nftables: remove one (portmap: nftables backend was requested but configuration contains iptables-specific options [externalSetMarkChain])",
+            "\"externalSetMarkChain\" names a chain of iptables, and the backend is nftables: \
+             remove one (portmap: nftables backend was requested but configuration contains \
+             iptables-specific options [externalSetMarkChain])",
         );
     }
     for (name, is_v4) in [("conditionsV4", true), ("conditionsV6", false)] {
@@ -142,23 +168,32 @@ fn backend(conf: &Decoded<'_>, report: &mut Report) {
                 ("nftables", "iptables")
             };
             let advice = if named.is_some() {
-                format!("write it for {other}, or name the other backend")
+                format!("write it for {other}, or set the other backend")
             } else {
-                "name it with \"backend\": \"nftables\"".to_owned()
+                "add \"backend\": \"nftables\"".to_owned()
             };
             report.refuse(
                 place,
                 format!(
-                    "the condition is written for {written} and the backend is {other}: {advice} (portmap: {other} backend was requested but configuration contains {written}-specific options [{name}])"
+                    "the condition is written for {written} and the backend is {other}: {advice} \
+                     (portmap: {other} backend was requested but configuration contains \
+                     {written}-specific options [{name}])"
                 ),
             );
         } else if says_iptables {
             addresses(conf, name, is_v4, report);
+        } else {
+            // portmap_nftables.go:124-180
+            report.warn(
+                place,
+                "with nftables, the conditions of the last network that a Pod used count for the \
+                 ports of every Pod on the node: use iptables, or the same conditions everywhere",
+            );
         }
     }
 }
 
-/// What stands behind `-s` and `-d` of an iptables condition has to be an address of the family.
+/// What follows `-s` and `-d` in a condition of iptables must be an address of the family.
 fn addresses(conf: &Decoded<'_>, name: &str, is_v4: bool, report: &mut Report) {
     const OPTIONS: &[&str] = &["-s", "-d", "--source", "--destination", "--src", "--dst"];
     let items: Vec<Value<'_>> = conf.elements(name).collect();
@@ -174,7 +209,7 @@ fn addresses(conf: &Decoded<'_>, name: &str, is_v4: bool, report: &mut Report) {
             let ip = raw.split_once('/').map_or(raw, |(ip, _)| ip);
             match address::ip(ip) {
                 Some(ip) => ip.is_ipv4() == is_v4,
-                // iptables asks the node's resolver for a name.
+                // iptables resolves names.
                 None => ip.contains('.') && ip.ends_with(|letter: char| letter.is_alphabetic()),
             }
         });
@@ -184,7 +219,8 @@ fn addresses(conf: &Decoded<'_>, name: &str, is_v4: bool, report: &mut Report) {
             report.refuse(
                 *value,
                 format!(
-                    "\"{shown}\" is no {family} address or prefix, which {option} needs (portmap: unable to setup DNAT: host/network `{shown}' not found)"
+                    "\"{shown}\" is not a valid {family} address or prefix, which {option} needs \
+                     (portmap: unable to setup DNAT: host/network `{shown}' not found)"
                 ),
             );
         }
@@ -197,13 +233,24 @@ fn ports(conf: &Decoded<'_>, report: &mut Report) {
     };
     for item in runtime.elements("portMappings") {
         let port = Decoded::new(&PORT, [item]);
+        for (key, danger) in danger::PORT_MAPPING {
+            if let (Some(value), Some(text)) = (port.value(key), port.text(key))
+                && let Some(problem) = danger(&text)
+            {
+                report.danger(value, format!("{key} {problem}"));
+            }
+        }
+        if let (Some(value), Some(number)) = (port.value("hostPort"), port.integer("hostPort")) {
+            report.uses(value, Used::HostPort(number));
+        }
         for (key, says) in [("hostPort", "host"), ("containerPort", "container")] {
             let number = port.integer(key).unwrap_or(0);
             if number <= 0 {
                 report.refuse(
                     port.value(key).unwrap_or(item),
                     format!(
-                        "{number} is no port: write 1 to 65535 (portmap: Invalid {says} port number: {number})"
+                        "{number} is not a valid port: write 1 to 65535 (portmap: Invalid {says} \
+                         port number: {number})"
                     ),
                 );
             }

@@ -13,7 +13,7 @@ pub(super) struct RawPlugin<'d> {
     pub(super) object: Value<'d>,
     /// Its `type`.
     pub(super) kind: Cow<'d, str>,
-    /// Where the type stands.
+    /// The place of the type.
     pub(super) kind_at: Value<'d>,
     ipam: Vec<Value<'d>>,
     ipam_kind: Option<(Cow<'d, str>, Value<'d>)>,
@@ -44,7 +44,7 @@ impl<'d> RawPlugin<'d> {
                 let declared = through_a_map(value).filter_map(|member| {
                     Some((member.key.str()?, member.value.bool() == Some(true)))
                 });
-                // A later object overwrites what an earlier one said of the same capability.
+                // A later object overwrites the same capability of an earlier one.
                 raw.capabilities.extend(declared);
             } else if key.folds("prevResult") {
                 raw.has_prev_result = true;
@@ -66,13 +66,19 @@ impl<'d> RawPlugin<'d> {
         self.ipam.iter().copied()
     }
 
-    /// `ipam.type`, where one is named.
+    /// `ipam.type`, if there is one.
     pub(super) fn ipam_kind(&self) -> Option<(&str, Value<'d>)> {
         let (kind, place) = self.ipam_kind.as_ref()?;
         (!kind.is_empty()).then_some((kind, *place))
     }
 
-    /// Where to say that something is wrong with the IPAM plugin.
+    /// How many addresses are written down in `ipam.addresses`, as Go decodes it.
+    pub(super) fn addresses(&self) -> usize {
+        let lists = self.ipam().filter_map(|ipam| ipam.field("addresses"));
+        lists.last().map_or(0, |list| list.elements().count())
+    }
+
+    /// The place for a fault of the IPAM plugin.
     pub(super) fn ipam_or_kind(&self) -> Value<'d> {
         self.ipam.last().copied().unwrap_or(self.kind_at)
     }
@@ -83,12 +89,12 @@ impl<'d> RawPlugin<'d> {
         declared.map(|(name, _)| &**name)
     }
 
-    /// Whether it declares a capability, so that a Pod may ask for it.
+    /// Whether it declares a capability, so that a Pod may request it.
     pub(super) fn declares(&self, capability: &str) -> bool {
         self.capabilities.get(capability) == Some(&true)
     }
 
-    /// Whether somebody wrote down a `prevResult`, which the first plugin of a chain then gets.
+    /// Whether the configuration has a `prevResult`, which the first plugin of a chain then gets.
     pub(super) fn has_prev_result(&self) -> bool {
         self.has_prev_result
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::chain::{self, Plugin};
 use super::{bridge, host_local, ipvlan, macvlan, portmap, sbr, static_, tuning, whereabouts};
+use crate::json::folds;
 
 /// Every plugin that is judged. Which ones may be used is for the administrator to decide.
 pub(super) static PLUGINS: [&Plugin; 9] = [
@@ -18,10 +19,94 @@ pub(super) static PLUGINS: [&Plugin; 9] = [
     &whereabouts::PLUGIN,
 ];
 
+/// Whether the plugin of that name reads a key of `args.cni`. `None` if the plugin is not known.
+pub fn reads_argument(kind: &str, key: &str) -> Option<bool> {
+    let plugin = chain::find(&PLUGINS, kind)?;
+    let mut keys = plugin.arguments.iter().flat_map(|table| table.keys);
+    Some(keys.any(|row| folds(key, row.name)))
+}
+
 /// The name of a plugin, without a copy if it is in the registry.
 pub(super) fn name(kind: &str) -> Cow<'static, str> {
     match chain::find(&PLUGINS, kind) {
         Some(plugin) => Cow::Borrowed(plugin.name),
         None => Cow::Owned(kind.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::{Sink, Table, Takes};
+    use super::*;
+
+    /// Every key of a table, and of the tables below it, with what becomes of its value.
+    fn keys(path: &str, table: &Table, out: &mut Vec<(String, &'static str)>) {
+        for row in table.keys {
+            let path = if path.is_empty() {
+                row.name.to_owned()
+            } else {
+                format!("{path}.{}", row.name)
+            };
+            out.push((path.clone(), row.sink.name()));
+            let mut takes = &row.takes;
+            while let Takes::List(of) | Takes::Map(of) = takes {
+                takes = of;
+            }
+            let fits = match (takes, &row.sink) {
+                (Takes::Bool | Takes::Word(..), Sink::Nothing)
+                | (Takes::Ip | Takes::Network, Sink::Address)
+                | (
+                    Takes::Integer | Takes::Unsigned,
+                    Sink::AtMost(..) | Sink::Number | Sink::Nothing,
+                )
+                | (Takes::Object(_), Sink::Below) => true,
+                (Takes::Text, sink) => !matches!(sink, Sink::Below | Sink::AtMost(..)),
+                _ => false,
+            };
+            assert!(fits, "{path}: {:?} becomes {:?}", row.takes, row.sink);
+            if let Takes::Object(table) = takes {
+                keys(&path, table, out);
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_says_what_becomes_of_it_and_the_page_lists_it() {
+        let page = include_str!("../../../docs/sinks.md");
+        let mut wrong = Vec::new();
+        for plugin in PLUGINS {
+            let section = page
+                .split("\n## ")
+                .find_map(|section| section.strip_prefix(plugin.name)?.strip_prefix('\n'));
+            let rows: Vec<_> = section
+                .unwrap_or_default()
+                .lines()
+                .filter_map(|line| {
+                    let mut cells = line.strip_prefix("| `")?.split(" | ");
+                    Some((cells.next()?.strip_suffix('`')?, cells.next()?))
+                })
+                .collect();
+            let mut own = Vec::new();
+            for (path, table) in plugin.tables {
+                keys(path, table, &mut own);
+            }
+            for (path, sink) in &own {
+                if !rows.contains(&(path, sink)) {
+                    wrong.push(format!("{}: | `{path}` | {sink} | is missing", plugin.name));
+                }
+            }
+            for (path, sink) in rows {
+                if !own
+                    .iter()
+                    .any(|(own, name)| (own.as_str(), *name) == (path, sink))
+                {
+                    wrong.push(format!(
+                        "{}: | `{path}` | {sink} | is not read",
+                        plugin.name
+                    ));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
     }
 }

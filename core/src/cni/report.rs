@@ -1,6 +1,9 @@
 //! What reading a configuration brings to light, and how it is put.
 
-use crate::fault::Fault;
+use std::mem;
+
+use super::node_use::{NodeUse, Used};
+use crate::fault::{Fault, Inside};
 use crate::json::Value;
 use crate::text::shorten;
 
@@ -11,6 +14,10 @@ pub(super) struct Report {
     pub(super) invalid: Vec<Fault>,
     /// What is accepted, and almost surely not meant.
     pub(super) suspicious: Vec<Fault>,
+    /// What a program running as root would do harm with.
+    pub(super) dangerous: Vec<Fault>,
+    /// What is used of the node.
+    pub(super) uses: Vec<NodeUse>,
 }
 
 impl Report {
@@ -29,6 +36,33 @@ impl Report {
         note(&mut self.suspicious, value, message);
     }
 
+    /// A program running as root would do harm with `value`.
+    pub(super) fn danger(&mut self, value: Value<'_>, message: impl Into<String>) {
+        note(&mut self.dangerous, value, message);
+    }
+
+    /// `value` asks for something of the node. All of it is kept until a network is deleted, and
+    /// each piece has to be judged, so that more than a network needs is refused.
+    pub(super) fn uses(&mut self, value: Value<'_>, used: Used) {
+        if self.uses.len() < MAX_USES {
+            // Of a store, which nearly every network has, line and column are enough.
+            let path = match used {
+                Used::AddressStore(_) => String::new(),
+                _ => value.path(),
+            };
+            let at = Inside::value(value, path);
+            self.uses.push(NodeUse { at, used });
+        } else if self.dangerous.len() < MAX_FAULTS {
+            self.danger(
+                value,
+                format!(
+                    "the config uses more than {MAX_USES} interfaces, ports, files and address \
+                     stores of the node, which multinic does not accept: remove some"
+                ),
+            );
+        }
+    }
+
     /// Runs `judge`; unless what it refuses is certain, it is only suspicious.
     pub(super) fn refuse_if<T>(
         &mut self,
@@ -38,12 +72,27 @@ impl Report {
         if is_certain {
             return judge(self);
         }
-        let mut own = Self::default();
+        // What is dangerous is so however certain it is that a plugin refuses.
+        let mut own = Self {
+            dangerous: mem::take(&mut self.dangerous),
+            uses: mem::take(&mut self.uses),
+            ..Self::default()
+        };
         let outcome = judge(&mut own);
+        self.dangerous = own.dangerous;
+        self.uses = own.uses;
         self.suspicious.append(&mut own.invalid);
         self.suspicious.append(&mut own.suspicious);
         self.suspicious.truncate(MAX_FAULTS);
         outcome
+    }
+
+    /// Runs `judge`, of which only what is dangerous and what is used of the node counts.
+    pub(super) fn only_dangers(&mut self, judge: impl FnOnce(&mut Self)) {
+        let (invalid, suspicious) = (self.invalid.len(), self.suspicious.len());
+        judge(self);
+        self.invalid.truncate(invalid);
+        self.suspicious.truncate(suspicious);
     }
 
     /// `value` is refused, unless the Pod replaces it: then it is only suspicious.
@@ -74,6 +123,9 @@ pub(super) fn show(value: Value<'_>) -> String {
 
 /// More than anybody reads, and a bound on what a NAD of a million wrong keys costs.
 const MAX_FAULTS: usize = 32;
+
+/// How much of the node one config may use.
+const MAX_USES: usize = 256;
 
 fn note(faults: &mut Vec<Fault>, value: Value<'_>, message: impl Into<String>) {
     if faults.len() < MAX_FAULTS {

@@ -1,4 +1,4 @@
-//! A route that an IPAM plugin gives to an interface.
+//! A route that an IPAM plugin adds to an interface.
 
 use std::net::IpAddr;
 
@@ -9,9 +9,9 @@ use crate::json::Value;
 /// One route (`cni/pkg/types/types.go`, `Route`).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Route<'d> {
-    /// Where to.
+    /// The destination.
     pub(super) dst: IpNet,
-    /// Where through; the address's gateway where it is left out.
+    /// The gateway; that of the address if there is none.
     pub(super) gw: Option<IpAddr>,
     /// The metric, 0 where none is given.
     pub(super) priority: i64,
@@ -19,7 +19,7 @@ pub(super) struct Route<'d> {
     pub(super) table: i64,
     /// 0 (universe) where none is given; 253 is "on this link".
     pub(super) scope: u8,
-    /// What asks for the route.
+    /// The value that requests the route.
     pub(super) at: Value<'d>,
     /// Where the gateway is written, if it is.
     pub(super) gw_at: Option<Value<'d>>,

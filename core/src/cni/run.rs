@@ -2,11 +2,12 @@
 
 use super::chain::{Chain, Role};
 use super::envelope::Envelope;
+use super::node_use::{Access, NodeUse, Used};
 use super::raw_plugin::RawPlugin;
 use super::registry::PLUGINS;
-use super::report::Report;
-use super::sbr;
-use crate::json::Value;
+use super::report::{Report, show};
+use super::{sbr, unknown};
+use crate::json::{Kind, Value};
 use crate::text::shorten;
 
 /// Runs the plugins of an envelope, one after the other.
@@ -14,6 +15,7 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
     check_length_of_name(envelope, root, report);
     let moves_routes = envelope.plugins.iter().any(sbr::moves_routes);
     let mut chain = Chain::new(
+        &envelope.name,
         &envelope.version,
         envelope.version_at,
         moves_routes,
@@ -21,6 +23,7 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
     );
     let mut is_version_refused = false;
     for raw in &envelope.plugins {
+        arguments(raw, report);
         if !is_version_refused {
             is_version_refused = refuse_version(raw, &chain, report);
         }
@@ -28,14 +31,16 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
             Some(Role::Interface(judge) | Role::Meta(judge)) => judge(raw, &mut chain, report),
             Some(Role::Ipam(answer)) => {
                 refuse_standalone(raw, report);
-                // What else is wrong with it is said too.
+                // What else is wrong with it is reported too.
                 if raw.ipam().next().is_some() {
                     let _ = answer(raw, &chain, report);
                 }
                 chain.something();
             }
             None => {
-                chain.refuse_type(&raw.kind, raw.kind_at, report);
+                if !chain.refuse_type(&raw.kind, raw.kind_at, report) {
+                    unknown::judge(raw, &chain, report);
+                }
                 chain.something();
             }
         }
@@ -43,23 +48,63 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
     if envelope.is_list {
         warn_of_list_keys(root, report);
     }
+    join_stores(&envelope.name, report);
 }
 
-/// An IPAM plugin as a plugin of its own: it gives addresses to nobody.
+/// `injectCNIArgs` of Multus (`pkg/types/conf.go:597`) asserts that both are objects once a Pod has
+/// `cni-args`.
+fn arguments(raw: &RawPlugin<'_>, report: &mut Report) {
+    let Some(args) = raw.object.get("args") else {
+        return;
+    };
+    let wrong = if args.kind() == Kind::Object {
+        args.get("cni").filter(|cni| cni.kind() != Kind::Object)
+    } else {
+        Some(args)
+    };
+    if let Some(wrong) = wrong {
+        report.danger(
+            wrong,
+            format!(
+                "expected an object, found {}: remove the key, because Multus panics on it as soon \
+                 as a Pod has cni-args (interface conversion)",
+                show(wrong)
+            ),
+        );
+    }
+}
+
+/// host-local writes into the folder of the network, not into `dataDir` itself
+/// (`backend/disk/backend.go:48`).
+fn join_stores(network: &str, report: &mut Report) {
+    for NodeUse { used, .. } in &mut report.uses {
+        if let Used::Path {
+            access: Access::Store,
+            path,
+        } = used
+        {
+            *path = format!("{path}/{network}").into();
+        }
+    }
+}
+
+/// An IPAM plugin in the place of another plugin: its addresses are assigned to nothing.
 fn refuse_standalone(raw: &RawPlugin<'_>, report: &mut Report) {
     let plugin = &raw.kind;
     if raw.ipam().next().is_none() {
         report.refuse(
             raw.kind_at,
             format!(
-                "{plugin} gives addresses and makes no interface: name it in \"ipam\" of ipvlan, macvlan or bridge ({plugin}: IPAM config missing 'ipam' key)"
+                "{plugin} assigns addresses and does not make an interface: use it in \"ipam\" of \
+                 ipvlan, macvlan or bridge ({plugin}: IPAM config missing 'ipam' key)"
             ),
         );
     } else {
         report.warn(
             raw.kind_at,
             format!(
-                "{plugin} gives addresses and makes no interface, so the Pod gets none: name it in \"ipam\" of ipvlan, macvlan or bridge"
+                "{plugin} assigns addresses and does not make an interface, so the Pod gets none: \
+                 use it in \"ipam\" of ipvlan, macvlan or bridge"
             ),
         );
     }
@@ -106,7 +151,8 @@ fn refuse_version(raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) -
     report.refuse(
         chain.version_at.unwrap_or(raw.kind_at),
         format!(
-            "{plugin} does not know the version \"{shown}\": write one of {} ({plugin}: incompatible CNI versions; config is \"{shown}\", plugin supports [{}])",
+            "{plugin} does not support version \"{shown}\": write one of {} ({plugin}: \
+             incompatible CNI versions; config is \"{shown}\", plugin supports [{}])",
             listed.join(", "),
             listed.join(" ")
         ),
@@ -117,9 +163,9 @@ fn refuse_version(raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) -
 /// libcni keeps its result in a file called `<name>-<container>-<interface>`
 /// (`cni/libcni/api.go:252`), and the name of a file has at most 255 bytes.
 fn check_length_of_name(envelope: &Envelope<'_>, root: Value<'_>, report: &mut Report) {
-    const LONGEST_FILE: usize = 255;
+    const MAX_FILE_NAME: usize = 255;
     const CONTAINER: usize = 64;
-    let longest = |interface: &str| LONGEST_FILE - CONTAINER - interface.len() - 2;
+    let longest = |interface: &str| MAX_FILE_NAME - CONTAINER - interface.len() - 2;
     let length = envelope.name.len();
     let place = root
         .get("name")
@@ -130,7 +176,9 @@ fn check_length_of_name(envelope: &Envelope<'_>, root: Value<'_>, report: &mut R
         report.refuse(
             place,
             format!(
-                "the name of the network has {length} bytes and can have {most}, since libcni makes the name of a file of it: write a shorter \"name\" (file name too long)"
+                "the name of the network has {length} bytes and can have at most {most}, because \
+                 libcni uses it in the name of a file: write a shorter \"name\" (file name too \
+                 long)"
             ),
         );
     } else if length > longest("fifteen-letters") {
@@ -138,7 +186,9 @@ fn check_length_of_name(envelope: &Envelope<'_>, root: Value<'_>, report: &mut R
         report.warn(
             place,
             format!(
-                "the name of the network has {length} bytes: beyond {most} a Pod that asks for a long interface name fails, since libcni makes the name of a file of both"
+                "the name of the network has {length} bytes: above {most}, a Pod that requests a \
+                 long interface name fails, because libcni uses both in the name of a file: write \
+                 a shorter \"name\""
             ),
         );
     }
@@ -166,7 +216,10 @@ fn warn_of_list_keys(root: Value<'_>, report: &mut Report) {
         {
             report.warn(
                 member.key,
-                format!("\"{key}\" does nothing beside \"plugins\": move it into the plugin that is to read it"),
+                format!(
+                    "\"{key}\" has no effect beside \"plugins\": move it into the plugin that \
+                     should read it"
+                ),
             );
         }
     }

@@ -4,18 +4,20 @@
 
 use std::net::IpAddr;
 
-use super::address::{family, same_family};
 use super::chain::{Chain, Given, Plugin, Role};
 use super::ipam_result::{IpamResult, Lease};
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key, through_a_map};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key, through_a_map};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
+use crate::address::{family, same_family};
 use crate::json::Member;
 
 /// The plugin.
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "sbr",
     role: Role::Meta(judge),
+    tables: &[("", &CONF)],
+    arguments: None,
 };
 
 static CONF: Table = Table {
@@ -23,7 +25,12 @@ static CONF: Table = Table {
     go: "PluginConf",
     keys: &[
         // Only rules are made then, no default route. Since 1.6.0.
-        key("table", Takes::Integer, "the first free one from 100"),
+        key(
+            "table",
+            Takes::Integer,
+            Sink::Number,
+            "the first free one from 100",
+        ),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (
@@ -57,7 +64,8 @@ fn judge(raw: &RawPlugin<'_>, chain: &mut Chain<'_>, report: &mut Report) {
         }
         Given::NoAddress => report.refuse(
             raw.kind_at,
-            "sbr routes by the address of the interface, and this one gets none: name an IPAM plugin before it (sbr: No IP addresses supplied on interface)",
+            "sbr routes by the address of the interface, and this one has none: add an IPAM \
+             plugin to the plugin before it (sbr: No IP addresses supplied on interface)",
         ),
         Given::Unknown => {}
     }
@@ -81,7 +89,10 @@ fn no_table(conf: &Decoded<'_>, network: &IpamResult<'_>, report: &mut Report) {
         let ip = ip.addr();
         report.refuse(
             place,
-            format!("there is no table 0 for the IPv6 address {ip}: write the number of one (sbr: failed to add rule: invalid argument)"),
+            format!(
+                "table 0 is not valid for the IPv6 address {ip}: write the number of a table \
+                 (sbr: failed to add rule: invalid argument)"
+            ),
         );
     }
 }
@@ -105,7 +116,10 @@ fn default_routes(raw: &RawPlugin<'_>, network: &IpamResult<'_>, report: &mut Re
             report.refuse(
                 place,
                 format!(
-                    "the gateway {gateway} is {of} and the address {address} {to}, and sbr routes one through the other: use an {to} gateway (sbr: Failed to add default route to {gateway}: gateway, source, and destination ip are not the same IP family)"
+                    "the gateway {gateway} is {of} and the address {address} is {to}, and sbr \
+                     routes one through the other: use an {to} gateway (sbr: Failed to add \
+                     default route to {gateway}: gateway, source, and destination ip are not the \
+                     same IP family)"
                 ),
             );
             return;
@@ -113,7 +127,11 @@ fn default_routes(raw: &RawPlugin<'_>, network: &IpamResult<'_>, report: &mut Re
         if let Some(route) = network.default_route(table, address) {
             report.refuse(
                 route.at,
-                format!("sbr puts a default route for {address} into table {table}, and this one is there already: leave it out, or name another table (sbr: Failed to add default route to {gateway}: file exists)"),
+                format!(
+                    "sbr adds a default route for {address} to table {table}, which this route \
+                     already is: remove it, or use another table (sbr: Failed to add default \
+                     route to {gateway}: file exists)"
+                ),
             );
             return;
         }
@@ -122,7 +140,10 @@ fn default_routes(raw: &RawPlugin<'_>, network: &IpamResult<'_>, report: &mut Re
             let says = obstacle.says(gateway);
             report.refuse(
                 place,
-                format!("sbr makes a default route through it, and {why} (sbr: Failed to add default route to {gateway}: {says})"),
+                format!(
+                    "sbr adds a default route through it, and {why} (sbr: Failed to add default \
+                     route to {gateway}: {says})"
+                ),
             );
             return;
         }
@@ -151,7 +172,7 @@ fn twice(
             .gateway
             .is_some_and(|gateway| !is_reached(lease, gateway))
     });
-    let message = "sbr runs twice, and once is enough: remove one";
+    let message = "sbr appears twice in the chain: remove one";
     // With a table only the same rules are added again, which the kernel takes.
     if table.is_none() && chain.sbr.contains(&table) && loses_gateway {
         let says = "sbr: Failed to add default route: network is unreachable";

@@ -1,4 +1,4 @@
-//! static: the addresses that are written down, or that the Pod asks for.
+//! static: the addresses in the configuration, or those that the Pod requests.
 //!
 //! `plugins/ipam/static/main.go` of v1.9.1.
 
@@ -6,14 +6,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::address::{self, family};
 use super::chain::{Chain, Plugin, Role};
-use super::envelope::parse_version;
 use super::ipam_result::{IpamResult, Lease};
 use super::ipam_routes;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
+use crate::address;
 use crate::json::Value;
 use crate::text::shorten;
 
@@ -21,6 +20,8 @@ use crate::text::shorten;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "static",
     role: Role::Ipam(answer),
+    tables: &[("ipam", &IPAM), ("", &NET)],
+    arguments: Some(&IPS),
 };
 
 /// The keys of `ipam`.
@@ -28,29 +29,30 @@ static IPAM: Table = Table {
     plugin: "static",
     go: "IPAMConfig",
     keys: &[
-        key("type", Takes::Text, ""),
-        // Left out, or empty, where the Pod asks for its address.
+        key("type", Takes::Text, Sink::Name, ""),
+        // Left out, or empty, if the Pod requests its address.
         key(
             "addresses",
             Takes::List(&Takes::Object(&ADDRESS)),
+            Sink::Below,
             "the Pod's",
         ),
-        key("routes", ipam_routes::ROUTES, "none"),
-        key("dns", Takes::Object(&DNS), "none"),
+        key("routes", ipam_routes::ROUTES, Sink::Below, "none"),
+        key("dns", Takes::Object(&DNS), Sink::Below, "none"),
         // Overwritten with the name of the network.
-        key("name", Takes::Text, ""),
+        key("name", Takes::Text, Sink::Nothing, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
-        ("address", "put it into \"addresses\": [{\"address\": …}]"),
-        ("gateway", "put it beside the address, in \"addresses\""),
+        ("address", "move it into \"addresses\": [{\"address\": …}]"),
+        ("gateway", "move it beside the address, in \"addresses\""),
         ("ips", "write \"addresses\": [{\"address\": …}]"),
         (
             "subnet",
-            "that is host-local's; static takes \"addresses\": [{\"address\": …}]",
+            "that is a key of host-local; static has \"addresses\": [{\"address\": …}]",
         ),
         (
             "range",
-            "that is whereabouts'; static takes \"addresses\": [{\"address\": …}]",
+            "that is a key of whereabouts; static has \"addresses\": [{\"address\": …}]",
         ),
     ]),
 };
@@ -61,12 +63,12 @@ pub(super) static ADDRESS: Table = Table {
     go: "Address",
     keys: &[
         // With the length of its prefix; :233
-        key("address", Takes::Text, ""),
-        key("gateway", Takes::Ip, "none"),
+        key("address", Takes::Text, Sink::Address, ""),
+        key("gateway", Takes::Ip, Sink::Address, "none"),
         // A field of Go's that was never meant to be written: its type is a struct.
-        key("Address", Takes::Object(&IP_NET), ""),
+        key("Address", Takes::Object(&IP_NET), Sink::Below, ""),
         // Read, and its value ignored.
-        key("version", Takes::Text, ""),
+        key("version", Takes::Text, Sink::Nothing, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[("gw", "write \"gateway\"")]),
 };
@@ -75,19 +77,22 @@ pub(super) static ADDRESS: Table = Table {
 static IP_NET: Table = Table {
     plugin: "static",
     go: "net.IPNet",
-    keys: &[key("IP", Takes::Ip, ""), key("Mask", Takes::Text, "")],
+    keys: &[
+        key("IP", Takes::Ip, Sink::Address, ""),
+        key("Mask", Takes::Text, Sink::Nothing, ""),
+    ],
     unknown_keys: UnknownKeys::Allowed,
 };
 
-/// `types.DNS`, whose contents nobody checks.
+/// `types.DNS`, the contents of which are not checked.
 pub(super) static DNS: Table = Table {
     plugin: "the IPAM plugin",
     go: "DNS",
     keys: &[
-        key("nameservers", Takes::List(&Takes::Text), "none"),
-        key("domain", Takes::Text, "none"),
-        key("search", Takes::List(&Takes::Text), "none"),
-        key("options", Takes::List(&Takes::Text), "none"),
+        key("nameservers", Takes::List(&Takes::Text), Sink::Text, "none"),
+        key("domain", Takes::Text, Sink::Text, "none"),
+        key("search", Takes::List(&Takes::Text), Sink::Text, "none"),
+        key("options", Takes::List(&Takes::Text), Sink::Text, "none"),
     ],
     unknown_keys: UnknownKeys::Ignored(&[]),
 };
@@ -97,8 +102,8 @@ static NET: Table = Table {
     plugin: "static",
     go: "Net",
     keys: &[
-        key("runtimeConfig", Takes::Object(&IPS), ""),
-        key("args", Takes::Object(&ARGS), ""),
+        key("runtimeConfig", Takes::Object(&IPS), Sink::Below, ""),
+        key("args", Takes::Object(&ARGS), Sink::Below, ""),
     ],
     unknown_keys: UnknownKeys::Allowed,
 };
@@ -106,18 +111,18 @@ static NET: Table = Table {
 static ARGS: Table = Table {
     plugin: "static",
     go: "Net",
-    keys: &[key("cni", Takes::Object(&IPS), "")],
+    keys: &[key("cni", Takes::Object(&IPS), Sink::Below, "")],
     unknown_keys: UnknownKeys::Allowed,
 };
 
 static IPS: Table = Table {
     plugin: "static",
     go: "IPAMArgs",
-    keys: &[key("ips", Takes::List(&Takes::Text), "")],
+    keys: &[key("ips", Takes::List(&Takes::Text), Sink::Address, "")],
     unknown_keys: UnknownKeys::Allowed,
 };
 
-/// What static answers to a Pod that asks for no address.
+/// The result of static for a Pod that requests no address.
 pub(super) fn answer<'d>(
     raw: &RawPlugin<'d>,
     chain: &Chain<'d>,
@@ -139,7 +144,9 @@ pub(super) fn answer<'d>(
         if !is_replaceable {
             report.warn(
                 raw.ipam_or_kind(),
-                "there are no \"addresses\", so every Pod has to ask for its own with \"ips\" in its networks annotation, else: IPAM plugin returned missing IP config",
+                "there are no \"addresses\", so every Pod has to request its own with \"ips\" in \
+                 its networks annotation, and fails otherwise (IPAM plugin returned missing IP \
+                 config)",
             );
         }
         return Some(IpamResult {
@@ -148,7 +155,9 @@ pub(super) fn answer<'d>(
         });
     }
     report.refuse_if(!is_replaceable, |report| {
-        limit_families(&leases, chain, report)
+        // :252
+        let addresses = leases.iter().map(|lease| (lease.address.addr(), lease.at));
+        chain.limit_families("static", &addresses, report)
     })?;
     Some(IpamResult {
         leases: Some(leases),
@@ -172,14 +181,17 @@ fn addresses<'d>(
         let Some(prefix) = address::prefix(&text) else {
             let shown = shorten(&text);
             let advice = if address::ip(&text).is_some() {
-                format!("add the length of its prefix, as in \"{shown}/24\"")
+                format!("add the prefix length, as in \"{shown}/24\"")
             } else {
                 "write one like \"10.1.0.5/24\"".to_owned()
             };
             report.refuse_unless(
                 replaceable,
                 place,
-                format!("\"{shown}\" is no address with a prefix length: {advice} (static: the 'address' field is expected to be in CIDR notation, got: '{shown}')"),
+                format!(
+                    "\"{shown}\" is not a valid address with a prefix length: {advice} (static: \
+                     the 'address' field is expected to be in CIDR notation, got: '{shown}')"
+                ),
             );
             sound &= replaceable;
             continue;
@@ -199,7 +211,7 @@ fn addresses<'d>(
 }
 
 /// `runtimeConfig.ips`, else `args.cni.ips`, which replace the addresses (:200-228). The outer
-/// `None` where one of them cannot be read.
+/// `None` if one of them cannot be parsed.
 #[expect(
     clippy::option_option,
     reason = "unreadable, absent and present are three things"
@@ -225,7 +237,11 @@ fn replacements<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Option<Vec
                 let shown = shorten(&text);
                 report.refuse(
                     value,
-                    format!("\"{shown}\" is no address with a prefix length: write one like \"10.1.0.5/24\" (static: an entry in the 'ips' field is NOT in CIDR notation, got: '{shown}')"),
+                    format!(
+                        "\"{shown}\" is not a valid address with a prefix length: write one like \
+                         \"10.1.0.5/24\" (static: an entry in the 'ips' field is NOT in CIDR \
+                         notation, got: '{shown}')"
+                    ),
                 );
                 sound = false;
             }
@@ -237,30 +253,7 @@ fn replacements<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Option<Vec
     sound.then_some(leases)
 }
 
-/// :252
-fn limit_families(leases: &[Lease<'_>], chain: &Chain<'_>, report: &mut Report) -> Option<()> {
-    if parse_version(chain.version()).is_some_and(|version| version >= (0, 3, 0)) {
-        return Some(());
-    }
-    for is_v4 in [true, false] {
-        let second = leases
-            .iter()
-            .filter(|lease| lease.address.addr().is_ipv4() == is_v4)
-            .nth(1);
-        if let Some(second) = second {
-            let family = family(second.address.addr());
-            let version = chain.version();
-            report.refuse(
-                second.at,
-                format!("before version 0.3.0 an interface has one {family} address: write \"cniVersion\": \"0.3.1\" or later, or remove one (static: CNI version {version} does not support more than 1 address per family)"),
-            );
-            return None;
-        }
-    }
-    Some(())
-}
-
-/// Addresses that the kernel takes and that are none of a Pod.
+/// Warns of addresses that the kernel accepts and that a Pod cannot use.
 pub(super) fn warn_of_odd(place: Value<'_>, prefix: IpNet, report: &mut Report) {
     let IpAddr::V4(ip) = prefix.addr() else {
         return;
@@ -278,6 +271,6 @@ pub(super) fn warn_of_odd(place: Value<'_>, prefix: IpNet, report: &mut Report) 
     };
     report.warn(
         place,
-        format!("{ip} is {what}, and no other host can talk to it: use another"),
+        format!("{ip} is {what}, which other hosts cannot reach: use another address"),
     );
 }

@@ -3,8 +3,9 @@
 //! `plugins/meta/tuning/tuning.go` of v1.9.1.
 
 use super::chain::{Chain, Plugin, Role};
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key, through_a_map};
-use super::link::{self, Negative, Use};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key, through_a_map};
+use super::link::{self, Negative, QUEUE, Use};
+use super::node_use::Access;
 use super::raw_plugin::RawPlugin;
 use super::report::{Report, show};
 use crate::json::Value;
@@ -14,6 +15,8 @@ use crate::text::shorten;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "tuning",
     role: Role::Meta(judge),
+    tables: &[("", &CONF)],
+    arguments: Some(&CNI),
 };
 
 static CONF: Table = Table {
@@ -21,18 +24,28 @@ static CONF: Table = Table {
     go: "TuningConf",
     keys: &[
         // Keys below net, with IFNAME for the interface's name; values are strings; :600, :639
-        key("sysctl", Takes::Map(&Takes::Text), "none"),
+        key("sysctl", Takes::Map(&Takes::Text), Sink::Sysctl, "none"),
         // Unicast; not on ipvlan, whose interfaces share their master's.
-        key("mac", Takes::Text, "unchanged"),
+        key("mac", Takes::Text, Sink::Address, "unchanged"),
         // 0, or 68 to the MTU of the master.
-        key("mtu", Takes::Integer, "unchanged"),
-        key("promisc", Takes::Bool, "false"),
-        key("allmulti", Takes::Bool, "unchanged"),
+        key("mtu", Takes::Integer, Sink::Number, "unchanged"),
+        key("promisc", Takes::Bool, Sink::Nothing, "false"),
+        key("allmulti", Takes::Bool, Sink::Nothing, "unchanged"),
         // Since 1.4.0.
-        key("txQLen", Takes::Integer, "unchanged"),
-        key("dataDir", Takes::Text, "/run/cni/tuning"),
-        key("args", Takes::Object(&ARGS), ""),
-        key("runtimeConfig", Takes::Object(&link::RUNTIME), ""),
+        key("txQLen", Takes::Integer, QUEUE, "unchanged"),
+        key(
+            "dataDir",
+            Takes::Text,
+            Sink::Path(Access::Write),
+            "/run/cni/tuning",
+        ),
+        key("args", Takes::Object(&ARGS), Sink::Below, ""),
+        key(
+            "runtimeConfig",
+            Takes::Object(&link::RUNTIME),
+            Sink::Below,
+            "",
+        ),
     ],
     unknown_keys: UnknownKeys::Ignored(&[("promiscMode", "write \"promisc\"")]),
 };
@@ -40,7 +53,7 @@ static CONF: Table = Table {
 static ARGS: Table = Table {
     plugin: "tuning",
     go: "TuningConf",
-    keys: &[key("cni", Takes::Object(&CNI), "")],
+    keys: &[key("cni", Takes::Object(&CNI), Sink::Below, "")],
     unknown_keys: UnknownKeys::Allowed,
 };
 
@@ -50,12 +63,12 @@ static CNI: Table = Table {
     go: "IPAMArgs",
     keys: &[
         // Panics without a sysctl of the plugin's own; :124
-        key("sysctl", Takes::Map(&Takes::Text), ""),
-        key("mac", Takes::Text, ""),
-        key("promisc", Takes::Bool, ""),
-        key("mtu", Takes::Integer, ""),
-        key("allmulti", Takes::Bool, ""),
-        key("txQLen", Takes::Integer, ""),
+        key("sysctl", Takes::Map(&Takes::Text), Sink::Sysctl, ""),
+        key("mac", Takes::Text, Sink::Address, ""),
+        key("promisc", Takes::Bool, Sink::Nothing, ""),
+        key("mtu", Takes::Integer, Sink::Number, ""),
+        key("allmulti", Takes::Bool, Sink::Nothing, ""),
+        key("txQLen", Takes::Integer, QUEUE, ""),
     ],
     unknown_keys: UnknownKeys::Allowed,
 };
@@ -84,7 +97,8 @@ fn sysctls(conf: &Decoded<'_>, args: Option<&Decoded<'_>>, report: &mut Report) 
     {
         report.refuse(
             given,
-            "sysctls in \"args\" need a \"sysctl\" of the plugin's own beside them, which may be empty (tuning: panic: assignment to entry in nil map)",
+            "\"sysctl\" in \"args\" needs a \"sysctl\" of the plugin itself, which may be empty: \
+             add it (tuning: panic: assignment to entry in nil map)",
         );
     }
     for member in [own, given].into_iter().flatten().flat_map(through_a_map) {
@@ -133,7 +147,8 @@ fn sysctl(key: Value<'_>, value: Value<'_>, report: &mut Report) {
         report.refuse(
             key,
             format!(
-                "\"{shown}\" is no setting of the network, and tuning makes no other: its name begins with \"net.\" (tuning: invalid net sysctl key: \"{says}\")"
+                "\"{shown}\" is not a network setting: tuning changes only settings with names \
+                 that begin with \"net.\" (tuning: invalid net sysctl key: \"{says}\")"
             ),
         );
         return;
@@ -141,14 +156,20 @@ fn sysctl(key: Value<'_>, value: Value<'_>, report: &mut Report) {
     if DIRECTORIES.contains(&path.as_str()) {
         report.refuse(
             key,
-            format!("\"{shown}\" is a folder of settings, not one of them: name one in it (tuning: is a directory)"),
+            format!(
+                "\"{shown}\" is a folder of settings: write the name of a setting in it (tuning: \
+                 is a directory)"
+            ),
         );
         return;
     }
     if !FAMILIES.contains(&rest.first().copied().unwrap_or_default()) {
         report.warn(
             key,
-            format!("few kernels have \"{shown}\": check its name, for where it is missing the Pod does not start"),
+            format!(
+                "few kernels have the setting \"{shown}\", and a Pod does not start on a node \
+                 without it: check the name"
+            ),
         );
     }
     // An empty text is written, and changes nothing.
@@ -164,13 +185,17 @@ fn sysctl(key: Value<'_>, value: Value<'_>, report: &mut Report) {
         report.refuse(
             value,
             format!(
-                "{shown} is no number of 32 bits, and this setting takes one (tuning: write: invalid argument)"
+                "{shown} is not a valid value: this setting is a number of 32 bits (tuning: \
+                 write: invalid argument)"
             ),
         );
     } else if !WORDS.iter().any(|word| path.contains(word)) {
         report.warn(
             value,
-            format!("{shown} is no number, and nearly all settings of the network are: the kernel refuses it then (invalid argument)"),
+            format!(
+                "{shown} is not a number, and nearly all network settings are: check the value \
+                 (invalid argument)"
+            ),
         );
     }
 }
@@ -217,7 +242,7 @@ fn is_numeric(path: &[&str]) -> bool {
     }
 }
 
-/// Of settings that take words, or numbers with something between.
+/// Parts of the names of settings that are words, or numbers with separators.
 const WORDS: &[&str] = &[
     "congestion",
     "cpu",
@@ -228,7 +253,7 @@ const WORDS: &[&str] = &[
     "secret",
 ];
 
-/// What stands below `/proc/sys/net`.
+/// The folders below `/proc/sys/net`.
 const FAMILIES: &[&str] = &[
     "core",
     "ipv4",
@@ -275,7 +300,8 @@ fn hardware_address(
     if chain.interface_plugin() == Some("ipvlan") {
         report.refuse(
             mac,
-            "an ipvlan interface has the hardware address of its master and takes no other: remove it, or use macvlan (tuning: operation not supported)",
+            "an ipvlan interface has the hardware address of its master, which cannot be changed: \
+             remove the key, or use macvlan (tuning: operation not supported)",
         );
         return;
     }

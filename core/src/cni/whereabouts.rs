@@ -5,14 +5,15 @@
 
 mod pool;
 
-use super::address::{self, family, number};
 use super::chain::{Chain, Plugin, Role};
 use super::ipam_result::{IpamResult, Lease};
 use super::ipam_routes;
-use super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
+use super::node_use::{Access, Used};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 use super::static_;
+use crate::address::{self, number};
 use crate::json::Value;
 use crate::text::shorten;
 use ipnet::IpNet;
@@ -23,75 +24,137 @@ use std::net::IpAddr;
 pub(super) static PLUGIN: Plugin = Plugin {
     name: "whereabouts",
     role: Role::Ipam(answer),
+    tables: &[("ipam", &IPAM)],
+    arguments: None,
 };
+
+/// Milliseconds of the lease that every node of the cluster needs to assign an address. Longer than
+/// the time that a plugin waits for it (types.go:17), a node that died with it stops all others.
+const LEASE: Sink = Sink::AtMost(
+    120_000,
+    "so many milliseconds the whole cluster waits for a lease",
+);
+
+/// Seconds that the plugin sleeps with the lease, for tests of its own (ipam.go:684).
+const SLEEP: Sink = Sink::AtMost(
+    0,
+    "the plugin would sleep so many seconds while the whole cluster waits for its lease",
+);
+
+/// The maximum number of ranges: each is a request to the API server under the lease.
+const MAX_RANGES: usize = 16;
 
 /// The keys of `ipam`.
 static IPAM: Table = Table {
     plugin: "whereabouts",
     go: "Net",
     keys: &[
-        key("type", Takes::Text, ""),
+        key("type", Takes::Text, Sink::Name, ""),
         // A prefix, or first-last/length; config.go:97-113. At least two bits for hosts;
         // iphelpers.go:125. Leading zeros and host bits are fine.
-        key("range", Takes::Text, "none"),
-        // Ignored where it is no address of the range; types.go:158, iphelpers.go:236
-        key("range_start", Takes::Text, "the first address of the range"),
-        key("range_end", Takes::Text, "the last address of the range"),
+        key("range", Takes::Text, Sink::Address, "none"),
+        // Ignored if it is not an address of the range; types.go:158, iphelpers.go:236
+        key(
+            "range_start",
+            Takes::Text,
+            Sink::Address,
+            "the first address of the range",
+        ),
+        key(
+            "range_end",
+            Takes::Text,
+            Sink::Address,
+            "the last address of the range",
+        ),
         // Prefixes or addresses; allocate.go:151-171. Of the top-level range only; config.go:81-90
-        key("exclude", Takes::List(&Takes::Text), "nothing"),
+        key(
+            "exclude",
+            Takes::List(&Takes::Text),
+            Sink::Address,
+            "nothing",
+        ),
         // More ranges: the interface gets an address of each.
-        key("ipRanges", Takes::List(&Takes::Object(&RANGE)), "none"),
+        key(
+            "ipRanges",
+            Takes::List(&Takes::Object(&RANGE)),
+            Sink::Below,
+            "none",
+        ),
         // Added to those of the ranges.
         key(
             "addresses",
             Takes::List(&Takes::Object(&static_::ADDRESS)),
+            Sink::Below,
             "none",
         ),
         // config.go:135
-        key("gateway", Takes::Text, "none"),
-        // The Go name of a field beside it, which is read too and ignored if it is no address.
-        key("Gateway", Takes::Text, ""),
-        key("routes", ipam_routes::ROUTES, "none"),
-        key("dns", Takes::Object(&static_::DNS), "none"),
+        key("gateway", Takes::Text, Sink::Address, "none"),
+        // The Go name of another field, which is read too and ignored if it is not an address.
+        key("Gateway", Takes::Text, Sink::Address, ""),
+        key("routes", ipam_routes::ROUTES, Sink::Below, "none"),
+        key("dns", Takes::Object(&static_::DNS), Sink::Below, "none"),
         // Part of a Kubernetes name, <network_name>-<range>.
-        key("network_name", Takes::Text, "none"),
-        key("enable_overlapping_ranges", Takes::Bool, "true"),
+        key("network_name", Takes::Text, Sink::Name, "none"),
+        key(
+            "enable_overlapping_ranges",
+            Takes::Bool,
+            Sink::Nothing,
+            "true",
+        ),
         // Milliseconds; lease > renew > 1.2 * retry > 0; ipam.go:431-453
-        key("leader_lease_duration", Takes::Integer, "1500"),
-        key("leader_renew_deadline", Takes::Integer, "1000"),
-        key("leader_retry_period", Takes::Integer, "500"),
+        key("leader_lease_duration", Takes::Integer, LEASE, "1500"),
+        key("leader_renew_deadline", Takes::Integer, LEASE, "1000"),
+        key("leader_retry_period", Takes::Integer, LEASE, "500"),
         // Needs a NodeSlicePool in the cluster.
-        key("node_slice_size", Takes::Text, "none"),
-        key("log_file", Takes::Text, "none"),
-        key("log_level", Takes::Text, "none"),
-        key("reconciler_cron_expression", Takes::Text, "30 4 * * *"),
-        key("configuration_path", Takes::Text, "the node's"),
-        key("kubernetes", Takes::Object(&KUBERNETES), "the node's"),
-        key("sleep_for_race", Takes::Integer, "0"),
-        key("name", Takes::Text, ""),
-        key("PodName", Takes::Text, ""),
-        key("PodNamespace", Takes::Text, ""),
+        key("node_slice_size", Takes::Text, Sink::Number, "none"),
+        key("log_file", Takes::Text, Sink::Path(Access::Write), "none"),
+        key("log_level", Takes::Text, Sink::Text, "none"),
+        key(
+            "reconciler_cron_expression",
+            Takes::Text,
+            Sink::Text,
+            "30 4 * * *",
+        ),
+        key(
+            "configuration_path",
+            Takes::Text,
+            Sink::Path(Access::Read),
+            "the node's",
+        ),
+        key(
+            "kubernetes",
+            Takes::Object(&KUBERNETES),
+            Sink::Below,
+            "the node's",
+        ),
+        key("sleep_for_race", Takes::Integer, SLEEP, "0"),
+        key("name", Takes::Text, Sink::Nothing, ""),
+        key("PodName", Takes::Text, Sink::Nothing, ""),
+        key("PodNamespace", Takes::Text, Sink::Nothing, ""),
         // etcd is gone: these are read, and their values ignored.
-        key("datastore", Takes::Text, "kubernetes"),
-        key("etcd_host", Takes::Text, ""),
-        key("etcd_username", Takes::Text, ""),
-        key("etcd_password", Takes::Text, ""),
-        key("etcd_key_file", Takes::Text, ""),
-        key("etcd_cert_file", Takes::Text, ""),
-        key("etcd_ca_cert_file", Takes::Text, ""),
+        key("datastore", Takes::Text, Sink::Nothing, "kubernetes"),
+        key("etcd_host", Takes::Text, Sink::Nothing, ""),
+        key("etcd_username", Takes::Text, Sink::Nothing, ""),
+        key("etcd_password", Takes::Text, Sink::Nothing, ""),
+        key("etcd_key_file", Takes::Text, Sink::Nothing, ""),
+        key("etcd_cert_file", Takes::Text, Sink::Nothing, ""),
+        key("etcd_ca_cert_file", Takes::Text, Sink::Nothing, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (
             "rangeStart",
-            "that is host-local's spelling, did you mean range_start?",
+            "that is the spelling of host-local: did you mean range_start?",
         ),
         (
             "rangeEnd",
-            "that is host-local's spelling, did you mean range_end?",
+            "that is the spelling of host-local: did you mean range_end?",
         ),
-        ("subnet", "that is host-local's, did you mean range?"),
-        ("ranges", "that is host-local's, did you mean ipRanges?"),
-        ("fast_ipam", "\"node_slice_size\" alone turns it on"),
+        ("subnet", "that is a key of host-local: did you mean range?"),
+        (
+            "ranges",
+            "that is a key of host-local: did you mean ipRanges?",
+        ),
+        ("fast_ipam", "\"node_slice_size\" is enough to turn it on"),
     ]),
 };
 
@@ -99,13 +162,18 @@ static KUBERNETES: Table = Table {
     plugin: "whereabouts",
     go: "KubernetesConfig",
     keys: &[
-        key("kubeconfig", Takes::Text, "the node's"),
-        key("k8s_api_root", Takes::Text, ""),
+        key(
+            "kubeconfig",
+            Takes::Text,
+            Sink::Path(Access::Read),
+            "the node's",
+        ),
+        key("k8s_api_root", Takes::Text, Sink::Nothing, ""),
     ],
     unknown_keys: UnknownKeys::Ignored(&[]),
 };
 
-/// What whereabouts answers in a cluster where no other Pod holds an address.
+/// The result of whereabouts in a cluster where no other Pod has an address.
 fn answer<'d>(
     raw: &RawPlugin<'d>,
     chain: &Chain<'d>,
@@ -127,6 +195,7 @@ fn answer<'d>(
     if is_sliced {
         slices(&ipam, report);
     }
+    stores(&ipam, pools.as_deref(), is_sliced, chain, report);
     let (pools, addresses, gateway) = (pools?, addresses?, gateway?);
     if !is_timing_sound {
         return None;
@@ -155,6 +224,42 @@ fn answer<'d>(
     })
 }
 
+/// The objects in which addresses are kept (`IPPoolName` and `getNodeSliceName`, ipam.go:107 and
+/// :536), and how many of them there may be.
+fn stores(
+    ipam: &Decoded<'_>,
+    pools: Option<&[Pool<'_>]>,
+    is_sliced: bool,
+    chain: &Chain<'_>,
+    report: &mut Report,
+) {
+    if let Some(surplus) = ipam.elements("ipRanges").nth(MAX_RANGES) {
+        report.danger(
+            surplus,
+            format!(
+                "there are more than {MAX_RANGES} ranges, and the whole cluster waits while \
+                 whereabouts assigns an address of each: remove some"
+            ),
+        );
+    }
+    let network = ipam.text("network_name").unwrap_or_default();
+    if let (true, Some(place)) = (is_sliced, ipam.value("node_slice_size")) {
+        let name = if network.is_empty() {
+            chain.name
+        } else {
+            &network
+        };
+        report.uses(place, Used::store(("whereabouts slices", name)));
+        return;
+    }
+    for pool in pools.unwrap_or_default().iter().take(MAX_RANGES) {
+        report.uses(
+            pool.at,
+            Used::store(("whereabouts", &*network, pool.prefix)),
+        );
+    }
+}
+
 /// `NewLeaderElector` refuses, and the plugin uses what it did not get (ipam.go:431-453).
 fn timings(ipam: &Decoded<'_>, report: &mut Report) -> bool {
     let of = |key: &str, default: i64| match ipam.integer(key) {
@@ -181,15 +286,14 @@ fn timings(ipam: &Decoded<'_>, report: &mut Report) -> bool {
     } else if lease <= renew {
         Some((
             place(&["leader_lease_duration", "leader_renew_deadline"]),
-            format!(
-                "the lease of {lease} ms has to be longer than the deadline of {renew} ms to renew it"
-            ),
+            format!("the lease of {lease} ms must be longer than its renew deadline of {renew} ms"),
         ))
     } else if i128::from(renew) * 10 <= i128::from(retry) * 12 {
         Some((
             place(&["leader_retry_period", "leader_renew_deadline"]),
             format!(
-                "the deadline of {renew} ms has to be longer than 1.2 times the period of {retry} ms after which it is tried again"
+                "the renew deadline of {renew} ms must be longer than 1.2 times the retry period \
+                 of {retry} ms"
             ),
         ))
     } else {
@@ -200,12 +304,15 @@ fn timings(ipam: &Decoded<'_>, report: &mut Report) -> bool {
     };
     report.refuse(
         place,
-        format!("{why}: the defaults are 1500, 1000 and 500 (whereabouts: Failed to create leader elector, and a nil pointer dereference)"),
+        format!(
+            "{why}: the defaults are 1500, 1000 and 500 (whereabouts: Failed to create leader \
+             elector, and a nil pointer dereference)"
+        ),
     );
     false
 }
 
-/// config.go:135. The outer `None` where it cannot be read.
+/// config.go:135. The outer `None` if it cannot be parsed.
 #[expect(
     clippy::option_option,
     reason = "unreadable, absent and present are three things"
@@ -224,7 +331,10 @@ fn gateway<'d>(ipam: &Decoded<'d>, report: &mut Report) -> Option<Option<(Value<
     let shown = shorten(&text);
     report.refuse(
         place,
-        format!("\"{shown}\" is no IP address: write an address alone, without a prefix length (whereabouts: couldn't parse gateway IP: {shown})"),
+        format!(
+            "\"{shown}\" is not a valid IP address: write an address without a prefix length \
+             (whereabouts: couldn't parse gateway IP: {shown})"
+        ),
     );
     None
 }
@@ -240,7 +350,10 @@ fn warn_of_gateway(gateway: Option<(Value<'_>, IpAddr)>, pools: &[Pool<'_>], rep
         let ip = address::text(ip);
         report.warn(
             place,
-            format!("whereabouts gives {ip} to a Pod too, for it does not spare the gateway: exclude it with \"exclude\": [\"{ip}\"]"),
+            format!(
+                "whereabouts does not exclude the gateway {ip} and will assign it to a Pod: add \
+                 \"exclude\": [\"{ip}\"]"
+            ),
         );
     }
 }
@@ -261,7 +374,11 @@ fn addresses<'d>(
             let shown = shorten(&text);
             report.refuse(
                 place,
-                format!("\"{shown}\" is no address with a prefix length: write one like \"10.1.0.5/24\" (whereabouts: invalid CIDR in addresses {shown}: invalid CIDR address: {shown})"),
+                format!(
+                    "\"{shown}\" is not a valid address with a prefix length: write one like \
+                     \"10.1.0.5/24\" (whereabouts: invalid CIDR in addresses {shown}: invalid \
+                     CIDR address: {shown})"
+                ),
             );
             sound = false;
             continue;
@@ -277,23 +394,8 @@ fn addresses<'d>(
             gateway_at,
         });
     }
-    if chain.is_old() {
-        for is_v4 in [true, false] {
-            let second = leases
-                .iter()
-                .filter(|lease| lease.address.addr().is_ipv4() == is_v4)
-                .nth(1);
-            if let Some(second) = second {
-                let family = family(second.address.addr());
-                let version = chain.version();
-                report.refuse(
-                    second.at,
-                    format!("before version 0.3.0 there is one {family} address in \"addresses\": write \"cniVersion\": \"0.3.1\" or later, or remove one (whereabouts: CNI version {version} does not support more than 1 address per family)"),
-                );
-                return None;
-            }
-        }
-    }
+    let all = leases.iter().map(|lease| (lease.address.addr(), lease.at));
+    chain.limit_families("whereabouts", &all, report)?;
     sound.then_some(leases)
 }
 
@@ -310,7 +412,7 @@ fn slices(ipam: &Decoded<'_>, report: &mut Report) {
     let Ok(size) = text.trim_start_matches('/').parse::<u8>() else {
         report.warn(
             place,
-            format!("\"{shown}\" is no prefix length: write one like \"/26\""),
+            format!("\"{shown}\" is not a valid prefix length: write one like \"/26\""),
         );
         return;
     };
@@ -318,12 +420,19 @@ fn slices(ipam: &Decoded<'_>, report: &mut Report) {
         return;
     };
     if prefix.addr().is_ipv6() {
-        report.warn(place, "a range is divided among the nodes for IPv4 only");
+        report.warn(
+            place,
+            "\"node_slice_size\" works for IPv4 only: remove it, or use an IPv4 \
+         range",
+        );
     } else if size > 32 || size < prefix.prefix_len() {
         let length = prefix.prefix_len();
         report.warn(
             place,
-            format!("a range of /{length} cannot be divided into slices of \"{shown}\": use /{length} to /32 (subnetMaskSize must be greater or equal than netMaskSize)"),
+            format!(
+                "a range of /{length} cannot be divided into slices of \"{shown}\": write \
+                 /{length} to /32 (subnetMaskSize must be greater or equal than netMaskSize)"
+            ),
         );
     }
 }

@@ -10,9 +10,13 @@ use crate::finding::Level;
 use crate::name::is_label;
 use crate::nearest::nearest;
 use crate::policy::pattern::Pattern;
-use crate::policy::{Exemption, Grant, Policy, SupportedPlugins};
-use crate::rules::{self, Rule};
+use crate::policy::{Exemption, Grant, Policy, PortRange, SupportedPlugins};
+use crate::rules::{self, Rule, beyond_limits};
 use crate::text::shorten;
+
+mod node;
+
+use node::{UnvalidatedInterfaces, UnvalidatedPaths};
 
 /// A text, and where it stands.
 type Text = Spanned<String>;
@@ -28,8 +32,14 @@ pub(super) struct Unvalidated {
     grants: Vec<UnvalidatedGrant>,
     supported_plugins: SupportedPlugins,
     templates: Level,
+    controllers: Vec<Text>,
     rules: BTreeMap<String, Level>,
     exemptions: Vec<UnvalidatedExemption>,
+    device_container: Option<Text>,
+    usage: bool,
+    node_paths: UnvalidatedPaths,
+    node_interfaces: Vec<UnvalidatedInterfaces>,
+    reserved_host_ports: Vec<PortRange>,
 }
 
 #[derive(Deserialize)]
@@ -43,7 +53,10 @@ struct UnvalidatedGrant {
 #[serde(deny_unknown_fields)]
 struct UnvalidatedExemption {
     rules: Vec<Text>,
+    #[serde(default)]
     objects: Vec<Text>,
+    #[serde(default)]
+    users: Vec<Text>,
     /// For whoever reads the file: an exemption without one is an oversight.
     reason: Text,
 }
@@ -79,8 +92,14 @@ impl Unvalidated {
             grants,
             supported_plugins,
             templates,
+            controllers,
             rules,
             exemptions,
+            device_container,
+            usage,
+            node_paths,
+            node_interfaces,
+            reserved_host_ports,
         } = self;
         for (field, level) in [("enforcement", enforcement), ("templates", templates)] {
             if level == Level::Off {
@@ -98,7 +117,13 @@ impl Unvalidated {
         supported(&supported_plugins)?;
         let mut levels = BTreeMap::new();
         for (name, level) in rules {
-            levels.insert(rule("rules".to_owned(), &name)?.name, level);
+            let rule = rule("rules".to_owned(), &name)?;
+            if std::ptr::eq(rule, &beyond_limits::RULE) {
+                let problem =
+                    "its level cannot be set: what is not read cannot be judged".to_owned();
+                return Err(wrong(format!("rules.{name}"), problem));
+            }
+            levels.insert(rule.name, level);
         }
         let grants = grants
             .into_iter()
@@ -110,6 +135,7 @@ impl Unvalidated {
             .enumerate()
             .map(|(index, exemption)| exemption.validate(&format!("exemptions[{index}]")))
             .collect::<Result<_, _>>()?;
+        let device_container = device_container.map(container).transpose()?.flatten();
         Ok(Policy {
             enforcement,
             multiple_network_interfaces,
@@ -119,29 +145,27 @@ impl Unvalidated {
             grants,
             supported_plugins,
             templates,
+            controllers: users("controllers", &controllers)?,
             levels,
             exemptions,
+            device_container,
+            usage,
+            node_paths: node_paths.validate()?,
+            node_interfaces: node_interfaces
+                .into_iter()
+                .enumerate()
+                .map(|(index, grant)| grant.validate(&format!("nodeInterfaces[{index}]")))
+                .collect::<Result<_, _>>()?,
+            reserved_host_ports,
         })
     }
 }
 
 impl UnvalidatedGrant {
     fn validate(self, path: &str) -> Result<Grant, Error> {
-        let field = format!("{path}.namespaces");
-        some(&field, &self.namespaces)?;
-        let namespaces = self.namespaces.iter().map(|name| {
-            if is_pattern(&name.value, false) {
-                return Ok(Pattern::new(&name.value));
-            }
-            let problem = format!(
-                "\"{}\" is neither the name of a namespace nor one with \"*\" in it",
-                shorten(&name.value)
-            );
-            Err(wrong(at(&field, name), problem))
-        });
         Ok(Grant {
+            namespaces: namespace_patterns(&format!("{path}.namespaces"), &self.namespaces)?,
             networks: pair(&format!("{path}.networks"), &self.networks)?,
-            namespaces: namespaces.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -159,8 +183,11 @@ impl UnvalidatedExemption {
             .iter()
             .map(|name| rule(at(&field, name), &name.value));
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
+        if self.objects.is_empty() && self.users.is_empty() {
+            let problem = "has neither objects nor users: name what the rules pass over".to_owned();
+            return Err(wrong(path.to_owned(), problem));
+        }
         let field = format!("{path}.objects");
-        some(&field, &self.objects)?;
         let mut objects = Vec::new();
         for object in &self.objects {
             let pattern = pair(&field, object)?;
@@ -168,7 +195,7 @@ impl UnvalidatedExemption {
                 && !object.value.ends_with("/*")
             {
                 let problem = format!(
-                    "\"{}\" exempts from {} by name, and users choose the names of their Pods: \
+                    "\"{}\" exempts from {} by name, and users choose the names of their objects: \
                      write namespace/*",
                     shorten(&object.value),
                     rule.name
@@ -180,6 +207,7 @@ impl UnvalidatedExemption {
         Ok(Exemption {
             rules: rules.iter().map(|rule| rule.name).collect(),
             objects,
+            users: users(&format!("{path}.users"), &self.users)?,
         })
     }
 }
@@ -195,8 +223,14 @@ impl Default for Unvalidated {
             grants: _,
             supported_plugins,
             templates,
+            controllers,
             levels: _,
             exemptions: _,
+            device_container: _,
+            usage,
+            node_paths: _,
+            node_interfaces: _,
+            reserved_host_ports,
         } = Policy::default();
         let text = |text| Spanned::new(text, Location::UNKNOWN, Location::UNKNOWN);
         Self {
@@ -208,8 +242,17 @@ impl Default for Unvalidated {
             grants: Vec::new(),
             supported_plugins,
             templates,
+            controllers: controllers
+                .iter()
+                .map(|user| text(user.as_str().to_owned()))
+                .collect(),
             rules: BTreeMap::new(),
             exemptions: Vec::new(),
+            device_container: None,
+            usage,
+            node_paths: UnvalidatedPaths::default(),
+            node_interfaces: Vec::new(),
+            reserved_host_ports,
         }
     }
 }
@@ -227,6 +270,22 @@ fn wrong(field: String, problem: String) -> Error {
     Error::Value { field, problem }
 }
 
+/// Names of namespaces, or names with `*` in them.
+fn namespace_patterns(field: &str, names: &[Text]) -> Result<Vec<Pattern>, Error> {
+    some(field, names)?;
+    let patterns = names.iter().map(|name| {
+        if is_pattern(&name.value, false) {
+            return Ok(Pattern::new(&name.value));
+        }
+        let problem = format!(
+            "\"{}\" is neither the name of a namespace nor one with \"*\" in it",
+            shorten(&name.value)
+        );
+        Err(wrong(at(field, name), problem))
+    });
+    patterns.collect()
+}
+
 fn namespaces(field: &str, names: Vec<Text>) -> Result<Vec<String>, Error> {
     let names = names.into_iter().map(|name| namespace(field, name));
     names.collect()
@@ -240,6 +299,21 @@ fn namespace(field: &str, name: Text) -> Result<String, Error> {
     Err(wrong(at(field, &name), problem))
 }
 
+/// The name of a container; an empty one is none.
+fn container(name: Text) -> Result<Option<String>, Error> {
+    if name.value.is_empty() {
+        return Ok(None);
+    }
+    if is_label(&name.value) {
+        return Ok(Some(name.value));
+    }
+    let problem = format!(
+        "\"{}\" is not a valid name of a container",
+        shorten(&name.value)
+    );
+    Err(wrong(at("deviceContainer", &name), problem))
+}
+
 /// A list without which an entry would do nothing.
 fn some(field: &str, list: &[Text]) -> Result<(), Error> {
     if list.is_empty() {
@@ -250,6 +324,23 @@ fn some(field: &str, list: &[Text]) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+/// Names of users as the API server authenticates them, with `*` for any characters.
+fn users(field: &str, names: &[Text]) -> Result<Vec<Pattern>, Error> {
+    let user = |name: &Text| {
+        let text = name.value.trim();
+        if text.is_empty() || text != name.value {
+            let problem = format!(
+                "\"{}\" is not the name of a user: write it as the API server has it, for example \
+                 \"system:serviceaccount:NAMESPACE:NAME\"",
+                shorten(&name.value)
+            );
+            return Err(wrong(at(field, name), problem));
+        }
+        Ok(Pattern::new(text))
+    };
+    names.iter().map(user).collect()
 }
 
 /// The type of a plugin is the name of its file (libcni: `FindInPath`).

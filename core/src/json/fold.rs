@@ -49,7 +49,7 @@ pub(crate) fn may_have_twins(object: Value<'_>) -> bool {
     false
 }
 
-fn fold(letter: char) -> char {
+pub(super) fn fold(letter: char) -> char {
     match letter {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

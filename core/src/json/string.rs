@@ -94,22 +94,32 @@ pub(super) fn unescape(inner: &str) -> String {
 /// Decodes the escape that `text` begins with, and says how long it is.
 #[inline]
 fn unescape_one(text: &[u8], out: &mut Vec<u8>) -> usize {
-    let byte = match text.get(1).copied().unwrap_or_default() {
-        b'u' => return unescape_unicode(text, out),
-        b'b' => 0x8,
-        b'f' => 0xc,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        other => other,
+    let (letter, length) = escaped(text);
+    match u8::try_from(letter) {
+        Ok(byte) if letter.is_ascii() => out.push(byte),
+        _ => out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+    }
+    length
+}
+
+/// The character of the escape that `text` begins with, and the length of the escape.
+#[inline]
+fn escaped(text: &[u8]) -> (char, usize) {
+    let letter = match text.get(1).copied().unwrap_or_default() {
+        b'u' => return escaped_unicode(text),
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        other => char::from(other),
     };
-    out.push(byte);
-    2
+    (letter, 2)
 }
 
 /// The same for a `\u`, or two that are a pair. A lone surrogate is no character.
 #[cold]
-fn unescape_unicode(text: &[u8], out: &mut Vec<u8>) -> usize {
+fn escaped_unicode(text: &[u8]) -> (char, usize) {
     let first = hex4(text.get(2..));
     let is_pair = text.get(6..8) == Some(b"\\u");
     let (code, length) = match (first, is_pair.then(|| hex4(text.get(8..)))) {
@@ -118,9 +128,29 @@ fn unescape_unicode(text: &[u8], out: &mut Vec<u8>) -> usize {
         }
         _ => (first, 6),
     };
-    let letter = char::from_u32(code).unwrap_or('\u{fffd}');
-    out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-    length
+    (char::from_u32(code).unwrap_or('\u{fffd}'), length)
+}
+
+/// Whether a string that the scanner accepted decodes to letters that are each `alike` the wanted
+/// one. It ends at the first that is not, and allocates nothing: an object can have a hundred thousand
+/// keys with escapes.
+pub(super) fn unescapes_to(
+    inner: &str,
+    mut wanted: impl Iterator<Item = char>,
+    alike: impl Fn(char, char) -> bool,
+) -> bool {
+    let mut rest = inner;
+    while let Some(first) = rest.chars().next() {
+        let (letter, length) = match first {
+            '\\' => escaped(rest.as_bytes()),
+            _ => (first, first.len_utf8()),
+        };
+        if !wanted.next().is_some_and(|wanted| alike(letter, wanted)) {
+            return false;
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    wanted.next().is_none()
 }
 
 /// A bit for each byte that is a quote, a backslash, a control character or beyond ASCII.
@@ -184,6 +214,13 @@ mod tests {
             let expected = serde_json::to_string(&text).unwrap();
             assert_eq!(format!("\"{escaped}\""), expected);
             assert_eq!(unescape(&escaped), text);
+            let same = |one: char, other: char| one == other;
+            assert!(unescapes_to(&escaped, text.chars(), same));
+            assert!(!unescapes_to(&escaped, text.chars().chain(['x']), same));
+            assert_eq!(
+                unescapes_to(&escaped, text.chars().skip(1), same),
+                text.is_empty()
+            );
         }
     }
 }

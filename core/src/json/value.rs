@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Document, Kind, Member, Node, Tag, Value, folds, string};
+use super::fold::fold;
+use super::{Document, Kind, Member, Node, Tag, Value, string};
 
 impl<'d> Value<'d> {
     /// What this value is.
@@ -93,6 +94,19 @@ impl<'d> Value<'d> {
             .map(|member| member.value)
     }
 
+    /// The values that [`Self::get`] finds for several keys, in one pass.
+    pub fn get_each<const N: usize>(self, keys: [&str; N]) -> [Option<Self>; N] {
+        let mut found = [None; N];
+        for Member { key, value } in self.members() {
+            for (found, wanted) in found.iter_mut().zip(keys) {
+                if key.is_str(wanted) {
+                    *found = Some(value);
+                }
+            }
+        }
+        found
+    }
+
     /// The values of all members whose key Go takes for the struct field `field`, in the order in
     /// which Go decodes them.
     pub fn fields(self, field: &'d str) -> impl Iterator<Item = Value<'d>> {
@@ -110,6 +124,16 @@ impl<'d> Value<'d> {
     /// The numbers in this value, however deep.
     pub fn numbers(self) -> impl Iterator<Item = Value<'d>> {
         self.tagged(Tag::Number)
+    }
+
+    /// The strings in this value, keys among them, however deep.
+    pub fn strings(self) -> impl Iterator<Item = Value<'d>> {
+        (self.index..self.node().next)
+            .map(move |index| Value {
+                document: self.document,
+                index,
+            })
+            .filter(|value| value.kind() == Kind::String)
     }
 
     /// The objects in this value, itself among them, however deep.
@@ -154,13 +178,14 @@ impl<'d> Value<'d> {
     #[cold]
     #[inline(never)]
     fn decodes_to(self, text: &str) -> bool {
-        self.str().is_some_and(|own| own == text)
+        string::unescapes_to(self.inner(), text.chars(), |own, wanted| own == wanted)
     }
 
     #[cold]
     #[inline(never)]
     fn decodes_to_fold(self, field: &str) -> bool {
-        self.str().is_some_and(|key| folds(&key, field))
+        let fold_alike = |own, wanted| fold(own) == fold(wanted);
+        string::unescapes_to(self.inner(), field.chars(), fold_alike)
     }
 
     /// Go's word for the type of this value in "cannot unmarshal … into Go value".

@@ -28,7 +28,8 @@ impl Pattern {
     }
 }
 
-fn matches(pattern: &str, name: &str) -> bool {
+/// Whether `name` is one of those that `pattern` means.
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = name.strip_prefix(first) else {

@@ -27,6 +27,8 @@ pub struct Audit<'a> {
     pub verdict: &'static str,
     /// The names of the rules that spoke, comma separated.
     pub rules: &'a str,
+    /// The networks for which the object was patched, each with what it demands.
+    pub networks: &'a str,
 }
 
 /// Why a request is refused: what goes into a `meta/v1` Status.
@@ -131,6 +133,7 @@ impl<'a> Response<'a> {
         out.raw(self.audit.verdict);
         out.raw("\"");
         out.member("rules", self.audit.rules);
+        out.member("networks", self.audit.networks);
         out.raw("}}}");
         out.0
     }

@@ -3,7 +3,6 @@
 use super::{Check, Rule, Statement};
 use crate::finding::{Level, Place};
 use crate::view::Attach;
-use crate::view::networks::{DEFAULT_NETWORK, NETWORKS};
 use crate::world::World;
 
 /// The rule.
@@ -17,17 +16,10 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
-    let default = attach
-        .default_network
-        .new()
-        .map(|asked| (asked, DEFAULT_NETWORK));
-    let networks = attach.networks.new().map(|asked| (asked, NETWORKS));
-    let faults = default
-        .into_iter()
-        .chain(networks)
-        .flat_map(|(asked, annotation)| {
-            asked.ambiguous.iter().map(move |fault| (fault, annotation))
-        });
+    let faults = attach.newly_asking().flat_map(|(asking, annotation)| {
+        let faults = asking.ambiguous.iter();
+        faults.map(move |fault| (fault, annotation))
+    });
     faults
         .map(|(fault, annotation)| {
             let place = Place::inside(attach.path(annotation), fault.at.clone());

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use super::{Check, Rule, Statement};
-use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::text::shorten;
 use crate::view::Attach;
-use crate::view::networks::{DEFAULT_NETWORK, NETWORKS};
+use crate::view::networks::Annotation;
 use crate::world::World;
 
 /// The rule.
@@ -20,54 +19,44 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
-const DEFAULT_NETWORK_ASKS: &str = "the default network asks for it";
-
 fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
-    // A default network may ask for another name than its own (Multus: `getIfname`); what is left
-    // of the Pod then is not for this rule to say.
-    let default = attach.default_network.any().into_iter();
-    let default = default.flat_map(|asked| &asked.selections);
-    let default = default
-        .filter(|selection| selection.interface.as_deref() != Some("eth0"))
-        .map(|selection| (selection, DEFAULT_NETWORK, attach.default_network.new()));
-    let others = attach.networks.any().into_iter();
-    let others = others
-        .flat_map(|asked| &asked.selections)
-        .map(|selection| (selection, NETWORKS, attach.networks.new()));
+    // The name, what has it already, and whether that is to be judged.
     let mut taken = HashMap::from([
-        ("eth0", "the default network has it"),
-        ("lo", "every Pod has it already"),
+        ("eth0", ("the default network has it", false)),
+        ("lo", ("every Pod has it already", false)),
     ]);
     let mut statements = Vec::new();
-    for (selection, annotation, new) in default.chain(others) {
+    for (selection, annotation, is_new) in attach.elements() {
         let Some(interface) = selection.interface.as_deref() else {
             continue;
         };
-        let Some(by) = taken.get(interface).copied() else {
-            let by = match annotation {
-                DEFAULT_NETWORK => DEFAULT_NETWORK_ASKS,
-                _ => "another element of the annotation asks for it",
+        let is_default = annotation == Annotation::DefaultNetwork;
+        // A default network may ask for its own name or for another (Multus: `getIfname`); what is
+        // left of the Pod then is not a matter of this rule.
+        if is_default && interface == "eth0" {
+            continue;
+        }
+        let Some((by, is_taken_now)) = taken.get(interface).copied() else {
+            let by = if is_default {
+                ("the default network asks for it", is_new)
+            } else {
+                ("another element of the annotation asks for it", false)
             };
             taken.insert(interface, by);
             continue;
         };
-        let taken_now = by == DEFAULT_NETWORK_ASKS && attach.default_network.new().is_some();
-        if new.is_none() && !taken_now {
+        if !is_new && !is_taken_now {
             continue;
         }
-        let place = Place::inside(attach.path(annotation), selection.at.clone());
         let network = selection.network();
+        let interface = shorten(interface);
         let problem = format_args!(
-            "interface \"{}\" is asked for by network \"{}\", and {by} (Multus: \
-             interface name {} already exists): choose another name, or none",
-            shorten(interface),
+            "interface \"{interface}\" is asked for by network \"{}\", and {by} (Multus: interface \
+             name {interface} already exists): choose another name, or none",
             shorten(&network),
-            shorten(interface),
         );
+        let place = attach.place(annotation, selection);
         statements.push(Statement::at(&attach.object, place, problem));
-        if statements.len() == MAX_FAULTS {
-            break;
-        }
     }
     statements
 }

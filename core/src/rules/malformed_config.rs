@@ -21,8 +21,13 @@ fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
         .filter(|_| define.config.new().is_some())
     {
         let place = Place::field("spec.config");
+        let article = if matches!(found, "array" | "object") {
+            "an"
+        } else {
+            "a"
+        };
         let message = format!(
-            "{}: {place} is a {found}, and must be a string with JSON in it: write it as a block \
+            "{}: {place}: expected a string with JSON, found {article} {found}: write it as a block \
              scalar (config: |)",
             define.object
         );

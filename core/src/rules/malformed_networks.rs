@@ -4,7 +4,7 @@ use super::{Check, Rule, Statement};
 use crate::fault::Inside;
 use crate::finding::{Level, Place};
 use crate::view::Attach;
-use crate::view::networks::{DEFAULT_NETWORK, ECMP, NETWORKS, Networks};
+use crate::view::networks::{Annotation, ECMP, Networks};
 use crate::world::World;
 
 /// The rule.
@@ -21,26 +21,18 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
     let mut statements = Vec::new();
     if let Some(annotation) = attach.not_text {
         let place = Place::field(attach.path(annotation));
-        let problem = "the annotation is no string: annotations are strings, put it in quotes";
+        let problem = "the annotation is not a string: put its value in quotes";
         statements.push(Statement::at(&attach.object, place, problem));
     }
-    for (asked, annotation) in [
-        (attach.default_network.new(), DEFAULT_NETWORK),
-        (attach.networks.new(), NETWORKS),
-    ] {
-        let Some(asked) = asked else { continue };
-        for fault in asked.malformed.iter() {
+    for (asking, annotation) in attach.newly_asking() {
+        for fault in asking.malformed.iter() {
             let place = Place::inside(attach.path(annotation), fault.at.clone());
             statements.push(Statement::at(&attach.object, place, &fault.message));
         }
-        if annotation == DEFAULT_NETWORK
-            && let Some(problem) = not_one(asked)
+        if annotation == Annotation::DefaultNetwork
+            && let Some(problem) = not_one(asking)
         {
-            let at = Inside {
-                path: String::new(),
-                line: 1,
-                column: 1,
-            };
+            let at = Inside::whole();
             let place = Place::inside(attach.path(annotation), at);
             statements.push(Statement::at(&attach.object, place, problem));
         }
@@ -50,23 +42,23 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
         && (one.default_routes.iter().zip(&other.default_routes))
             .any(|counts| matches!(counts, (1, 1)))
     {
-        let place = Place::field(attach.path(DEFAULT_NETWORK));
+        let place = Place::field(attach.path(Annotation::DefaultNetwork));
         statements.push(Statement::at(&attach.object, place, ECMP));
     }
     statements
 }
 
 /// A Pod has exactly one default network (Multus: `tryLoadK8sPodDefaultNetwork`).
-fn not_one(asked: &Networks) -> Option<&'static str> {
-    match asked.selections.len() {
-        0 if asked.malformed.is_empty() => Some(
+fn not_one(asking: &Networks) -> Option<&'static str> {
+    match asking.selections.len() {
+        0 if asking.malformed.is_empty() => Some(
             "the list is empty, on which Multus panics: name exactly one default network, or \
              remove the annotation",
         ),
         0 | 1 => None,
         _ => Some(
             "a Pod has exactly one default network (Multus: more than one default network is \
-             specified): keep one, and write the others to k8s.v1.cni.cncf.io/networks",
+             specified): keep one, and move the others to k8s.v1.cni.cncf.io/networks",
         ),
     }
 }

@@ -3,7 +3,7 @@
 use super::{Check, Rule, Statement};
 use crate::finding::{Level, Place};
 use crate::view::Attach;
-use crate::view::networks::NETWORKS;
+use crate::view::networks::{Annotation, NETWORKS};
 use crate::world::World;
 
 /// The rule.
@@ -25,7 +25,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
         "the annotation stands on the {} itself, where nothing reads it: its Pods get \
          what stands in {}",
         attach.object.kind,
-        attach.path(NETWORKS),
+        attach.path(Annotation::Networks),
     );
     vec![Statement::at(&attach.object, place, problem)]
 }

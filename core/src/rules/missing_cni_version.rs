@@ -25,8 +25,8 @@ fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
     }
     let place = Place::field("spec.config");
     let message = format!(
-        "{}: {place} has no cniVersion and is read as 0.1.0, whose results have no interfaces and \
-         which cannot do without addresses: write \"cniVersion\": \"1.0.0\"",
+        "{}: {place} has no cniVersion and counts as 0.1.0, in which results have no interfaces and \
+         networks need addresses: add \"cniVersion\": \"1.0.0\"",
         define.object
     );
     vec![Statement::new(place, message)]

@@ -1,26 +1,25 @@
 #![doc = include_str!("missing_network.md")]
 
 use super::{Check, Rule, Statement};
-use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::nearest::nearest;
 use crate::text::shorten;
-use crate::view::networks::{DEFAULT_NETWORK, NETWORKS, Selection};
+use crate::view::networks::{Annotation, Selection};
 use crate::view::{Attach, Carrier};
-use crate::world::{World, asked_networks};
+use crate::world::{Asked, Resolved, World};
 
 /// The rule.
 pub static RULE: Rule = Rule {
     name: "missing-network",
     page: include_str!("missing_network.md"),
     default_level: Level::Deny,
-    by_namespace_only: false,
+    by_namespace_only: true,
     check: Check::Attach(check),
     fix: None,
 };
 
-/// Names are compared with all others of the namespace for as many findings as are shown.
-const MOST_ADVISED: usize = 10;
+/// The number of findings that come with advice, for which all names of a namespace are compared.
+const MAX_ADVICE: usize = 3;
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     // A workload may be written before its networks are.
@@ -28,44 +27,42 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         Carrier::Template { .. } => Level::Warn,
         _ => Level::Deny,
     };
-    asked_networks(attach, world)
-        .filter(|(selection, _, network)| {
-            network.is_none() && !selection.namespace.is_empty() && !selection.name.is_empty()
-        })
-        .take(MAX_FAULTS)
+    let asked = world.newly_asked(attach);
+    let absent = asked.filter(|asked| matches!(asked.network, Resolved::Absent));
+    absent
         .enumerate()
-        .map(|(index, (selection, annotation, _))| {
-            let place = Place::inside(attach.path(annotation), selection.at.clone());
+        .map(|(index, asked)| {
+            let Selection {
+                namespace, name, ..
+            } = asked.selection;
             let message = format!(
                 "{} asks for network \"{}\", which does not exist (Multus: cannot find a \
                  network-attachment-definition ({}) in namespace ({})){}",
                 attach.object,
-                shorten(&selection.network()),
-                shorten(&selection.name),
-                shorten(&selection.namespace),
-                if index < MOST_ADVISED {
-                    advice(attach, world, selection, annotation)
+                shorten(&asked.selection.network()),
+                shorten(name),
+                shorten(namespace),
+                if index < MAX_ADVICE {
+                    advice(attach, world, &asked)
                 } else {
                     String::new()
                 },
             );
+            let place = attach.place(asked.annotation, asked.selection);
             Statement::new(place, message).at_most(ceiling)
         })
         .collect()
 }
 
-/// What the user may have meant.
-fn advice(
-    attach: &Attach<'_>,
-    world: &World<'_>,
-    selection: &Selection,
-    annotation: &str,
-) -> String {
+/// What the user may have meant: never a network that the Pod may not use.
+fn advice(attach: &Attach<'_>, world: &World<'_>, asked: &Asked<'_>) -> String {
+    let (policy, own) = (world.policy, &*attach.object.namespace);
     let Selection {
         namespace, name, ..
-    } = selection;
-    let elsewhere = world.policy.global_namespaces.iter().map(String::as_str);
-    let elsewhere = elsewhere.chain([&*attach.object.namespace]);
+    } = asked.selection;
+    let is_default = asked.annotation == Annotation::DefaultNetwork;
+    let elsewhere = policy.global_namespaces.iter().map(String::as_str);
+    let elsewhere = elsewhere.chain([own]);
     let mut elsewhere =
         elsewhere.filter(|other| other != namespace && world.snapshot.get(other, name).is_some());
     if let Some(other) = elsewhere.next() {
@@ -76,15 +73,20 @@ fn advice(
              \"{namespace}\" only, so write {other}"
         );
     }
-    if let Some(near) = nearest(name, world.snapshot.names(namespace)) {
+    // A grant can be for some networks of a namespace only.
+    let names = world.snapshot.names(namespace);
+    let names = names.filter(|near| policy.isolation_allows(own, namespace, near, is_default));
+    if let Some(near) = nearest(name, names) {
         let near = format!("{namespace}/{near}");
         let near = shorten(&near);
         return format!(": did you mean \"{near}\"?");
     }
-    let searched = match annotation {
-        NETWORKS if *namespace == *attach.object.namespace => "the Pod's own namespace",
-        DEFAULT_NETWORK if *namespace == world.policy.multus_namespace => "Multus' own namespace",
-        _ => "that namespace",
+    let searched = if *namespace == own {
+        "the Pod's own namespace"
+    } else if is_default && *namespace == policy.multus_namespace {
+        "Multus' own namespace"
+    } else {
+        "that namespace"
     };
     format!(": {searched} was searched; create the NetworkAttachmentDefinition first")
 }

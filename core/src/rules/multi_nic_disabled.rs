@@ -2,7 +2,7 @@
 
 use super::{Check, Rule, Statement};
 use crate::finding::{Level, Place};
-use crate::view::networks::NETWORKS;
+use crate::view::networks::Annotation;
 use crate::view::{Attach, Define};
 use crate::world::World;
 
@@ -24,7 +24,10 @@ fn attach(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         return Vec::new();
     }
     let message = format!("{} may not ask for networks: {SWITCH}", attach.object);
-    vec![Statement::new(Place::field(attach.path(NETWORKS)), message)]
+    vec![Statement::new(
+        Place::field(attach.path(Annotation::Networks)),
+        message,
+    )]
 }
 
 fn define(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {

@@ -10,7 +10,7 @@ pub static RULE: Rule = Rule {
     name: "on-disk-config",
     page: include_str!("on_disk_config.md"),
     default_level: Level::Deny,
-    by_namespace_only: false,
+    by_namespace_only: true,
     check: Check::Define(check),
     fix: None,
 };
@@ -22,8 +22,8 @@ fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
     }
     let place = Place::field("spec.config");
     let message = format!(
-        "{}: {place} is empty: Multus would read a file of this name on each node, which nobody can \
-         check here; write the configuration, or have the administrator exempt this network",
+        "{}: {place} is empty, so Multus would read a file with this name on each node, which cannot be \
+         checked here: write the configuration, or ask the administrator to exempt the namespace",
         define.object
     );
     vec![Statement::new(place, message)]

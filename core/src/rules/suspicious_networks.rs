@@ -1,12 +1,11 @@
 #![doc = include_str!("suspicious_networks.md")]
 
 use super::{Check, Rule, Statement};
-use crate::fault::MAX_FAULTS;
 use crate::finding::{Level, Place};
 use crate::text::shorten;
-use crate::view::networks::NETWORKS;
+use crate::view::networks::{Annotation, Selection};
 use crate::view::{Attach, Carrier};
-use crate::world::{World, asked_networks};
+use crate::world::{Resolved, World};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -19,37 +18,61 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
+    let is_unscheduled = matches!(attach.carrier, Carrier::NewPod | Carrier::Template { .. });
+    let skips_scheduler = is_unscheduled && attach.node_name && attach.placement.is_some();
     let mut statements = Vec::new();
-    for (selection, annotation, network) in asked_networks(attach, world) {
-        if statements.len() >= MAX_FAULTS {
-            break;
+    for asked in world.newly_asked(attach) {
+        if matches!(asked.network, Resolved::Isolated) {
+            continue;
         }
-        for fault in selection.requests.suspicious.iter() {
-            let place = Place::inside(attach.path(annotation), fault.at.clone());
+        for fault in asked.selection.requests.suspicious.iter() {
+            let place = Place::inside(attach.path(asked.annotation), fault.at.clone());
             statements.push(Statement::at(&attach.object, place, &fault.message));
         }
-        let bound = network.is_some_and(|network| !network.requirements().is_empty());
-        let unscheduled = matches!(attach.carrier, Carrier::NewPod | Carrier::Template { .. });
-        if bound && unscheduled && attach.node_name && attach.placement.is_some() {
-            let place = Place::inside(attach.path(annotation), selection.at.clone());
-            let message = format!(
-                "{} names its node itself (nodeName), and network \"{}\" has a nodeSelector: no \
-                 scheduler chooses, and on a node without the labels the kubelet fails the Pod \
-                 with NodeAffinity; remove nodeName",
-                attach.object,
-                shorten(&selection.network()),
+        let network = asked.known();
+        if let Some(network) = network
+            && network.needs_addresses()
+            && !asks_for_addresses(asked.selection)
+        {
+            let name = asked.selection.network();
+            let problem = format_args!(
+                "network \"{}\" gives each Pod the addresses that it asks for, because its IPAM \
+                 plugin is static and has no \"addresses\", and this element asks for none: add \
+                 \"ips\": [\"10.1.1.7/24\"] with an address of the network, else the Pod hangs \
+                 (IPAM plugin returned missing IP config)",
+                shorten(&name),
             );
+            let place = attach.place(asked.annotation, asked.selection);
+            statements.push(Statement::at(&attach.object, place, problem));
+        }
+        let is_bound = network.is_some_and(|network| !network.requirements().is_empty());
+        if is_bound && skips_scheduler {
+            let message = format!(
+                "{} sets nodeName, and network \"{}\" has a nodeSelector: the scheduler is \
+                 bypassed, and on a node without the labels the kubelet rejects the Pod with \
+                 NodeAffinity; remove nodeName",
+                attach.object,
+                shorten(&asked.selection.network()),
+            );
+            let place = attach.place(asked.annotation, asked.selection);
             statements.push(Statement::new(place, message));
         }
     }
     if attach.host_network && attach.networks.new().is_some() {
-        let place = Place::field(attach.path(NETWORKS));
+        let place = Place::field(attach.path(Annotation::Networks));
         let message = format!(
-            "{} asks for networks and uses the node's own (hostNetwork: true), where Multus \
+            "{} asks for networks and uses the node's network (hostNetwork: true), to which Multus \
              attaches nothing: remove one of the two",
             attach.object
         );
         statements.push(Statement::new(place, message));
     }
     statements
+}
+
+/// Whether an element asks for addresses: with the key for it, or with the CNI arguments that static
+/// reads as well (`args.cni.ips`).
+fn asks_for_addresses(selection: &Selection) -> bool {
+    let arguments = selection.request("cni-args");
+    selection.request("ips").is_some() || arguments.is_some_and(|args| args.contains("\"ips\""))
 }

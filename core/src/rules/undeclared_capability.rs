@@ -1,11 +1,10 @@
 #![doc = include_str!("undeclared_capability.md")]
 
 use super::{Check, Rule, Statement};
-use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
 use crate::text::shorten;
 use crate::view::Attach;
-use crate::world::{World, asked_networks};
+use crate::world::World;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -28,25 +27,23 @@ const CAPABILITIES: [(&str, &str); 5] = [
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     let mut statements = Vec::new();
-    for (selection, annotation, network) in asked_networks(attach, world) {
-        if statements.len() >= MAX_FAULTS {
-            break;
-        }
+    for asked in world.newly_asked(attach) {
+        let network = asked.known();
         let Some(network) = network.filter(|network| !network.config.plugins.is_empty()) else {
             continue;
         };
         for (key, capability) in CAPABILITIES {
-            if selection.request(key).is_none() || network.declares(capability) {
+            if asked.selection.request(key).is_none() || network.declares(capability) {
                 continue;
             }
-            let place = Place::inside(attach.path(annotation), selection.at.clone());
-            let network = selection.network();
+            let network = asked.selection.network();
             let problem = format_args!(
                 "{key} is asked of network \"{}\", in which no plugin declares the \
                  capability \"{capability}\": it may be ignored; declare \"capabilities\": \
                  {{\"{capability}\": true}} in the plugin that is to be given it",
                 shorten(&network),
             );
+            let place = attach.place(asked.annotation, asked.selection);
             statements.push(Statement::at(&attach.object, place, problem));
         }
     }

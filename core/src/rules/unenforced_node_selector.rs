@@ -3,16 +3,15 @@
 use std::collections::HashSet;
 
 use super::{Check, Rule, Statement};
-use crate::fault::MAX_FAULTS;
-use crate::finding::{Level, Place};
+use crate::finding::Level;
+use crate::limits::{MAX_PATCH, MAX_PLACEMENT, MAX_REQUIREMENTS};
 use crate::network::Network;
-use crate::patch;
-use crate::patch::Fix;
+use crate::patch::{self, Fix};
 use crate::selector::Requirement;
 use crate::text::shorten;
-use crate::view::placement::{Patchable, Placement};
+use crate::view::placement::{Patchable, Placement, Required};
 use crate::view::{Attach, Carrier};
-use crate::world::{World, asked_networks};
+use crate::world::{Asked, World};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -24,8 +23,8 @@ pub static RULE: Rule = Rule {
     fix: Some(fix),
 };
 
-/// As many networks are named in a message.
-const MOST_NETWORKS: usize = 10;
+/// The number of networks that are named in a message.
+const MAX_NETWORKS: usize = 10;
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     if attach.carrier == (Carrier::Template { daemon_set: false }) {
@@ -38,33 +37,35 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         return Vec::new();
     };
     let mut seen = HashSet::new();
-    let asked: Vec<_> = asked_networks(attach, world)
-        .filter(|(selection, ..)| seen.insert((&*selection.namespace, &*selection.name)))
-        .filter_map(|(selection, annotation, network)| {
-            let own: Vec<_> = network?.requirements().iter().collect();
+    let lacking: Vec<_> = world
+        .newly_asked(attach)
+        .filter(|Asked { selection, .. }| seen.insert((&*selection.namespace, &*selection.name)))
+        .filter_map(|asked| {
+            let own: Vec<_> = asked.known()?.requirements().iter().collect();
             let lacking = lacking(placement, &own);
-            (!lacking.is_empty()).then_some((selection, annotation, lacking))
+            (!lacking.is_empty()).then_some((asked, lacking))
         })
         .collect();
-    let Some((first, annotation, _)) = asked.first() else {
+    let Some((first, _)) = lacking.first() else {
         return Vec::new();
     };
-    let place = Place::inside(attach.path(annotation), first.at.clone());
-    let mut networks: Vec<_> = asked
+    let place = attach.place(first.annotation, first.selection);
+    let mut networks: Vec<_> = lacking
         .iter()
-        .take(MOST_NETWORKS)
-        .map(|(selection, _, lacking)| {
-            format!("\"{}\" ({})", shorten(&selection.network()), list(lacking))
+        .take(MAX_NETWORKS)
+        .map(|(asked, lacking)| {
+            let network = asked.selection.network();
+            format!("\"{}\" ({})", shorten(&network), list(lacking))
         })
         .collect();
-    if let more @ 1.. = asked.len() - networks.len() {
+    if let more @ 1.. = lacking.len() - networks.len() {
         networks.push(format!("and {more} more"));
     }
     let message = format!(
         "{}: the required node affinity does not imply the nodeSelector of network {}: {}",
         attach.object,
         networks.join(", "),
-        advice(attach, placement, &wanted(attach, world))
+        advice(attach, placement, wanted(attach, world))
     );
     vec![Statement::new(place, message)]
 }
@@ -73,28 +74,27 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
 /// stored may have to be written again.
 fn fix(attach: &Attach<'_>, world: &World<'_>) -> Option<Fix> {
     let placement = attach.placement.as_ref()?;
-    let wanted = wanted(attach, world);
+    let wanted = wanted(attach, world)?;
     let lacking = !placement.lacking(&wanted).is_empty();
     lacking.then(|| Fix::Require(wanted.into_iter().cloned().collect()))
 }
 
 fn binding(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
-    asked_networks(attach, world)
-        .filter_map(|(selection, annotation, network)| {
-            let own: Vec<_> = network?.requirements().iter().collect();
+    world
+        .newly_asked(attach)
+        .filter_map(|asked| {
+            let own: Vec<_> = asked.known()?.requirements().iter().collect();
             (!own.is_empty()).then(|| {
-                let place = Place::inside(attach.path(annotation), selection.at.clone());
                 let message = format!(
                     "{} adds network \"{}\", whose nodeSelector ({}) a Binding cannot show to \
                      hold: write the annotation on the Pod, before it is scheduled",
                     attach.object,
-                    shorten(&selection.network()),
+                    shorten(&asked.selection.network()),
                     list(&own),
                 );
-                Statement::new(place, message)
+                Statement::new(attach.place(asked.annotation, asked.selection), message)
             })
         })
-        .take(MAX_FAULTS)
         .collect()
 }
 
@@ -108,21 +108,34 @@ fn lacking<'w>(placement: &Placement<'_>, wanted: &[&'w Requirement]) -> Vec<&'w
     lacking
 }
 
-fn advice(attach: &Attach<'_>, placement: &Placement<'_>, wanted: &[&Requirement]) -> String {
+fn advice(
+    attach: &Attach<'_>,
+    placement: &Placement<'_>,
+    wanted: Option<Vec<&Requirement>>,
+) -> String {
+    if matches!(placement.required, Required::TooLarge) {
+        return format!(
+            "spec.affinity has more than {MAX_PLACEMENT} bytes, and no more are read: select the \
+             nodes by a label that they share"
+        );
+    }
+    let owned = wanted.map(|wanted| wanted.into_iter().cloned().collect::<Vec<_>>());
+    let owned = owned.filter(|owned| !patch::is_too_large(placement, owned));
+    let Some(owned) = owned else {
+        return format!(
+            "the networks have more than {MAX_REQUIREMENTS} requirements, or what has to be added \
+             to the terms of the affinity comes to more than {MAX_PATCH} bytes: write fewer terms, \
+             or attach fewer networks"
+        );
+    };
     match attach.carrier {
-        Carrier::Template { .. } => {
-            let owned: Vec<_> = wanted
-                .iter()
-                .map(|&requirement| requirement.clone())
-                .collect();
-            match patch::merged(placement, &owned) {
-                Some(affinity) => format!(
-                    "the controller of a DaemonSet chooses nodes from its template, so write there \
+        Carrier::Template { .. } => match patch::merged(placement, &owned) {
+            Some(affinity) => format!(
+                "the controller of a DaemonSet chooses nodes from its template, so write there \
                      (spec.template.spec): affinity: {affinity}"
-                ),
-                None => "add it to every term of the template's required node affinity".to_owned(),
-            }
-        }
+            ),
+            None => "add it to every term of the template's required node affinity".to_owned(),
+        },
         Carrier::ExistingPod => "the affinity of a Pod that exists cannot be changed: delete it \
                                  and create it again with the annotation"
             .to_owned(),
@@ -131,23 +144,29 @@ fn advice(attach: &Attach<'_>, placement: &Placement<'_>, wanted: &[&Requirement
              the Pod itself, while it is gated"
                 .to_owned()
         }
-        Carrier::NewPod | Carrier::Binding => "another webhook added the network after multinic, \
+        Carrier::NewPod | Carrier::Binding | Carrier::Claim => {
+            "another webhook added the network after multinic, \
                                                or the mutating call of multinic failed: retry"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 
-fn wanted<'w>(attach: &Attach<'_>, world: &World<'w>) -> Vec<&'w Requirement> {
+/// Returns what all networks of the carrier require, each requirement once; `None` if there are more
+/// than [`MAX_REQUIREMENTS`].
+fn wanted<'w>(attach: &'w Attach<'_>, world: &'w World<'_>) -> Option<Vec<&'w Requirement>> {
     let mut wanted: Vec<&Requirement> = Vec::new();
-    for selection in attach.used(world.policy) {
-        let network = world.network(&selection.namespace, &selection.name);
-        for requirement in network.into_iter().flat_map(Network::requirements) {
+    for asked in world.asked(attach) {
+        for requirement in asked.known().into_iter().flat_map(Network::requirements) {
             if !wanted.contains(&requirement) {
+                if wanted.len() == MAX_REQUIREMENTS {
+                    return None;
+                }
                 wanted.push(requirement);
             }
         }
     }
-    wanted
+    Some(wanted)
 }
 
 fn list(requirements: &[&Requirement]) -> String {

@@ -23,8 +23,8 @@ fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
     }
     let name = shorten(name);
     let message = format!(
-        "{}: the name has a dot, so Pods can ask for it in the JSON form only, \
-         [{{\"name\": \"{name}\"}}]: choose a name without one",
+        "{}: the name has a dot, so Pods can request the network in the JSON form only, as in \
+         [{{\"name\": \"{name}\"}}]: use a name without dots",
         define.object
     );
     vec![Statement::new(Place::field("metadata.name"), message)]

@@ -3,11 +3,13 @@
 use super::{Check, Rule, Statement};
 use crate::fault::Inside;
 use crate::finding::{Level, Place};
+use crate::network::Network;
 use crate::selector::{NODE_SELECTOR, Requirement};
 use crate::text::shorten;
-use crate::view::placement::{Required, Term, contradiction};
+use crate::view::networks::Selection;
+use crate::view::placement::{Demands, Placement, Required, Term};
 use crate::view::{Attach, Define};
-use crate::world::{World, asked_networks};
+use crate::world::World;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -19,34 +21,27 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
-/// A requirement, and who demands it.
-type Demand<'d> = (String, &'d Requirement);
+/// Each term of a Pod is compared with all that its networks require. Of a Pod with more terms nothing
+/// is reported: it waits for a node instead.
+const MAX_TERMS: usize = 64;
 
 fn attach(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     let Some(placement) = &attach.placement else {
         return Vec::new();
     };
-    let mut networks: Vec<Demand<'_>> = Vec::new();
-    let mut place = None;
-    for (selection, annotation, network) in asked_networks(attach, world) {
-        let Some(network) = network else { continue };
-        for requirement in network.requirements() {
-            let whose = format!("network \"{}\"", shorten(&selection.network()));
-            networks.push((whose, requirement));
-            place.get_or_insert_with(|| {
-                Place::inside(attach.path(annotation), selection.at.clone())
-            });
+    let mut first = None;
+    let mut networks = Vec::new();
+    for asked in world.newly_asked(attach) {
+        let requirements = asked.known().into_iter().flat_map(Network::requirements);
+        for requirement in requirements {
+            first.get_or_insert(asked);
+            networks.push((asked.selection, requirement));
         }
     }
-    let Some(place) = place else {
+    let Some(first) = first else {
         return Vec::new();
     };
-    let own: Vec<Demand<'_>> = placement
-        .node_selector
-        .iter()
-        .map(|requirement| ("spec.nodeSelector".to_owned(), requirement))
-        .collect();
-    let Some((one, other)) = conflict(&networks, &own, &placement.required) else {
+    let Some((one, other)) = conflict(&networks, placement) else {
         return Vec::new();
     };
     let message = if one == other {
@@ -61,78 +56,83 @@ fn attach(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             attach.object
         )
     };
+    let place = attach.place(first.annotation, first.selection);
     vec![Statement::new(place, message)]
 }
 
 fn define(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
-    let selector = define
-        .selector
-        .new()
-        .and_then(|one| one.as_ref().as_ref().ok());
-    let requirements: Vec<_> = selector.into_iter().flatten().collect();
-    let pair = contradiction(&requirements)
-        .and_then(|(one, other)| Some((requirements.get(one)?, requirements.get(other)?)));
+    let selector = define.selector.new();
+    let requirements = selector.and_then(|selector| selector.as_ref().as_ref().ok());
+    let requirements = requirements.map(Vec::as_slice).unwrap_or_default();
+    let conflict = Demands::of(requirements).conflict();
+    let pair =
+        conflict.and_then(|(one, other)| Some((requirements.get(one)?, requirements.get(other)?)));
     let Some((one, other)) = pair else {
         return Vec::new();
     };
-    let at = Inside {
-        path: String::new(),
-        line: 1,
-        column: 1,
-    };
-    let place = Place::inside(format!("metadata.annotations[{NODE_SELECTOR}]"), at);
+    let field = format!("metadata.annotations[{NODE_SELECTOR}]");
+    let place = Place::inside(field, Inside::whole());
     let problem =
         format_args!("no node can match the nodeSelector: {one} and {other} cannot both hold");
     vec![Statement::at(&define.object, place, problem).at_most(Level::Warn)]
 }
 
-/// Who and who contradict each other, so that no node is left. Only what is certain.
+/// What contradicts what, so that no node is left. Only what is certain.
 fn conflict(
-    networks: &[Demand<'_>],
-    own: &[Demand<'_>],
-    required: &Required,
+    networks: &[(&Selection, &Requirement)],
+    placement: &Placement<'_>,
 ) -> Option<(String, String)> {
-    let selected: Vec<&Demand<'_>> = networks.iter().chain(own).collect();
-    let terms = match required {
-        Required::Absent => return first(&selected),
+    let of_networks = networks.iter().map(|(_, requirement)| *requirement);
+    let demands = Demands::of(of_networks.chain(&placement.node_selector));
+    let say = |numbers: (usize, usize), term: &[Requirement]| {
+        let say = |number: usize| {
+            if let Some((selection, requirement)) = networks.get(number) {
+                let network = selection.network();
+                return Some(format!(
+                    "network \"{}\" requires {requirement}",
+                    shorten(&network)
+                ));
+            }
+            let number = number - networks.len();
+            if let Some(requirement) = placement.node_selector.get(number) {
+                return Some(format!("spec.nodeSelector requires {requirement}"));
+            }
+            let requirement = term.get(number - placement.node_selector.len())?;
+            Some(format!("the required node affinity requires {requirement}"))
+        };
+        Some((say(numbers.0)?, say(numbers.1)?))
+    };
+    let terms = match &placement.required {
+        Required::Absent | Required::TooLarge => {
+            return demands.conflict().and_then(|numbers| say(numbers, &[]));
+        }
         Required::Terms(terms) => terms,
         Required::Unreadable => return None,
     };
+    if terms.len() > MAX_TERMS {
+        return None;
+    }
     let mut found = None;
     for term in terms.iter().filter(|term| !term.is_empty()) {
-        let demands: Vec<Demand<'_>> = term
-            .expressions
-            .iter()
-            .map(|requirement| ("the required node affinity".to_owned(), requirement))
-            .collect();
-        let all: Vec<&Demand<'_>> = selected.iter().copied().chain(&demands).collect();
+        let conflict = demands.conflict_with(&term.expressions);
         // One term that may match is enough.
-        let conflict = first(&all).or_else(|| fields(term))?;
-        found = found.or(Some(conflict));
+        let fields = || fields(term);
+        if found.is_some() {
+            conflict.map(drop).or_else(|| fields().map(drop))?;
+        } else {
+            let said = conflict.and_then(|numbers| say(numbers, &term.expressions));
+            found = Some(said.or_else(fields)?);
+        }
     }
     found
 }
 
 /// The same among the `matchFields` of a term, which networks say nothing of.
 fn fields(term: &Term) -> Option<(String, String)> {
-    let fields: Vec<_> = term.fields.iter().collect();
-    let (one, other) = contradiction(&fields)?;
-    let describe = |index: usize| {
-        let requirement = fields.get(index)?;
+    let (one, other) = Demands::of(&term.fields).conflict()?;
+    let say = |number: usize| {
+        let requirement = term.fields.get(number)?;
         Some(format!("the required node affinity requires {requirement}"))
     };
-    Some((describe(one)?, describe(other)?))
-}
-
-fn first(demands: &[&Demand<'_>]) -> Option<(String, String)> {
-    let requirements: Vec<_> = demands
-        .iter()
-        .map(|(_, requirement)| *requirement)
-        .collect();
-    let (one, other) = contradiction(&requirements)?;
-    let describe = |index: usize| {
-        let (whose, requirement) = demands.get(index)?;
-        Some(format!("{whose} requires {requirement}"))
-    };
-    Some((describe(one)?, describe(other)?))
+    Some((say(one)?, say(other)?))
 }

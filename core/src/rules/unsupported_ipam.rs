@@ -12,7 +12,7 @@ pub static RULE: Rule = Rule {
     name: "unsupported-ipam",
     page: include_str!("unsupported_ipam.md"),
     default_level: Level::Deny,
-    by_namespace_only: false,
+    by_namespace_only: true,
     check: Check::Define(check),
     fix: None,
 };
@@ -27,15 +27,16 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
         .filter_map(|plugin| Some((plugin, plugin.ipam.as_ref()?)))
         .filter(|(_, ipam)| !supported.iter().any(|kind| **kind == *ipam.kind))
         .map(|(plugin, ipam)| {
-            let advice = match nearest(&ipam.kind, supported.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => "use one of these, or ask the administrator".to_owned(),
+            let near = nearest(&ipam.kind, supported.iter().map(String::as_str));
+            let all = supported.join(", ");
+            let advice = match near {
+                Some(near) => format!("did you mean \"{near}\"? Use one of {all}"),
+                None => format!("use one of {all}, or ask the administrator to add it"),
             };
             let place = Place::inside("spec.config", plugin.ipam_place(ipam));
             let problem = format_args!(
-                "IPAM plugin \"{}\" is not supported: supported are {}: {advice}",
-                shorten(&ipam.kind),
-                supported.join(", ")
+                "IPAM plugin \"{}\" is not supported here: {advice}",
+                shorten(&ipam.kind)
             );
             Statement::at(&define.object, place, problem)
         })

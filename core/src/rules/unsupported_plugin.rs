@@ -13,7 +13,7 @@ pub static RULE: Rule = Rule {
     name: "unsupported-plugin",
     page: include_str!("unsupported_plugin.md"),
     default_level: Level::Deny,
-    by_namespace_only: false,
+    by_namespace_only: true,
     check: Check::Define(check),
     fix: None,
 };
@@ -35,8 +35,8 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
                 let kind = shorten(&plugin.kind);
                 format!(
                     "plugin \"{kind}\" is the second interface plugin of the chain, after \
-                     \"{}\", and the Pod's interface is made already: keep one, and put the other \
-                     into a network of its own",
+                     \"{}\", which has already made the Pod's interface: keep one of them, and \
+                     define a second network for the other",
                     shorten(first)
                 )
             })
@@ -44,8 +44,8 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
             interface.is_none().then(|| {
                 let kind = shorten(&plugin.kind);
                 format!(
-                    "plugin \"{kind}\" changes an interface and stands where there is none yet: \
-                     chain it in \"plugins\" after one of {}",
+                    "plugin \"{kind}\" changes an interface, and no plugin before it makes one: \
+                     put it into \"plugins\" after one of {}",
                     supported.interface.join(", ")
                 )
             })
@@ -64,8 +64,8 @@ fn unsupported(kind: &str, world: &World<'_>) -> String {
     let supported = &world.policy.supported_plugins;
     if supported.ipam.iter().any(|ipam| ipam == kind) {
         return format!(
-            "plugin \"{kind}\" gives addresses and makes no interface: write it as \"ipam\": \
-             {{\"type\": \"{kind}\"}} of an interface plugin"
+            "plugin \"{kind}\" assigns addresses and does not make an interface: use it as \
+             \"ipam\": {{\"type\": \"{kind}\"}} of an interface plugin"
         );
     }
     let known = supported
@@ -73,14 +73,16 @@ fn unsupported(kind: &str, world: &World<'_>) -> String {
         .iter()
         .chain(&supported.meta)
         .map(String::as_str);
-    let advice = match nearest(kind, known) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => "use one of these, or ask the administrator".to_owned(),
-    };
-    format!(
-        "plugin \"{kind}\" is not supported: interface plugins are {}, and chained after one {}: \
-         {advice}",
-        supported.interface.join(", "),
-        supported.meta.join(", ")
-    )
+    let interface = supported.interface.join(", ");
+    let meta = supported.meta.join(", ");
+    match nearest(kind, known) {
+        Some(near) => format!(
+            "plugin \"{kind}\" is not supported here: did you mean \"{near}\"? Use one of the \
+             interface plugins {interface}, and after it one of {meta}"
+        ),
+        None => format!(
+            "plugin \"{kind}\" is not supported here: use one of the interface plugins \
+             {interface}, and after it one of {meta}, or ask the administrator to add it"
+        ),
+    }
 }

@@ -1,16 +1,23 @@
 //! From an object to what carries the annotations.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use super::networks::{DEFAULT_NETWORK, NETWORKS, Networks, shrinks};
+use super::devices::{Devices, Writable};
+use super::networks::{Annotation, DEFAULT_NETWORK, NETWORKS, Networks, Selection, shrinks};
 use super::placement::{Patchable, Placement, present};
-use super::{Attach, Carrier, Change, Object, annotation};
+use super::{Attach, Carrier, Change, Copies, Object, annotation, annotations};
 use crate::json::{Kind, Value};
 use crate::policy::Policy;
 use crate::review::{Operation, Request};
 
+mod claim;
+mod machine;
+
 /// The kubelet's mark on the copy of a static Pod, which runs already.
 const MIRROR: &str = "kubernetes.io/config.mirror";
+/// The group of the kubelets.
+const NODES: &str = "system:nodes";
 
 impl<'a> Attach<'a> {
     pub(super) fn pod(request: &'a Request<'a>, policy: &Policy) -> Self {
@@ -34,9 +41,21 @@ impl<'a> Attach<'a> {
                 Patchable::Restore(present(spec(old).and_then(|spec| spec.get("affinity"))))
             }
         };
+        let writable = match request.operation {
+            _ if status || !has_spec => Writable::Nothing,
+            Operation::Create => Writable::Additions,
+            _ => Writable::Restore(spec(old)),
+        };
+        let address = old.and_then(|old| old.get("status")?.get("podIP")?.str());
         // The API server takes the stored spec for an update of the status, whatever is sent.
         let spec = if status { spec(old) } else { spec(new) };
-        Self::carried(request, policy, carrier, new, old, spec, patchable)
+        let mut attach = Self::carried(request, policy, carrier, new, old, spec, patchable);
+        attach.devices = attach
+            .placement
+            .is_some()
+            .then(|| Devices::of(spec, writable));
+        attach.is_running = address.is_some_and(|address| !address.is_empty());
+        attach
     }
 
     pub(super) fn binding(request: &'a Request<'a>, policy: &Policy) -> Self {
@@ -81,6 +100,11 @@ impl<'a> Attach<'a> {
             spec,
             Patchable::Nothing,
         );
+        attach.devices = attach
+            .placement
+            .is_some()
+            .then(|| Devices::of(spec, Writable::Nothing));
+        attach.copies = copies(request);
         attach.annotations = if cron {
             "spec.jobTemplate.spec.template.metadata.annotations"
         } else {
@@ -91,10 +115,82 @@ impl<'a> Attach<'a> {
             .and_then(|object| annotation(object, NETWORKS)?.str());
         attach.misplaced =
             attach.networks.any().is_none() && own.is_some_and(|own| !own.is_empty());
-        if unchanged || request.object.is_some_and(has_controller) {
+        // Its controller was judged, if it is one that writes it.
+        let is_controlled =
+            policy.is_controller(&request.user) && request.object.is_some_and(has_controller);
+        if unchanged || is_controlled {
             attach.networks = attach.networks.kept();
             attach.default_network = attach.default_network.kept();
             attach.misplaced = false;
+        }
+        attach
+    }
+
+    /// A ResourceClaim, or a template of some.
+    pub(super) fn claim(request: &'a Request<'a>, policy: &Policy) -> Self {
+        let is_template = &*request.resource == "resourceclaimtemplates";
+        let (carrier, field) = if is_template {
+            let carrier = Carrier::Template { daemon_set: false };
+            (carrier, "spec.spec.devices.config")
+        } else {
+            (Carrier::Claim, "spec.devices.config")
+        };
+        let spec = |object: Option<Value<'a>>| {
+            let spec = object?.get("spec")?;
+            if is_template {
+                spec.get("spec")
+            } else {
+                Some(spec)
+            }
+        };
+        let (new, old) = (spec(request.object), spec(request.old_object));
+        let nothing = Patchable::Nothing;
+        let mut attach = Self::carried(request, policy, carrier, None, None, None, nothing);
+        attach.placement = None;
+        let asked = |spec| claim::networks(spec, &request.namespace, field);
+        attach.networks = changed(asked(new), asked(old));
+        attach
+    }
+
+    /// A virtual machine of KubeVirt, or a running instance of one.
+    pub(super) fn machine(request: &'a Request<'a>, policy: &Policy) -> Self {
+        let is_template = &*request.resource == "virtualmachines";
+        let (annotations, field) = if is_template {
+            (
+                "spec.template.metadata.annotations",
+                "spec.template.spec.networks",
+            )
+        } else {
+            ("metadata.annotations", "spec.networks")
+        };
+        let instance = |object: Option<Value<'a>>| {
+            if is_template {
+                present(object?.get("spec")?.get("template"))
+            } else {
+                object
+            }
+        };
+        let spec = |object: Option<Value<'a>>| object.and_then(|object| object.get("spec"));
+        let (new, old) = (instance(request.object), instance(request.old_object));
+        let carrier = Carrier::Template { daemon_set: false };
+        let nothing = Patchable::Nothing;
+        let mut attach = Self::carried(request, policy, carrier, new, old, spec(new), nothing);
+        attach.annotations = annotations;
+        let home = &*policy.multus_namespace;
+        let asked = |object| machine::networks(spec(object), &request.namespace, home, field);
+        let (networks, default_network) = asked(new);
+        let (old_networks, old_default_network) = asked(old);
+        // KubeVirt writes the annotation over one that the machine carries, which it hands on where
+        // there is nothing to write.
+        if networks.is_some() {
+            attach.networks = changed(networks, old_networks);
+        }
+        if default_network.is_some() {
+            attach.default_network = changed(default_network, old_default_network);
+        }
+        if !is_template && request.object.is_some_and(has_controller) {
+            attach.networks = attach.networks.kept();
+            attach.default_network = attach.default_network.kept();
         }
         attach
     }
@@ -109,32 +205,36 @@ impl<'a> Attach<'a> {
         patchable: Patchable<'a>,
     ) -> Self {
         let object = Object::of(request);
-        let text = |object: Option<Value<'a>>, name| {
-            object
-                .and_then(|object| annotation(object, name))
-                .map(|value| value.str().unwrap_or_default())
-        };
-        let own = &*request.namespace;
+        let [new_networks, new_default, mirror] =
+            some_annotations(new, [NETWORKS, DEFAULT_NETWORK, MIRROR]);
+        let [old_networks, old_default] = some_annotations(old, [NETWORKS, DEFAULT_NETWORK]);
+        // The API server stores a null annotation as an empty one, and an empty one asks for nothing.
+        let text = |value: Option<Value<'a>>| value.map(|value| value.str().unwrap_or_default());
+        let asking = |value| text(value).filter(|text| !text.is_empty());
         let networks = change(
-            text(new, NETWORKS).filter(|text| !text.is_empty()),
-            text(old, NETWORKS).filter(|text| !text.is_empty()),
-            own,
+            asking(new_networks),
+            asking(old_networks),
+            &request.namespace,
             shrinks,
         );
-        // An empty default-network annotation is no absent one: Multus fails on it.
-        let home = &*policy.multus_namespace;
+        // An empty default-network annotation is not an absent one: Multus fails on it.
         let default_network = change(
-            empty_for_null(new, DEFAULT_NETWORK).or_else(|| text(new, DEFAULT_NETWORK)),
-            empty_for_null(old, DEFAULT_NETWORK).or_else(|| text(old, DEFAULT_NETWORK)),
-            home,
+            text(new_default),
+            text(old_default),
+            &policy.multus_namespace,
             |_, _, _| false,
         );
-        let not_text = [NETWORKS, DEFAULT_NETWORK].into_iter().find(|name| {
-            new.and_then(|object| annotation(object, name))
-                .is_some_and(|value| value.kind() != Kind::String)
-        });
+        let is_not_text = |value: Option<Value<'a>>| {
+            present(value).is_some_and(|value| value.kind() != Kind::String)
+        };
+        let not_text = if is_not_text(new_networks) {
+            Some(Annotation::Networks)
+        } else {
+            is_not_text(new_default).then_some(Annotation::DefaultNetwork)
+        };
         let is_true = |key| spec.and_then(|spec| spec.get(key)?.bool()) == Some(true);
-        let mirror = new.is_some_and(|object| annotation(object, MIRROR).is_some());
+        // Anybody can write the mark; only the kubelet means it.
+        let mirror = present(mirror).is_some() && request.is_from_group(NODES);
         let host_network = is_true("hostNetwork");
         let node_name = spec.and_then(|spec| spec.get("nodeName")?.str());
         Self {
@@ -145,10 +245,31 @@ impl<'a> Attach<'a> {
             default_network,
             not_text,
             placement: (!host_network && !mirror).then(|| Placement::of(spec, patchable)),
+            devices: None,
+            copies: Copies::Count(1),
+            is_running: false,
+            annotation_map: annotations(new),
             host_network,
             node_name: node_name.is_some_and(|name| !name.is_empty()),
             misplaced: false,
         }
+    }
+}
+
+/// How many Pods a workload makes at a time.
+fn copies(request: &Request<'_>) -> Copies {
+    let spec = request.object.and_then(|object| object.get("spec"));
+    let count = |spec: Option<Value<'_>>, key| {
+        Copies::Count(spec.and_then(|spec| spec.get(key)?.integer()).unwrap_or(1))
+    };
+    match &*request.resource {
+        "daemonsets" => Copies::EachNode,
+        "jobs" => count(spec, "parallelism"),
+        "cronjobs" => {
+            let job = spec.and_then(|spec| spec.get("jobTemplate")?.get("spec"));
+            count(job, "parallelism")
+        }
+        _ => count(spec, "replicas"),
     }
 }
 
@@ -178,10 +299,29 @@ fn change(
     }
 }
 
-/// The API server stores a null annotation as an empty one.
-fn empty_for_null<'a>(object: Option<Value<'a>>, name: &str) -> Option<Cow<'a, str>> {
-    let value = object?.get("metadata")?.get("annotations")?.get(name)?;
-    value.is_null().then_some(Cow::Borrowed(""))
+/// What a spec asks for, before and after.
+fn changed(new: Option<Networks>, old: Option<Networks>) -> Change<Networks> {
+    let Some(new) = new else {
+        return Change::Absent;
+    };
+    let is_kept = old.is_some_and(|old| {
+        let names = |own: &Selection| (own.namespace.clone(), own.name.clone());
+        let old: HashSet<_> = old.selections.iter().map(names).collect();
+        new.selections.iter().all(|own| old.contains(&names(own)))
+    });
+    if is_kept {
+        Change::Kept(new)
+    } else {
+        Change::New(new)
+    }
+}
+
+/// Some annotations of an object; a null one is there.
+fn some_annotations<'a, const N: usize>(
+    object: Option<Value<'a>>,
+    names: [&str; N],
+) -> [Option<Value<'a>>; N] {
+    annotations(object).map_or([None; N], |annotations| annotations.get_each(names))
 }
 
 fn has_controller(object: Value<'_>) -> bool {

@@ -6,8 +6,11 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use crate::danger;
 use crate::fault::{Fault, Faults, Inside};
+use crate::interface::{MAX_LENGTH, name_fault};
 use crate::json::Places;
+use crate::limits::{MAX_ANNOTATION, MAX_ATTACHMENTS};
 use crate::name::{is_label, is_subdomain};
 use crate::text::shorten;
 
@@ -23,15 +26,41 @@ pub(crate) const ECMP: &str = "a default-route of the same address family stands
                                element: keep one (Multus: multus does not support ECMP for the \
                                default-route)";
 
+/// One of the annotations that ask for networks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Annotation {
+    /// [`DEFAULT_NETWORK`]
+    DefaultNetwork,
+    /// [`NETWORKS`]
+    Networks,
+}
+
+impl Annotation {
+    /// Both, in the order in which Multus attaches what they ask for.
+    pub const ALL: [Self; 2] = [Self::DefaultNetwork, Self::Networks];
+
+    /// Its key.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::DefaultNetwork => DEFAULT_NETWORK,
+            Self::Networks => NETWORKS,
+        }
+    }
+}
+
 /// What an annotation asks for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Networks {
     /// The elements whose namespace and name can be one's; all of them where nothing is malformed.
     pub selections: Vec<Selection>,
+    /// Why it is not read (rule `beyond-limits`); there is nothing else then.
+    pub beyond_limits: Option<Fault>,
     /// What Multus fails on, panics on, or can only fail on later (rule `malformed-networks`).
     pub malformed: Faults,
     /// Keys that Go folds together (rule `ambiguous-networks`).
     pub ambiguous: Faults,
+    /// What a program running as root on a node would do harm with (rule `dangerous-value`).
+    pub dangerous: Faults,
     /// How many default routes of IPv4 and of IPv6 it asks for, as Multus counts them.
     pub default_routes: [usize; 2],
 }
@@ -48,8 +77,10 @@ pub struct Selection {
     pub interface: Option<String>,
     /// What else the element asks for.
     pub requests: Requests,
-    /// Where the element stands.
+    /// Where the element stands in the annotation.
     pub at: Inside,
+    /// Where it stands instead, if it is not an element of an annotation.
+    pub field: Option<Box<str>>,
 }
 
 /// What an element asks of its network, by the keys of the JSON form.
@@ -59,13 +90,17 @@ pub struct Requests {
     pub keys: Vec<(&'static str, Box<str>)>,
     /// Accepted, and almost surely not meant (rule `suspicious-networks`).
     pub suspicious: Faults,
+    /// The ports of the node that it asks for.
+    pub host_ports: Vec<(i64, Inside)>,
 }
 
 impl Networks {
     /// What `annotation` asks for. `namespace` is where a bare name is looked up.
     pub fn parse(annotation: &str, namespace: &str) -> Self {
         let mut networks = Self::default();
-        if annotation.contains(['[', '{', '"']) {
+        if annotation.len() > MAX_ANNOTATION {
+            networks.beyond_limits = Some(too_long(annotation));
+        } else if annotation.contains(['[', '{', '"']) {
             element::list(annotation, namespace, &mut networks);
         } else {
             networks.short_form(annotation, namespace);
@@ -74,6 +109,10 @@ impl Networks {
     }
 
     fn short_form(&mut self, annotation: &str, own: &str) {
+        if annotation.split(',').nth(MAX_ATTACHMENTS).is_some() {
+            self.beyond_limits = Some(too_many());
+            return;
+        }
         let mut places = Places::of(annotation);
         let mut offset = 0;
         for (index, item) in annotation.split(',').enumerate() {
@@ -85,6 +124,9 @@ impl Networks {
                     if let Some(message) = interface.and_then(interface_problem) {
                         let at = at.clone();
                         self.malformed.push(Fault { at, message });
+                    } else if let Some(message) = interface.and_then(interface_danger) {
+                        let at = at.clone();
+                        self.dangerous.push(Fault { at, message });
                     }
                     self.selections.push(Selection {
                         namespace: namespace.to_owned(),
@@ -92,11 +134,35 @@ impl Networks {
                         interface: interface.map(str::to_owned),
                         requests: Requests::default(),
                         at,
+                        field: None,
                     });
                 }
                 Err(message) => self.malformed.push(Fault { at, message }),
             }
         }
+    }
+}
+
+fn too_long(annotation: &str) -> Fault {
+    let message = format!(
+        "the annotation has {} bytes, and at most {MAX_ANNOTATION} are read: the API server stores \
+         no more either",
+        annotation.len()
+    );
+    Fault {
+        at: Inside::whole(),
+        message,
+    }
+}
+
+fn too_many() -> Fault {
+    let message = format!(
+        "the annotation asks for more than {MAX_ATTACHMENTS} networks, and no more are read: \
+         attach fewer, for they are attached one after the other while the kubelet waits"
+    );
+    Fault {
+        at: Inside::whole(),
+        message,
     }
 }
 
@@ -116,14 +182,20 @@ pub(crate) fn shrinks(new: &str, old: &str, namespace: &str) -> bool {
             _ => false,
         })
     }
-    if let (Some(new), Some(old)) = (element::written(new), element::written(old))
-        && among(new, old)
+    if new.len().max(old.len()) > MAX_ANNOTATION {
+        return false;
+    }
+    let (list, other) = (element::Written::read(new), element::Written::read(old));
+    if let (Some(new), Some(old)) = (list, other)
+        && among(new.elements(), old.elements())
     {
         return true;
     }
     let sound = |text| {
         let networks = Networks::parse(text, namespace);
-        let sound = networks.malformed.is_empty() && networks.ambiguous.is_empty();
+        let sound = networks.beyond_limits.is_none()
+            && networks.malformed.is_empty()
+            && networks.ambiguous.is_empty();
         sound.then_some(networks.selections)
     };
     let asked = |selections: Vec<Selection>| -> Vec<_> {
@@ -139,6 +211,18 @@ pub(crate) fn shrinks(new: &str, old: &str, namespace: &str) -> bool {
 }
 
 impl Selection {
+    /// A network that a field of a spec names.
+    pub(crate) fn of_field(namespace: String, name: String, field: String) -> Self {
+        Self {
+            namespace,
+            name,
+            interface: None,
+            requests: Requests::default(),
+            at: Inside::at((1, 1), ""),
+            field: Some(field.into()),
+        }
+    }
+
     /// `namespace/name`.
     pub fn network(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
@@ -154,23 +238,26 @@ impl Selection {
     }
 }
 
-/// Why `name` can be no interface of a Pod: libcni's `ValidateInterfaceName`.
+/// Why `name` cannot be that of an interface of a Pod. `None` if it can.
 pub fn interface_problem(name: &str) -> Option<String> {
-    let problem = if name.len() > 15 {
-        format!("is longer than 15 bytes ({})", name.len())
-    } else if name == "." || name == ".." {
-        "is no name".to_owned()
-    } else if let Some(letter) = name
-        .chars()
-        .find(|letter| matches!(letter, '/' | ':') || letter.is_whitespace())
-    {
-        format!("contains {letter:?}")
+    let problem = if name.len() > MAX_LENGTH {
+        format!("it has {} bytes", name.len())
     } else {
-        return None;
+        name_fault(name)?
     };
     Some(format!(
-        "interface name \"{}\" {problem}: an interface name has at most 15 bytes and none of \
-         \"/\", \":\" or white space",
+        "interface name \"{}\" is not valid, because {problem}: use at most {MAX_LENGTH} bytes \
+         without \"/\", \":\" and white space",
+        shorten(name)
+    ))
+}
+
+/// Why the name of an interface that is possible is dangerous. `None` if it is not.
+fn interface_danger(name: &str) -> Option<String> {
+    let problem = danger::interface_name(name)?;
+    Some(format!(
+        "interface name \"{}\" is not allowed, because {problem}: use letters, digits, \".\", \"_\" \
+         and \"-\", and do not begin with \"-\"",
         shorten(name)
     ))
 }

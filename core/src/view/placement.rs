@@ -5,12 +5,13 @@
 //! and `spec.nodeSelector` holds beside them.
 
 use crate::json::{Kind, Value};
+use crate::limits::MAX_PLACEMENT;
 use crate::selector::{Operator, Requirement};
 
 mod contradiction;
 mod implication;
 
-pub use contradiction::contradiction;
+pub use contradiction::Demands;
 
 /// The field that a patch adds to.
 pub const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
@@ -18,7 +19,7 @@ pub const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 /// What a Pod, or a template, demands of its node, and what may still be changed of it.
 #[derive(Clone, Debug)]
 pub struct Placement<'a> {
-    /// `spec.nodeSelector`.
+    /// `spec.nodeSelector`; nothing where it is larger than [`MAX_PLACEMENT`].
     pub node_selector: Vec<Requirement>,
     /// `spec.affinity.nodeAffinity.required…`.
     pub required: Required,
@@ -46,6 +47,8 @@ pub enum Required {
     Absent,
     /// One of these must match.
     Terms(Vec<Term>),
+    /// The affinity is larger than [`MAX_PLACEMENT`], and is not read.
+    TooLarge,
     /// It is there without terms, or of a shape that the API server refuses; for it to say.
     Unreadable,
 }
@@ -53,7 +56,7 @@ pub enum Required {
 /// A node selector term.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Term {
-    /// `matchExpressions`, on labels.
+    /// `matchExpressions`, on labels. In the order of their keys, and of one key as written.
     pub expressions: Vec<Requirement>,
     /// `matchFields`, on `metadata.name`.
     pub fields: Vec<Requirement>,
@@ -70,6 +73,7 @@ impl<'a> Placement<'a> {
         Self {
             node_selector: spec
                 .and_then(|spec| spec.get("nodeSelector"))
+                .filter(|map| map.raw().len() <= MAX_PLACEMENT)
                 .map(node_selector)
                 .unwrap_or_default(),
             required: Required::of(affinity),
@@ -90,6 +94,9 @@ impl Required {
         let Some(affinity) = affinity else {
             return Self::Absent;
         };
+        if affinity.raw().len() > MAX_PLACEMENT {
+            return Self::TooLarge;
+        }
         let Some(node_affinity) = present(affinity.get("nodeAffinity")) else {
             return if affinity.kind() == Kind::Object {
                 Self::Absent
@@ -130,6 +137,8 @@ impl Term {
                 None => read.unknown = true,
             }
         }
+        read.expressions
+            .sort_by(|one, other| one.key.cmp(&other.key));
         for field in term
             .get("matchFields")
             .into_iter()

@@ -152,6 +152,7 @@ impl Follow {
             snapshot: &snapshot,
             fetched: &Fetched::default(),
             policy: &config,
+            usage: None,
         };
         let mut networks = BTreeMap::new();
         let mut wrong = BTreeSet::new();

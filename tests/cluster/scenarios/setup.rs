@@ -59,12 +59,13 @@ fn registration(c: &Cluster) {
         ),
     ];
     let mut webhooks = Vec::new();
-    for kind in [
-        "mutatingwebhookconfiguration",
-        "validatingwebhookconfiguration",
+    for (kind, name) in [
+        ("mutatingwebhookconfiguration", "zzz-multinic"),
+        ("validatingwebhookconfiguration", "zzz-multinic"),
+        ("validatingwebhookconfiguration", "zzz-multinic-templates"),
     ] {
         // The last of all names, whatever the release is called.
-        let configuration = c.get("default", kind, "zzz-multinic");
+        let configuration = c.get("default", kind, name);
         webhooks.extend(
             configuration["webhooks"]
                 .as_array()

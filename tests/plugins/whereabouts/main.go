@@ -66,6 +66,14 @@ func add(args *skel.CmdArgs) error {
 	if err != nil {
 		return err
 	}
+	// A kubeconfig of its own is used as whereabouts uses it: the first request runs its commands.
+	if conf.Kubernetes.KubeConfigPath != flat {
+		real, err := kubernetes.NewKubernetesIPAM(args.ContainerID, args.IfName, *conf)
+		if err != nil {
+			return err
+		}
+		return real.Status(context.Background())
+	}
 	objects := fakewb.NewSimpleClientset()
 	objects.PrependReactor("create", "*", named)
 	client := &kubernetes.KubernetesIPAM{

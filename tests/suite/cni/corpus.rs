@@ -175,3 +175,18 @@ fn multus_and_libcni_agree_on_the_documented_edges() {
         }
     }
 }
+
+#[test]
+fn what_multus_panics_on_with_cni_args_is_dangerous() {
+    let cases = cases(include_str!("../../oracle/cni_args.json"));
+    assert_eq!(cases.len(), 51);
+    for case in cases {
+        let text = config_of(&case);
+        let dangerous = Config::read("net", &text).dangerous;
+        assert_eq!(
+            !dangerous.is_empty(),
+            case["panics"].as_bool().unwrap(),
+            "{text}"
+        );
+    }
+}

@@ -32,7 +32,7 @@ fn the_examples_are_accepted_and_only_the_default_route_is_warned_of() {
                 .collect();
             if file == "default-route.yaml" {
                 assert_eq!(warnings.len(), 1);
-                assert!(warnings[0].contains("does not move the Pod's default gateway"));
+                assert!(warnings[0].contains("does not replace the Pod's default route"));
             } else {
                 assert_eq!(warnings, [""; 0], "{file}");
             }

@@ -33,6 +33,7 @@ fn survive(body: &[u8], snapshot: &Snapshot) {
         snapshot,
         fetched: &fetched,
         policy: &config,
+        usage: None,
     };
     let case = Case::of(&request, &config);
     let _ = case.unknown(&config, snapshot);
@@ -208,6 +209,7 @@ fn of_a_hundred_thousand_faults_some_are_told() {
             snapshot: &Snapshot::default(),
             fetched: &Fetched::default(),
             policy: &config,
+            usage: None,
         };
         let answer = Case::of(&request, &config).answer(Webhook::Validate, &world);
         let told = answer.findings.len();

@@ -31,8 +31,13 @@ impl Process {
     /// With these arguments beside free ports and the folder `networks`.
     pub(super) fn start(folder: Folder, arguments: &[&str]) -> Self {
         std::fs::create_dir_all(folder.0.join("networks")).unwrap();
+        Self::start_with(folder, &[&["--networks=networks"], arguments].concat())
+    }
+
+    /// With these arguments beside free ports.
+    pub(super) fn start_with(folder: Folder, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_multinic"))
-            .args(["serve", "--networks=networks"])
+            .arg("serve")
             .args(["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"])
             .args(arguments)
             .env_remove("RUST_LOG")

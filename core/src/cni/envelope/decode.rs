@@ -239,7 +239,8 @@ pub(super) fn expect(
     Err(at(
         value,
         format!(
-            "{shown} stands where {belongs} belongs ({says}: json: cannot unmarshal {json} into Go struct field {field} of type {of})"
+            "expected {belongs}, found {shown} ({says}: json: cannot unmarshal {json} into Go \
+             struct field {field} of type {of})"
         ),
     ))
 }

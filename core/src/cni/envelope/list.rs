@@ -15,7 +15,7 @@ const LIST: &str = "LoadDelegateNetConfList: error unmarshalling delegate confli
 const LIBCNI: &str = "error parsing configuration list";
 /// The one place where we are stricter than libcni, which has no limit: each plugin of a network is
 /// kept in memory.
-const MOST: usize = 64;
+const MAX_PLUGINS: usize = 64;
 
 /// An element of `plugins` as Multus has it after decoding one array or more into it.
 struct Slot<'d> {
@@ -92,26 +92,30 @@ pub(super) fn list<'d>(
     let Some(length) = length else {
         return Err(at(
             root,
-            "there is neither \"type\" nor \"plugins\": name the plugin that makes the interface (LoadDelegateNetConfList: delegate must have the 'type' or 'plugin' field)",
+            "the config has neither \"type\" nor \"plugins\": add the plugin that makes the \
+             interface (LoadDelegateNetConfList: delegate must have the 'type' or 'plugin' field)",
         ));
     };
     let plugins_at = root.fields("plugins").last().unwrap_or(root);
     if length == 0 {
         return Err(at(
             plugins_at,
-            "\"plugins\" is empty, on which Multus panics (index out of range [0] with length 0): name at least one plugin",
+            "\"plugins\" is empty, which makes Multus panic (index out of range [0] with length \
+             0): add a plugin",
         ));
     }
     let Some(first) = slots.first().and_then(Option::as_ref) else {
         return Err(at(
             plugins_at,
-            "the first plugin is null, on which Multus panics (invalid memory address or nil pointer dereference): name a plugin",
+            "the first plugin is null, which makes Multus panic (invalid memory address or nil \
+             pointer dereference): write a plugin",
         ));
     };
     if first.kind.is_none() {
         return Err(at(
             first.last,
-            "the first plugin has no \"type\" (LoadDelegateNetConfList: a plugin delegate must have the 'type' field)",
+            "the first plugin has no \"type\": add it (LoadDelegateNetConfList: a plugin delegate \
+             must have the 'type' field)",
         ));
     }
     // Where no key is one with another, libcni finds in the elements what Multus found.
@@ -150,7 +154,7 @@ fn libcni_list<'d>(
             let go = go_kind(name);
             at(
                 name,
-                format!("the name is not a string ({LIBCNI}: invalid name type {go})"),
+                format!("expected a string as the name ({LIBCNI}: invalid name type {go})"),
             )
         })?
     };
@@ -159,7 +163,9 @@ fn libcni_list<'d>(
             let go = go_kind(value);
             at(
                 value,
-                format!("the version is not a string ({LIBCNI}: invalid cniVersion type {go})"),
+                format!(
+                    "expected a string as the version ({LIBCNI}: invalid cniVersion type {go})"
+                ),
             )
         })?,
         None => Cow::Borrowed(""),
@@ -177,14 +183,17 @@ fn libcni_list<'d>(
                 let go = go_kind(array);
                 return Err(at(
                     array,
-                    format!("\"plugins\" is not an array ({LIBCNI}: invalid 'plugins' type {go})"),
+                    format!(
+                        "expected an array in \"plugins\" ({LIBCNI}: invalid 'plugins' type {go})"
+                    ),
                 ));
             }
-            if let Some(surplus) = array.elements().nth(MOST) {
+            if let Some(surplus) = array.elements().nth(MAX_PLUGINS) {
                 return Err(at(
                     surplus,
                     format!(
-                        "the list has more than {MOST} plugins, and no network has: shorten it"
+                        "the list has more than {MAX_PLUGINS} plugins, which multinic does not \
+                         accept: remove some"
                     ),
                 ));
             }
@@ -209,7 +218,8 @@ fn libcni_list<'d>(
                     return Err(at(
                         object,
                         format!(
-                            "plugin {index} of the list has no \"type\" (failed to parse plugin config {index}: error parsing configuration: missing 'type')"
+                            "plugin {index} of the list has no \"type\": add it (failed to parse \
+                             plugin config {index}: error parsing configuration: missing 'type')"
                         ),
                     ));
                 };
@@ -227,7 +237,8 @@ fn libcni_list<'d>(
                 return Err(at(
                     value,
                     format!(
-                        "there is no key spelled \"plugins\" ({LIBCNI}: `loadOnlyInlinedPlugins` is true, and no 'plugins' key)"
+                        "there is no key spelled \"plugins\" ({LIBCNI}: `loadOnlyInlinedPlugins` \
+                         is true, and no 'plugins' key)"
                     ),
                 ));
             }
@@ -242,7 +253,7 @@ fn libcni_list<'d>(
     })
 }
 
-/// A switch of the list, off where it is left out; libcni takes the words as texts too.
+/// A flag of the list, which is off by default; libcni accepts it as a string too.
 fn flag(field: &str, value: Option<Value<'_>>) -> Result<bool, Fault> {
     let Some(value) = value else {
         return Ok(false);
@@ -260,7 +271,7 @@ fn flag(field: &str, value: Option<Value<'_>>) -> Result<bool, Fault> {
             let shown = show(value);
             Err(at(
                 value,
-                format!("{shown} stands where true or false belongs ({LIBCNI}: {says})"),
+                format!("expected true or false, found {shown} ({LIBCNI}: {says})"),
             ))
         }
     }
@@ -277,7 +288,8 @@ fn newest<'d>(
         return Err(at(
             versions,
             format!(
-                "\"cniVersions\" is not an array ({LIBCNI}: invalid type for cniVersions: {go})"
+                "expected an array in \"cniVersions\" ({LIBCNI}: invalid type for cniVersions: \
+                 {go})"
             ),
         ));
     }
@@ -289,7 +301,8 @@ fn newest<'d>(
             return Err(at(
                 value,
                 format!(
-                    "a version is not a string ({LIBCNI}: invalid type for cniVersions index {index}: {go})"
+                    "expected a string as a version ({LIBCNI}: invalid type for cniVersions index \
+                     {index}: {go})"
                 ),
             ));
         };
@@ -298,7 +311,8 @@ fn newest<'d>(
             return Err(at(
                 value,
                 format!(
-                    "\"{text}\" is no version ({LIBCNI}: invalid cniVersions entry {text} at index {index})"
+                    "\"{text}\" is not a valid version ({LIBCNI}: invalid cniVersions entry \
+                     {text} at index {index})"
                 ),
             ));
         };
@@ -311,7 +325,7 @@ fn newest<'d>(
             let text = shorten(&version);
             return Err(at(
                 version_at.unwrap_or(versions),
-                format!("\"{text}\" is no version ({LIBCNI}: invalid cniVersion {text})"),
+                format!("\"{text}\" is not a valid version ({LIBCNI}: invalid cniVersion {text})"),
             ));
         };
         if parsed <= current {
@@ -323,7 +337,7 @@ fn newest<'d>(
 }
 
 /// `ParseVersion` (`cni/pkg/version/plugin.go:85`): up to three numbers; nothing is 0.1.0.
-pub(in crate::cni) fn parse_version(text: &str) -> Option<(i64, i64, i64)> {
+fn parse_version(text: &str) -> Option<(i64, i64, i64)> {
     if text.is_empty() {
         return Some((0, 1, 0));
     }

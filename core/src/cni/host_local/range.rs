@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::address::{self, number, same_family};
 use super::super::ipam_result::MAX_COMPARED;
-use super::super::keys::{Decoded, Key, Table, Takes, UnknownKeys, key};
+use super::super::keys::{Decoded, Key, Sink, Table, Takes, UnknownKeys, key};
 use super::super::report::Report;
+use crate::address::{self, number, same_family};
 use crate::json::{Kind, Value};
 use crate::text::shorten;
 
@@ -21,16 +21,16 @@ static RANGE: Table = Table {
     unknown_keys: UnknownKeys::Ignored(&[
         (
             "range_start",
-            "that is whereabouts' spelling, write \"rangeStart\"",
+            "that is the spelling of whereabouts: write \"rangeStart\"",
         ),
         (
             "range_end",
-            "that is whereabouts' spelling, write \"rangeEnd\"",
+            "that is the spelling of whereabouts: write \"rangeEnd\"",
         ),
-        ("range", "that is whereabouts', write \"subnet\""),
+        ("range", "that is a key of whereabouts: write \"subnet\""),
         (
             "exclude",
-            "that is whereabouts', use several ranges with \"rangeStart\" and \"rangeEnd\"",
+            "that is a key of whereabouts: use several ranges with \"rangeStart\" and \"rangeEnd\"",
         ),
         ("routes", "write it beside \"ranges\""),
     ]),
@@ -38,15 +38,21 @@ static RANGE: Table = Table {
 
 // Required. No host bits, range.go:46; at least two bits for hosts, range.go:36; not IPv4 written
 // as IPv6, range.go:41.
-pub(super) const SUBNET: Key = key("subnet", Takes::Network, "");
+pub(super) const SUBNET: Key = key("subnet", Takes::Network, Sink::Address, "");
 
 // In the subnet and not after rangeEnd; range.go:66
-pub(super) const RANGE_START: Key = key("rangeStart", Takes::Ip, "the first address");
+pub(super) const RANGE_START: Key =
+    key("rangeStart", Takes::Ip, Sink::Address, "the first address");
 
 // In the subnet and not before rangeStart; range.go:80
-pub(super) const RANGE_END: Key = key("rangeEnd", Takes::Ip, "the last address");
+pub(super) const RANGE_END: Key = key("rangeEnd", Takes::Ip, Sink::Address, "the last address");
 
-pub(super) const GATEWAY: Key = key("gateway", Takes::Ip, "the first address of the subnet");
+pub(super) const GATEWAY: Key = key(
+    "gateway",
+    Takes::Ip,
+    Sink::Address,
+    "the first address of the subnet",
+);
 
 /// A range after `Canonicalize` (range.go:29-95).
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +101,8 @@ pub(super) fn range_set<'d>(set: Value<'d>, report: &mut Report) -> Option<Vec<R
     if set.kind() != Kind::Array || set.elements().next().is_none() {
         report.refuse(
             set,
-            "the set has no range: remove it, or write one (host-local: invalid range set: empty range set)",
+            "the set has no range: remove it, or add one (host-local: invalid range set: empty \
+             range set)",
         );
         return None;
     }
@@ -118,7 +125,9 @@ pub(super) fn range_set<'d>(set: Value<'d>, report: &mut Report) -> Option<Vec<R
         {
             report.refuse(
                 range.at,
-                "a set is of one family, for the interface gets one address of it: make a set of its own for IPv6 (host-local: invalid range set: mixed address families)",
+                "a set has ranges of one address family, because the interface gets one address \
+                 from it: write a separate set for IPv6 (host-local: invalid range set: mixed \
+                 address families)",
             );
             return None;
         }
@@ -126,7 +135,10 @@ pub(super) fn range_set<'d>(set: Value<'d>, report: &mut Report) -> Option<Vec<R
             let (a, b) = (show_range(other), show_range(range));
             report.refuse(
                 range.at,
-                format!("the ranges {a} and {b} share addresses: separate them (host-local: invalid range set: subnets {a} and {b} overlap)"),
+                format!(
+                    "the ranges {a} and {b} overlap: separate them (host-local: invalid range \
+                     set: subnets {a} and {b} overlap)"
+                ),
             );
             return None;
         }
@@ -143,7 +155,8 @@ pub(super) fn range<'d>(
     let Some(subnet_at) = read.value("subnet") else {
         report.refuse(
             place,
-            "the range has no \"subnet\": write one, as in \"subnet\": \"10.1.0.0/24\" (host-local: invalid range set: IP <nil> not v4 nor v6)",
+            "the range has no \"subnet\": add one, as in \"subnet\": \"10.1.0.0/24\" (host-local: \
+             invalid range set: IP <nil> not v4 nor v6)",
         );
         return None;
     };
@@ -154,7 +167,11 @@ pub(super) fn range<'d>(
     if address::is_mapped(&text) {
         report.refuse(
             subnet_at,
-            format!("\"{}\" is IPv4 written as IPv6: write \"{subnet}\" (host-local: invalid range set: IPNet IP and Mask version mismatch)", shorten(&text)),
+            format!(
+                "\"{}\" is IPv4 written as IPv6: write \"{subnet}\" (host-local: invalid range \
+                 set: IPNet IP and Mask version mismatch)",
+                shorten(&text)
+            ),
         );
         return None;
     }
@@ -162,7 +179,11 @@ pub(super) fn range<'d>(
         let most = bits - 2;
         report.refuse(
             subnet_at,
-            format!("{subnet} has no address to give beside its first and last: /{most} is the smallest subnet (host-local: invalid range set: IpamResult {subnet} too small to allocate from)"),
+            format!(
+                "{subnet} has no address beside its first and last: the smallest subnet is \
+                 /{most} (host-local: invalid range set: Network {subnet} too small to allocate \
+                 from)"
+            ),
         );
         return None;
     }
@@ -171,14 +192,21 @@ pub(super) fn range<'d>(
         let (trunc, length) = (subnet.trunc(), subnet.prefix_len());
         report.refuse(
             subnet_at,
-            format!("{subnet} is an address in a subnet, not the subnet: write \"{trunc}\" (host-local: invalid range set: Network has host bits set. For a subnet mask of length {length} the network address is {network})"),
+            format!(
+                "{subnet} is an address in a subnet, not a subnet: write \"{trunc}\" (host-local: \
+                 invalid range set: Network has host bits set. For a subnet mask of length \
+                 {length} the network address is {network})"
+            ),
         );
         return None;
     }
     if ip.is_multicast() && ip.is_ipv6() {
         report.refuse(
             subnet_at,
-            format!("{subnet} is a multicast prefix, of which no interface can have an address (cannot assign requested address)"),
+            format!(
+                "{subnet} is a multicast prefix, and an interface cannot have an address of it: \
+                 use another (cannot assign requested address)"
+            ),
         );
         return None;
     }
@@ -191,7 +219,10 @@ pub(super) fn range<'d>(
     let outside = |key: &str, place: Value<'_>, ip: IpAddr, report: &mut Report| {
         report.refuse(
             place,
-            format!("{ip} is not in {subnet}: use an address of it (host-local: invalid range set: {key} {ip} not in network {subnet})"),
+            format!(
+                "{ip} is not in {subnet}: use an address in the subnet (host-local: invalid range \
+                 set: {key} {ip} not in network {subnet})"
+            ),
         );
     };
     let mut sound = true;
@@ -219,14 +250,21 @@ pub(super) fn range<'d>(
         (Some((place, start)), Some((_, end))) if number(start) > number(end) => {
             report.refuse(
                 place,
-                format!("the range begins at {start}, after its end {end}: swap them (host-local: invalid range set: RangeStart {start} not in network {subnet})"),
+                format!(
+                    "the range begins at {start}, after its end {end}: swap them (host-local: \
+                     invalid range set: RangeStart {start} not in network {subnet})"
+                ),
             );
             return None;
         }
         (None, Some((place, end))) if number(end) < number(first) => {
             report.refuse(
                 place,
-                format!("{end} is the address of the subnet itself, and the range would end before it begins (host-local: invalid range set: RangeEnd {end} not in network {subnet})"),
+                format!(
+                    "{end} is the address of the subnet itself, so the range ends before it \
+                     begins: use a higher address (host-local: invalid range set: RangeEnd {end} \
+                     not in network {subnet})"
+                ),
             );
             return None;
         }
@@ -237,7 +275,10 @@ pub(super) fn range<'d>(
     {
         report.warn(
             place,
-            format!("{start} is the address of the subnet itself and would be given to a Pod: begin with {first}"),
+            format!(
+                "{start} is the address of the subnet itself and would be assigned to a Pod: \
+                 begin with {first}"
+            ),
         );
     }
     if subnet.addr().is_ipv4() {
@@ -245,7 +286,10 @@ pub(super) fn range<'d>(
             if ip == subnet.broadcast() {
                 report.warn(
                     place,
-                    format!("{ip} is the broadcast address of the subnet and would be given to a Pod: end with {last}"),
+                    format!(
+                        "{ip} is the broadcast address of the subnet and would be assigned to a \
+                         Pod: end with {last}"
+                    ),
                 );
             }
         }
@@ -275,7 +319,10 @@ pub(super) fn overlaps(sets: &[Vec<Range<'_>>], report: &mut Report) -> Option<(
             let (a, b) = (show_range(twin), show_range(range));
             report.refuse(
                 range.at,
-                format!("the ranges {a} and {b} of two sets share addresses: separate them (host-local: range set {earlier} overlaps with {later})"),
+                format!(
+                    "the ranges {a} and {b} of two sets overlap: separate them (host-local: range \
+                     set {earlier} overlaps with {later})"
+                ),
             );
             return None;
         }

@@ -1,9 +1,9 @@
 //! What to write instead.
 
-use super::super::address;
+use crate::address;
 use crate::json::Value;
 
-/// `"a", "b" or "c"`, the empty word left unsaid.
+/// `"a", "b" or "c"`, without the empty word.
 pub(super) fn any_of(words: &[&str]) -> String {
     let words: Vec<_> = words
         .iter()
@@ -21,7 +21,7 @@ pub(super) fn ip_advice(text: &str) -> String {
     if let Some((address, _)) = text.split_once('/')
         && address::ip(address).is_some()
     {
-        return format!(": leave out the prefix length, write \"{address}\"");
+        return format!(": remove the prefix length and write \"{address}\"");
     }
     if let Some(address) = address::sloppy_ip(text) {
         return format!(": write \"{address}\", without leading zeros");
@@ -40,7 +40,7 @@ pub(super) fn prefix_advice(text: &str) -> String {
         return ": write \"0.0.0.0/0\"".to_owned();
     }
     if address::ip(text).is_some() {
-        return format!(": add its length, as in \"{text}/24\"");
+        return format!(": add the prefix length, as in \"{text}/24\"");
     }
     if let Some(prefix) = address::sloppy_prefix(text) {
         return format!(": write \"{prefix}\", without leading zeros");
@@ -52,7 +52,7 @@ pub(super) fn prefix_advice(text: &str) -> String {
         .split_once('/')
         .is_some_and(|(_, mask)| address::ip(mask).is_some())
     {
-        return ": write the length of the prefix, not a netmask".to_owned();
+        return ": write a prefix length instead of a netmask".to_owned();
     }
     String::new()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::json::{Member, Members, Value};
 
 /// The members of an object after it went through a `map[string]interface {}`: of equal keys the
-/// last, in byte order. The order is made only where it matters, that is where two keys fold to one.
+/// last, in byte order. They are sorted only if it matters, that is if two keys fold into one.
 pub(in crate::cni) fn through_a_map(object: Value<'_>) -> Mapped<'_> {
     if object.document().has_plain_keys() {
         return Mapped::Written(object.members());

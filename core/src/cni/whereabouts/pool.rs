@@ -6,10 +6,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::address::{self, number};
-use super::super::keys::{Decoded, Table, Takes, UnknownKeys, key};
+use super::super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::super::raw_plugin::RawPlugin;
 use super::super::report::Report;
+use crate::address::{self, number};
 use crate::json::Value;
 use crate::text::shorten;
 
@@ -18,22 +18,37 @@ pub(super) static RANGE: Table = Table {
     plugin: "whereabouts",
     go: "RangeConfiguration",
     keys: &[
-        key("range", Takes::Text, ""),
+        key("range", Takes::Text, Sink::Address, ""),
         // Here an address, unlike at the top.
-        key("range_start", Takes::Ip, "the first address of the range"),
-        key("range_end", Takes::Ip, "the last address of the range"),
-        key("exclude", Takes::List(&Takes::Text), "nothing"),
+        key(
+            "range_start",
+            Takes::Ip,
+            Sink::Address,
+            "the first address of the range",
+        ),
+        key(
+            "range_end",
+            Takes::Ip,
+            Sink::Address,
+            "the last address of the range",
+        ),
+        key(
+            "exclude",
+            Takes::List(&Takes::Text),
+            Sink::Address,
+            "nothing",
+        ),
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (
             "rangeStart",
-            "that is host-local's spelling, did you mean range_start?",
+            "that is the spelling of host-local: did you mean range_start?",
         ),
         (
             "rangeEnd",
-            "that is host-local's spelling, did you mean range_end?",
+            "that is the spelling of host-local: did you mean range_end?",
         ),
-        ("subnet", "that is host-local's, did you mean range?"),
+        ("subnet", "that is a key of host-local: did you mean range?"),
         ("gateway", "write it beside \"ipRanges\""),
         ("routes", "write it beside \"ipRanges\""),
     ]),
@@ -57,7 +72,7 @@ struct Written<'d> {
     at: Value<'d>,
 }
 
-/// All ranges in the order of config.go:81-123. `None` where one of them gives no address.
+/// All ranges in the order of config.go:81-123. `None` if one of them has no address.
 pub(super) fn pools<'d>(
     ipam: &Decoded<'d>,
     raw: &RawPlugin<'d>,
@@ -96,14 +111,16 @@ pub(super) fn pools<'d>(
             if let Some(place) = ipam.value(key) {
                 report.warn(
                     place,
-                    format!("\"{key}\" does nothing without a \"range\" beside it: move it into \"ipRanges\""),
+                    format!("\"{key}\" has no effect without \"range\": move it into \"ipRanges\""),
                 );
             }
         }
         if pools.is_empty() && sound && ipam.elements("addresses").next().is_none() {
             report.warn(
                 raw.ipam_or_kind(),
-                "there is no \"range\", so there are addresses only where the node's own whereabouts.conf or the Pod has one, else: IPAM plugin returned missing IP config",
+                "there is no \"range\", so a Pod fails unless the whereabouts.conf of the node \
+                 has a range or the Pod requests an address (IPAM plugin returned missing IP \
+                 config)",
             );
         }
     }
@@ -117,13 +134,16 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
         let Some(start) = address::sloppy_ip(first) else {
             let first = shorten(first);
             let advice = if first.contains('/') {
-                "write the length once, at the end"
+                "write the prefix length once, at the end"
             } else {
                 "write \"10.1.0.10-10.1.0.20/24\", without spaces"
             };
             report.refuse(
                 place,
-                format!("\"{shown}\" does not begin with an address: {advice} (whereabouts: invalid range start IP: {first})"),
+                format!(
+                    "\"{shown}\" does not begin with an address: {advice} (whereabouts: invalid \
+                     range start IP: {first})"
+                ),
             );
             return None;
         };
@@ -131,7 +151,12 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
             let last = shorten(last);
             report.refuse(
                 place,
-                format!("\"{shown}\" does not end with an address and a prefix length: write \"10.1.0.10-10.1.0.20/24\", without spaces (whereabouts: invalid CIDR (do you have the 'range' parameter set for Whereabouts?) '{last}': invalid CIDR address: {last})"),
+                format!(
+                    "\"{shown}\" does not end with an address and a prefix length: write \
+                     \"10.1.0.10-10.1.0.20/24\", without spaces (whereabouts: invalid CIDR (do \
+                     you have the 'range' parameter set for Whereabouts?) '{last}': invalid CIDR \
+                     address: {last})"
+                ),
             );
             return None;
         };
@@ -139,14 +164,21 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
             let subnet = prefix.trunc();
             report.refuse(
                 place,
-                format!("the range begins at {start} and ends in {subnet}, another subnet (whereabouts: invalid range start for CIDR {subnet}: {start})"),
+                format!(
+                    "the range begins at {start} and ends in another subnet, {subnet} \
+                     (whereabouts: invalid range start for CIDR {subnet}: {start})"
+                ),
             );
             return None;
         }
         if number(start) > number(prefix.addr()) {
             report.warn(
                 place,
-                format!("the range begins at {start}, after its end {}: whereabouts then ignores the end", prefix.addr()),
+                format!(
+                    "the range begins at {start}, after its end {}, so whereabouts ignores the \
+                     end: swap them",
+                    prefix.addr()
+                ),
             );
         }
         return Some(Written {
@@ -166,7 +198,10 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
         };
         report.refuse(
             place,
-            format!("\"{shown}\" is no range: {advice} (whereabouts: invalid CIDR {shown}: invalid CIDR address: {shown})"),
+            format!(
+                "\"{shown}\" is not a valid range: {advice} (whereabouts: invalid CIDR {shown}: \
+                 invalid CIDR address: {shown})"
+            ),
         );
         return None;
     };
@@ -191,7 +226,7 @@ fn bounds(range: &mut Written<'_>, read: &Decoded<'_>, report: &mut Report) {
         if is_dashed {
             report.warn(
                 place,
-                "\"range\" says itself where it begins and ends, and this is ignored: remove it",
+                "\"range\" already has a first and a last address, so this is ignored: remove it",
             );
             continue;
         }
@@ -206,11 +241,17 @@ fn bounds(range: &mut Written<'_>, read: &Decoded<'_>, report: &mut Report) {
             }
             Some(ip) => report.warn(
                 place,
-                format!("{ip} is not in {prefix}, so it is ignored without a word and addresses come from the whole range: use an address of it"),
+                format!(
+                    "{ip} is not in {prefix}, so it is silently ignored and addresses come from \
+                     the whole range: use an address in the range"
+                ),
             ),
             None => report.warn(
                 place,
-                format!("\"{shown}\" is no IP address, so it is ignored without a word and addresses come from the whole range: write an address alone"),
+                format!(
+                    "\"{shown}\" is not a valid IP address, so it is silently ignored and \
+                     addresses come from the whole range: write an address without a prefix length"
+                ),
             ),
         }
     }
@@ -220,7 +261,10 @@ fn bounds(range: &mut Written<'_>, read: &Decoded<'_>, report: &mut Report) {
     {
         report.warn(
             place,
-            format!("the range would end at {end}, before it begins at {start}, so the end is ignored without a word: swap them"),
+            format!(
+                "the range ends at {end}, before it begins at {start}, so the end is silently \
+                 ignored: swap them"
+            ),
         );
     }
 }
@@ -233,7 +277,11 @@ fn pool<'d>(range: &Written<'d>, read: &Decoded<'d>, report: &mut Report) -> Opt
         let most = bits - 2;
         report.refuse(
             range.at,
-            format!("{prefix} has no address to give beside its first and last: /{most} is the smallest range (whereabouts: net mask is too short, subnet has no usable IP addresses, it is too small)"),
+            format!(
+                "{prefix} has no address beside its first and last: the smallest range is /{most} \
+                 (whereabouts: net mask is too short, subnet has no usable IP addresses, it is \
+                 too small)"
+            ),
         );
         return None;
     }
@@ -269,13 +317,16 @@ fn pool<'d>(range: &Written<'d>, read: &Decoded<'d>, report: &mut Report) -> Opt
             None => {
                 let shown = shorten(&text);
                 let advice = if text.contains('-') {
-                    "write prefixes, as in \"10.1.0.0/28\", in place of a span"
+                    "write prefixes, as in \"10.1.0.0/28\", instead of a range"
                 } else {
                     "write a prefix or an address"
                 };
                 report.refuse(
                     item,
-                    format!("\"{shown}\" is no prefix: {advice} (whereabouts: could not parse exclude range, err: \"invalid CIDR address: {shown}\")"),
+                    format!(
+                        "\"{shown}\" is not a valid prefix: {advice} (whereabouts: could not \
+                         parse exclude range, err: \"invalid CIDR address: {shown}\")"
+                    ),
                 );
                 sound = false;
             }
@@ -295,7 +346,10 @@ fn pool<'d>(range: &Written<'d>, read: &Decoded<'d>, report: &mut Report) -> Opt
         let (from, to) = (address::address(like, first), address::address(like, last));
         report.refuse(
             read.value("exclude").unwrap_or(range.at),
-            format!("every address from {from} to {to} is excluded: leave some (whereabouts: Could not allocate IP in range: ip: {from} / - {to} / range: {prefix})"),
+            format!(
+                "every address from {from} to {to} is excluded: exclude fewer (whereabouts: Could \
+                 not allocate IP in range: ip: {from} / - {to} / range: {prefix})"
+            ),
         );
         return None;
     }
@@ -320,7 +374,12 @@ fn pool_name(network: &str, pool: &Pool<'_>, ipam: &Decoded<'_>, report: &mut Re
         if !is_name {
             report.refuse(
                 pool.at,
-                format!("the range {shown} becomes the name of a Kubernetes object, which cannot begin with a colon or hyphen: use another prefix, or name the network with \"network_name\" (whereabouts: k8s create error: metadata.name: Invalid value: \"{}\")", shown.replace([':', '/'], "-")),
+                format!(
+                    "the range {shown} becomes the name of a Kubernetes object, which cannot \
+                     begin with a colon or hyphen: use another prefix, or set \"network_name\" \
+                     (whereabouts: k8s create error: metadata.name: Invalid value: \"{}\")",
+                    shown.replace([':', '/'], "-")
+                ),
             );
         }
         return is_name;
@@ -332,7 +391,7 @@ fn pool_name(network: &str, pool: &Pool<'_>, ipam: &Decoded<'_>, report: &mut Re
             && label.ends_with(inner)
             && label.chars().all(|letter| inner(letter) || letter == '-')
     };
-    // What a colon or slash of the user's becomes is no concern: only the range's are replaced.
+    // Only the colons and slashes of the range are replaced.
     let written = network.contains(['/', ':']);
     if !written && name.len() <= 253 && name.split('.').all(is_label) {
         return true;
@@ -340,7 +399,11 @@ fn pool_name(network: &str, pool: &Pool<'_>, ipam: &Decoded<'_>, report: &mut Re
     let (shown, name) = (shorten(network), shorten(&name));
     report.refuse(
         place,
-        format!("\"{shown}\" becomes the name of a Kubernetes object: lower-case letters, digits, \"-\" and \".\" are possible, 253 characters with the range (whereabouts: k8s create error: metadata.name: Invalid value: \"{name}\")"),
+        format!(
+            "\"{shown}\" becomes part of the name of a Kubernetes object: use lower-case letters, \
+             digits, \"-\" and \".\", at most 253 characters including the range (whereabouts: \
+             k8s create error: metadata.name: Invalid value: \"{name}\")"
+        ),
     );
     false
 }

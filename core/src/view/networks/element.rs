@@ -7,38 +7,58 @@ mod typed;
 
 use std::net::IpAddr;
 
-use super::{ECMP, Networks, Requests, Selection, interface_problem, name_problem};
+use super::{
+    ECMP, Networks, Requests, Selection, interface_danger, interface_problem, name_problem,
+    too_many,
+};
+use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, Kind, Places, Value, folds};
+use crate::limits::MAX_ATTACHMENTS;
+use crate::nearest::nearest;
 use crate::text::shorten;
 
-/// What Go's decoder expects behind a key.
+/// What Go's decoder expects as the value of a key, and what becomes of it (`docs/sinks.md`).
 #[derive(Clone, Copy)]
 enum Type {
+    /// Addresses, which are parsed.
     Addresses,
+    /// Merged into the arguments of every plugin.
+    Arguments,
+    /// Numbers.
     Bandwidth,
+    /// A device of the node.
+    Device,
+    /// Addresses, which are parsed.
     Gateways,
+    /// The name of an interface, of which paths and rules are made.
+    Interface,
+    /// A hardware address, which is parsed.
     Mac,
-    Object,
+    /// The name of a Kubernetes object.
+    Name,
+    /// Of which rules of a firewall are made.
     PortMappings,
-    String,
 }
 
 /// The keys, in alphabetical order. Others are ignored, as by Multus.
 const KEYS: [(&str, Type); 12] = [
     ("bandwidth", Type::Bandwidth),
-    ("cni-args", Type::Object),
+    ("cni-args", Type::Arguments),
     ("default-route", Type::Gateways),
-    ("deviceID", Type::String),
+    ("deviceID", Type::Device),
     ("infiniband-guid", Type::Mac),
-    ("interface", Type::String),
-    ("interfaceRequest", Type::String),
+    ("interface", Type::Interface),
+    ("interfaceRequest", Type::Interface),
     ("ips", Type::Addresses),
     ("mac", Type::Mac),
-    ("name", Type::String),
-    ("namespace", Type::String),
+    ("name", Type::Name),
+    ("namespace", Type::Name),
     ("portMappings", Type::PortMappings),
 ];
+/// Keys that other readers of the annotation know (network-attachment-definition-client, types.go).
+const OTHERS: [&str; 1] = ["ipam-claim-reference"];
+
 /// An address family, as Multus counts default routes.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Family {
@@ -82,6 +102,10 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
         networks.malformed.push(Fault::value(root, "", message));
         return;
     }
+    if root.elements().nth(MAX_ATTACHMENTS).is_some() {
+        networks.beyond_limits = Some(too_many());
+        return;
+    }
     let mut gateways = Vec::new();
     let mut places = Places::of(annotation);
     for (index, value) in root.elements().enumerate() {
@@ -107,6 +131,8 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
         };
         element.keys();
         element.suspicious();
+        element.unknown();
+        element.dangerous();
         gateways.extend(element.gateways());
         element.finish(own);
     }
@@ -125,20 +151,31 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
     }
 }
 
-/// The elements of an annotation as they are written; `None` where it is no list.
-pub(super) fn written(annotation: &str) -> Option<Vec<String>> {
-    if !annotation.contains(['[', '{', '"']) {
-        return Some(
-            annotation
-                .split(',')
-                .map(|item| item.trim().to_owned())
-                .collect(),
-        );
+/// An annotation as a list of texts.
+pub(super) enum Written<'a> {
+    /// The short form.
+    Short(&'a str),
+    /// The JSON form.
+    Json(Document<'a>),
+}
+
+impl<'a> Written<'a> {
+    /// `None` where it is no list.
+    pub(super) fn read(annotation: &'a str) -> Option<Self> {
+        if !annotation.contains(['[', '{', '"']) {
+            return Some(Self::Short(annotation));
+        }
+        let document = Document::parse(annotation).ok()?;
+        (document.root().kind() == Kind::Array).then_some(Self::Json(document))
     }
-    let document = Document::parse(annotation).ok()?;
-    let list = document.root();
-    let elements = list.elements().map(|element| element.raw().to_owned());
-    (list.kind() == Kind::Array).then(|| elements.collect())
+
+    /// The elements as they are written.
+    pub(super) fn elements(&self) -> Vec<&str> {
+        match self {
+            Self::Short(text) => text.split(',').map(str::trim).collect(),
+            Self::Json(document) => document.root().elements().map(Value::raw).collect(),
+        }
+    }
 }
 
 struct Element<'e, 'd> {
@@ -244,15 +281,6 @@ impl<'d> Element<'_, 'd> {
                     self.suspect(&key, entry, &format!("is {port}, and ports are 1 to 65535"));
                 }
             }
-            let protocol = entry
-                .field("protocol")
-                .and_then(Value::str)
-                .unwrap_or_default();
-            if !["", "tcp", "udp", "sctp"].contains(&&*protocol.to_ascii_lowercase()) {
-                let key = format!("portMappings[{index}].protocol");
-                let problem = format!("is \"{}\", not tcp, udp or sctp", shorten(&protocol));
-                self.suspect(&key, entry, &problem);
-            }
         }
         if let Some(bandwidth) = self.value.field("bandwidth") {
             for (burst, rate) in [
@@ -281,6 +309,87 @@ impl<'d> Element<'_, 'd> {
             let problem = "excludes ips: the address comes from the claim".to_owned();
             self.suspect("ipam-claim-reference", self.value, &problem);
         }
+    }
+
+    /// Keys that Multus does not read. Those of vendors have a dot (specification of the annotation,
+    /// 4.1.2).
+    fn unknown(&mut self) {
+        for member in self.value.members() {
+            let Some(key) = member.key.str() else {
+                continue;
+            };
+            let mut known = KEYS.iter().map(|(known, _)| *known).chain(OTHERS);
+            if key.contains('.') || known.any(|known| folds(&key, known)) {
+                continue;
+            }
+            let names = || KEYS.iter().map(|(known, _)| *known);
+            let advice = match key.to_ascii_lowercase().as_str() {
+                "gateway" | "gateways" | "gw" => {
+                    "a default route is asked for with \"default-route\": [\"10.1.1.1\"]".to_owned()
+                }
+                "ip" | "address" | "addresses" => {
+                    "an address is asked for with \"ips\": [\"10.1.1.7/24\"]".to_owned()
+                }
+                "ipam" | "master" | "mode" | "mtu" | "plugins" | "routes" | "type" | "vlan" => {
+                    "it belongs in the spec.config of the network".to_owned()
+                }
+                _ => match nearest(&key, names()) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => format!("the keys are {}", names().collect::<Vec<_>>().join(", ")),
+                },
+            };
+            let key = shorten(&key);
+            let problem = format!("is not a key that Multus reads, so it does nothing: {advice}");
+            self.suspect(&key, member.key, &problem);
+        }
+    }
+
+    /// What a program running as root on a node would do harm with.
+    fn dangerous(&mut self) {
+        if danger::may_have_control_characters(self.value.raw()) {
+            for string in self.value.strings() {
+                let problem = string
+                    .str()
+                    .and_then(|text| danger::control_character(&text));
+                if let Some(problem) = problem {
+                    self.danger("", string, format!("{} {problem}", shorten(string.raw())));
+                }
+            }
+        }
+        if let Some(device) = self.value.field("deviceID")
+            && let Some(problem) = device.str().and_then(|text| danger::device(&text))
+        {
+            self.danger("deviceID", device, format!("deviceID {problem}"));
+        }
+        let ports = self.value.field("portMappings").into_iter();
+        for (index, entry) in ports.flat_map(Value::elements).enumerate() {
+            for (key, danger) in danger::PORT_MAPPING {
+                if let Some(value) = entry.field(key)
+                    && let Some(problem) = value.str().and_then(|text| danger(&text))
+                {
+                    let key = format!("portMappings[{index}].{key}");
+                    let message = format!("{key} {problem}");
+                    self.danger(&key, value, message);
+                }
+            }
+            if let Some(value) = entry.field("hostPort")
+                && let Some(port) = value.integer()
+            {
+                let path = format!("{}.portMappings[{index}].hostPort", self.path);
+                let at = Inside::among(self.places, value.span().start, path);
+                self.requests.host_ports.push((port, at));
+            }
+        }
+    }
+
+    fn danger(&mut self, key: &str, value: Value<'d>, message: String) {
+        let path = if key.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}.{key}", self.path)
+        };
+        let at = Inside::among(self.places, value.span().start, path);
+        self.networks.dangerous.push(Fault { at, message });
     }
 
     fn finish(self, own: &str) {
@@ -341,6 +450,13 @@ impl<'d> Element<'_, 'd> {
             && let Some(problem) = interface_problem(&interface)
         {
             malformed("interface", problem);
+        } else if !interface.is_empty()
+            && let Some(message) = interface_danger(&interface)
+        {
+            let place = self.value.field("interface").unwrap_or(self.value);
+            let path = format!("{}.interface", self.path);
+            let at = Inside::among(self.places, place.span().start, path);
+            self.networks.dangerous.push(Fault { at, message });
         }
         self.networks.selections.push(Selection {
             namespace: namespace.to_owned(),
@@ -348,10 +464,14 @@ impl<'d> Element<'_, 'd> {
             interface: (!interface.is_empty()).then(|| interface.into_owned()),
             requests: self.requests,
             at,
+            field: None,
         });
     }
 
     fn malformed(&mut self, key: &str, value: Value<'d>, problem: &str) {
+        if self.networks.malformed.is_full() {
+            return;
+        }
         let at = Inside::among(
             self.places,
             value.span().start,
@@ -364,6 +484,9 @@ impl<'d> Element<'_, 'd> {
     }
 
     fn suspect(&mut self, key: &str, value: Value<'d>, problem: &str) {
+        if self.requests.suspicious.is_full() {
+            return;
+        }
         let at = Inside::among(
             self.places,
             value.span().start,
@@ -373,5 +496,28 @@ impl<'d> Element<'_, 'd> {
             at,
             message: format!("{key} {problem}"),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_on_sinks_lists_every_key() {
+        let page = include_str!("../../../../docs/sinks.md");
+        let section = page
+            .split("\n## ")
+            .find(|section| section.starts_with("Network selection elements"))
+            .unwrap_or_default();
+        for (key, _) in KEYS {
+            assert!(section.contains(&format!("| `{key}` | ")), "{key}");
+        }
+        for key in PORT_MAPPING {
+            assert!(
+                section.contains(&format!("| `portMappings.{key}` | ")),
+                "{key}"
+            );
+        }
     }
 }

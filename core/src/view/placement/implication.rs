@@ -8,7 +8,7 @@ impl Placement<'_> {
     /// affinity alone.
     pub fn lacking<'w>(&self, wanted: &[&'w Requirement]) -> Vec<&'w Requirement> {
         let terms = match &self.required {
-            Required::Absent => return wanted.to_vec(),
+            Required::Absent | Required::TooLarge => return wanted.to_vec(),
             Required::Terms(terms) => terms,
             Required::Unreadable => return Vec::new(),
         };
@@ -34,7 +34,11 @@ impl Placement<'_> {
 impl Term {
     /// Whether one of the requirements of the term implies it.
     pub fn implies(&self, wanted: &Requirement) -> bool {
-        self.expressions.iter().any(|own| own.implies(wanted))
+        let before = self.expressions.partition_point(|own| own.key < wanted.key);
+        let of_its_key = self.expressions.iter().skip(before);
+        of_its_key
+            .take_while(|own| own.key == wanted.key)
+            .any(|own| own.implies(wanted))
     }
 }
 
@@ -46,15 +50,19 @@ impl Requirement {
             return false;
         }
         let within = |inner: &Self, outer: &Self| {
-            inner
-                .values
-                .iter()
-                .all(|value| outer.values.binary_search(value).is_ok())
+            inner.values.len() <= outer.values.len()
+                && inner
+                    .values
+                    .iter()
+                    .all(|value| outer.values.binary_search(value).is_ok())
         };
         let apart = || {
-            self.values
-                .iter()
-                .all(|value| wanted.values.binary_search(value).is_err())
+            let (few, many) = if self.values.len() < wanted.values.len() {
+                (&self.values, &wanted.values)
+            } else {
+                (&wanted.values, &self.values)
+            };
+            few.iter().all(|value| many.binary_search(value).is_err())
         };
         let bound = |requirement: &Self| requirement.values.first()?.parse::<i64>().ok();
         let all = |holds: &dyn Fn(i64) -> bool| {

@@ -1,17 +1,17 @@
 //! The types of an element's keys, and what Multus can make of their values.
 
-use std::net::IpAddr;
-
 use super::{BANDWIDTH, Element, PORT_MAPPING, Type};
+use crate::address::{self, Mac};
 use crate::json::{Kind, Value};
-use crate::mac::{Mac, parse_mac};
 use crate::text::shorten;
 
 impl<'d> Element<'_, 'd> {
     pub(super) fn typed(&mut self, key: &'static str, kind: Type, value: Value<'d>) {
         match kind {
-            Type::String => self.expect(key, value, Kind::String, "a string"),
-            Type::Object => {
+            Type::Device | Type::Interface | Type::Name => {
+                self.expect(key, value, Kind::String, "a string")
+            }
+            Type::Arguments => {
                 if self.expect(key, value, Kind::Object, "an object") {
                     self.finite(key, value);
                 }
@@ -29,6 +29,9 @@ impl<'d> Element<'_, 'd> {
             Type::PortMappings => {
                 if self.expect(key, value, Kind::Array, "a list") {
                     for (index, entry) in value.elements().enumerate() {
+                        if self.networks.malformed.is_full() {
+                            break;
+                        }
                         let below = format!("{key}[{index}]");
                         if entry.is_null() {
                             continue;
@@ -102,13 +105,14 @@ impl<'d> Element<'_, 'd> {
         }
         let text = value.str().unwrap_or_default();
         let wanted = if key == "mac" { 6 } else { 8 };
-        match parse_mac(&text) {
+        // Two builds of Multus disagree on one without separators: those of Go 1.26 accept it.
+        match Mac::parse(&text).filter(|mac| !mac.bare) {
             _ if text.is_empty() => {}
-            Some(Mac { octets }) if octets == wanted => {}
-            Some(Mac { octets }) => self.suspect(
+            Some(mac) if mac.bytes.len() == wanted => {}
+            Some(mac) => self.suspect(
                 key,
                 value,
-                &format!("has {octets} octets, and {wanted} are expected"),
+                &format!("has {} octets, and {wanted} are expected", mac.bytes.len()),
             ),
             None => {
                 let problem = format!(
@@ -127,48 +131,35 @@ impl<'d> Element<'_, 'd> {
             return false;
         }
         let gateways = matches!(kind, Type::Gateways);
+        let is_accepted = |item: Value<'d>| match item.str() {
+            Some(text) if gateways => text.is_empty() || address::ip(&text).is_some(),
+            Some(text) => address::ip(&text).is_some() || address::prefix(&text).is_some(),
+            None => item.is_null() && gateways,
+        };
         for (index, item) in value.elements().enumerate() {
-            let below = format!("{key}[{index}]");
-            if item.is_null() && gateways {
+            if is_accepted(item) {
                 continue;
             }
+            if self.networks.malformed.is_full() {
+                break;
+            }
+            let below = format!("{key}[{index}]");
             if item.is_null() {
                 self.malformed(&below, item, "is null, and must be an IP address");
             } else if self.expect(&below, item, Kind::String, "a string") {
-                let text = item.str().unwrap_or_default();
-                let accepted = if gateways {
-                    text.is_empty() || text.parse::<IpAddr>().is_ok()
+                let form = if gateways {
+                    ""
                 } else {
-                    is_address(&text)
+                    ", or one with a prefix length"
                 };
-                if !accepted {
-                    let form = if gateways {
-                        ""
-                    } else {
-                        ", or one with a prefix length"
-                    };
-                    let problem = format!(
-                        "\"{}\" is no IP address{form} (no leading zeros)",
-                        shorten(&text)
-                    );
-                    self.malformed(&below, item, &problem);
-                }
+                let text = item.str().unwrap_or_default();
+                let problem = format!(
+                    "\"{}\" is not a valid IP address{form} (no leading zeros)",
+                    shorten(&text)
+                );
+                self.malformed(&below, item, &problem);
             }
         }
         true
     }
-}
-
-/// An address, or one with a prefix length: `net.ParseIP` or `net.ParseCIDR`.
-fn is_address(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else {
-        return text.parse::<IpAddr>().is_ok();
-    };
-    let bits = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    let digits = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
-    digits && length.parse::<u32>().is_ok_and(|length| length <= bits)
 }

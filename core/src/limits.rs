@@ -1,0 +1,34 @@
+//! How much of an object is read for its meaning.
+//!
+//! Whoever may write a Pod or a network chooses how large it is. What is larger than any that is
+//! meant is not read: the rule `beyond-limits` (for what is asked for), `invalid-node-selector` and
+//! `unenforced-node-selector` (for what is demanded of nodes) name the limit, and `/mutate` leaves
+//! the object as it is. Everything else is read in linear time.
+
+/// The bytes of an annotation. The API server stores no more in all annotations of an object
+/// together (`TotalAnnotationSizeLimitB` in apimachinery's `pkg/api/validation/objectmeta.go`), but
+/// checks it only after the mutating webhooks.
+pub const MAX_ANNOTATION: usize = 256 << 10;
+
+/// The networks that one annotation asks for. Each is attached in turn, in some tenths of a second,
+/// and the kubelet gives up on a sandbox after a few minutes.
+pub const MAX_ATTACHMENTS: usize = 256;
+
+/// The bytes of a `spec.config`.
+pub const MAX_CONFIG: usize = 256 << 10;
+
+/// The bytes of a network's nodeSelector: some 1,500 node names.
+pub const MAX_SELECTOR: usize = 64 << 10;
+
+/// The requirements of a network's nodeSelector.
+pub const MAX_SELECTOR_REQUIREMENTS: usize = 64;
+
+/// The requirements of all networks of a Pod together, each counted once.
+pub const MAX_REQUIREMENTS: usize = 256;
+
+/// The bytes of a Pod's `spec.affinity`, and of its `spec.nodeSelector`, as they are written.
+pub const MAX_PLACEMENT: usize = 64 << 10;
+
+/// The bytes of a patch: what the networks require, times the node selector terms that it has to be
+/// added to.
+pub const MAX_PATCH: usize = 256 << 10;
