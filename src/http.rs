@@ -44,6 +44,9 @@ pub struct Server {
     pub usage: watch::Receiver<Option<Arc<Usage>>>,
     /// The certificate; `None` until there is one.
     pub certificate: watch::Receiver<Option<Arc<Certificate>>>,
+    /// Why the API server does not trust the certificate; `None` from the first moment on in which
+    /// it does.
+    pub distrusted: watch::Receiver<Option<String>>,
     /// Where networks are looked up that the snapshot lacks.
     pub lookup: Lookup,
     /// How far the end is.
@@ -101,7 +104,7 @@ pub fn webhooks(server: Arc<Server>) -> Router {
 pub fn admin(server: Arc<Server>) -> Router {
     let ready = |State(server): State<Arc<Server>>| async move {
         match server.unready() {
-            None => (StatusCode::OK, "ready\n"),
+            None => (StatusCode::OK, "ready\n".to_owned()),
             Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
         }
     };
@@ -118,16 +121,23 @@ pub fn admin(server: Arc<Server>) -> Router {
 
 impl Server {
     /// Why no review should be sent here.
-    fn unready(&self) -> Option<&'static str> {
+    fn unready(&self) -> Option<String> {
         if *self.phase.borrow() > Phase::Serve {
-            Some("ending\n")
-        } else if self.certificate.borrow().is_none() {
-            Some("no certificate yet\n")
-        } else if self.networks.borrow().is_none() {
-            Some("the networks are not loaded yet\n")
-        } else {
-            None
+            return Some("ending\n".to_owned());
         }
+        match &*self.certificate.borrow() {
+            None => return Some("no certificate yet\n".to_owned()),
+            Some(certificate) => {
+                if let Some(fault) = &certificate.fault {
+                    return Some(format!("{fault}\n"));
+                }
+            }
+        }
+        if let Some(why) = &*self.distrusted.borrow() {
+            return Some(format!("{why}\n"));
+        }
+        let loaded = self.networks.borrow().is_some();
+        (!loaded).then(|| "the networks are not loaded yet\n".to_owned())
     }
 
     async fn review(&self, webhook: Webhook, request: HttpRequest<Body>) -> Response {

@@ -19,9 +19,12 @@ use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
 mod activity;
+mod handshake;
 mod newcomers;
 
+use crate::metrics::Metrics;
 use activity::{Activity, Counted};
+use handshake::Handshakes;
 use newcomers::{Newcomer, Newcomers};
 
 /// How long a connection may take for what, and how many there may be.
@@ -44,6 +47,15 @@ pub struct Limits {
     pub linger: Duration,
     /// For everything to end at the end.
     pub drain: Duration,
+}
+
+/// How connections are encrypted.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// A connection is made with what this holds at that moment.
+    pub config: watch::Receiver<Arc<ServerConfig>>,
+    /// Where handshakes are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// How far the server is from its end.
@@ -73,7 +85,8 @@ impl Default for Limits {
 
 /// What the connections of a listener share.
 struct Shared {
-    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+    tls: Option<Tls>,
+    handshakes: Handshakes,
     routes: Router,
     limits: Limits,
     phase: watch::Receiver<Phase>,
@@ -84,7 +97,7 @@ struct Shared {
 /// many were cut then. A connection is made with what `tls` holds at that moment; without: plain HTTP.
 pub async fn serve(
     listener: TcpListener,
-    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+    tls: Option<Tls>,
     routes: Router,
     limits: Limits,
     phase: watch::Receiver<Phase>,
@@ -93,6 +106,7 @@ pub async fn serve(
     let mut closing = phase.clone();
     let shared = Arc::new(Shared {
         tls,
+        handshakes: Handshakes::default(),
         routes,
         limits,
         phase,
@@ -170,11 +184,18 @@ impl Shared {
         let Some(tls) = &self.tls else {
             return self.http(stream, newcomer).await;
         };
-        let tls = TlsAcceptor::from(Arc::clone(&tls.borrow()));
-        match timeout(self.limits.handshake, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.http(stream, newcomer).await,
-            Ok(Err(error)) => tracing::debug!(%error, "handshake failed"),
-            Err(_) => tracing::debug!("handshake not done in time"),
+        let acceptor = TlsAcceptor::from(Arc::clone(&tls.config.borrow()));
+        let counts = &tls.metrics.certificates;
+        match timeout(self.limits.handshake, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                counts.handshake("ok");
+                self.http(stream, newcomer).await;
+            }
+            Ok(Err(error)) => self.handshakes.failed(&error, counts),
+            Err(_) => {
+                tracing::debug!("the TLS handshake was not done in time");
+                counts.handshake("timeout");
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is counted, in the names under which Prometheus finds it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
 use multinic_core::finding::{Finding, Level};
@@ -16,6 +16,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
+mod certificates;
+
+pub use certificates::Certificates;
+
 /// Everything that is counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -28,7 +32,8 @@ pub struct Metrics {
     /// Networks that are known.
     pub networks: Gauge,
     networks_changed: Gauge<f64, AtomicU64>,
-    certificate_not_after: Gauge<i64, AtomicI64>,
+    /// Certificates, and whether they are trusted.
+    pub certificates: Certificates,
     reloads: Family<Reload, Counter>,
     /// Reviews that ended in a panic.
     pub panics: Counter,
@@ -63,6 +68,8 @@ struct Reload {
 /// What is read again while the server runs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum What {
+    /// The CA that the API server is to trust.
+    CaBundle,
     /// Certificate and key.
     Certificate,
     /// The CA of the callers.
@@ -71,6 +78,19 @@ pub enum What {
     Config,
     /// The networks.
     Networks,
+}
+
+impl What {
+    /// For log lines.
+    pub(crate) fn described(self) -> &'static str {
+        match self {
+            Self::CaBundle => "the CA that the API server is to trust",
+            Self::Certificate => "the certificate",
+            Self::ClientCa => "the CA of the callers",
+            Self::Config => "the configuration",
+            Self::Networks => "what is known of the networks",
+        }
+    }
 }
 
 /// The kinds that are told apart; a caller could name any number of others.
@@ -107,7 +127,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             networks: Gauge::default(),
             networks_changed: Gauge::default(),
-            certificate_not_after: Gauge::default(),
+            certificates: Certificates::default(),
             reloads: Family::default(),
             panics: Counter::default(),
             log_lines_lost: Counter::default(),
@@ -145,11 +165,7 @@ impl Metrics {
             "When the known networks last changed, in seconds since 1970",
             metrics.networks_changed.clone(),
         );
-        registry.register(
-            "certificate_not_after_seconds",
-            "When the certificate expires, in seconds since 1970",
-            metrics.certificate_not_after.clone(),
-        );
+        metrics.certificates.register(registry);
         registry.register("reloads", "Files read again", metrics.reloads.clone());
         registry.register(
             "panics",
@@ -212,6 +228,7 @@ impl Metrics {
     pub fn reload(&self, what: What, ok: bool) {
         let labels = Reload {
             what: match what {
+                What::CaBundle => "ca-bundle",
                 What::Certificate => "certificate",
                 What::ClientCa => "client-ca",
                 What::Config => "config",
@@ -229,11 +246,6 @@ impl Metrics {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         self.networks_changed
             .set(now.unwrap_or_default().as_secs_f64());
-    }
-
-    /// A certificate was published, which expires then, in seconds since 1970.
-    pub fn certificate(&self, not_after: i64) {
-        self.certificate_not_after.set(not_after);
     }
 }
 

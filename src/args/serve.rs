@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
 use super::Error;
-use crate::cert::{self, Certificate, Files, development};
+use crate::cert::{self, Certificate, development};
 use crate::cluster;
 use crate::cluster::lookup::Lookup;
 use crate::http::{self, Server};
@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::tls::{self, ClientCa};
 use crate::{crypto, duration};
 
+mod certificates;
 mod follow;
 pub mod networks;
 
@@ -50,20 +51,8 @@ pub struct Args {
     /// Where health, readiness and metrics are served, over plain HTTP.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     admin_listen: SocketAddr,
-    /// A folder with a development certificate, made if it is missing, and renewed.
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "certs",
-        conflicts_with = "cert"
-    )]
-    certs: PathBuf,
-    /// The certificate with its chain, in PEM; a new one is picked up.
-    #[arg(long, value_name = "FILE", requires = "key")]
-    cert: Option<PathBuf>,
-    /// Its key, in PEM.
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    certificates: certificates::Args,
     /// Only callers whose certificate this CA signed get in. In PEM; a new one is picked up.
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
@@ -110,7 +99,6 @@ impl Args {
     }
 
     async fn serve(self, source: Source, metrics: Arc<Metrics>) -> Result<ExitCode, Error> {
-        let usage = |error: cert::Error| Error::Usage(error.to_string());
         let (config_file, config) = match self.config.clone() {
             Some(path) => {
                 let (file, config) = ConfigFile::open(path)?;
@@ -129,27 +117,25 @@ impl Args {
         let (certificate_sender, certificate) = watch::channel(None::<Arc<Certificate>>);
         let (phase_sender, phase) = watch::channel(Phase::Serve);
 
-        let files = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => Files::open(cert, key, certificate_sender, &metrics),
-            _ => Files::development(&self.certs, certificate_sender, &metrics),
-        }
-        .map_err(usage)?;
+        let sources = self.certificates.open(certificate_sender, &metrics)?;
+        let usage = |error: &dyn std::fmt::Display| Error::Usage(error.to_string());
         let (client_ca, tls) = if let Some(path) = &self.client_ca {
-            let (ca, tls) = ClientCa::open(path, certificate.clone()).map_err(usage)?;
+            let opened = ClientCa::open(path, certificate.clone());
+            let (ca, tls) = opened.map_err(|error| usage(&error))?;
             (Some(ca), tls)
         } else {
-            let tls = tls::server(certificate.clone(), None)
-                .map_err(|error| Error::Usage(error.to_string()))?;
+            let tls = tls::server(certificate.clone(), None).map_err(|error| usage(&error))?;
             (None, watch::channel(tls).1)
         };
         let signals = Signals::new()?;
         let webhooks = bind(self.listen).await?;
         let admin = bind(self.admin_listen).await?;
 
+        let mut distrusted = watch::channel(None).1;
         let (folder, lookup) = match source {
             Source::Cluster(kubeconfig) => {
                 // The client of the API server takes the provider of the process.
-                let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+                crypto::install();
                 let client = cluster::watch::client(kubeconfig.as_deref())
                     .await
                     .map_err(|error| Error::Usage(error.to_string()))?;
@@ -158,6 +144,12 @@ impl Args {
                     config.clone(),
                     usage_sender,
                 ));
+                let trust = sources.trust;
+                if let Some((settings, gate)) = trust.settings(&certificate) {
+                    let metrics = Arc::clone(&metrics);
+                    tokio::spawn(cert::trust::keep(client.clone(), settings, metrics));
+                    distrusted = gate;
+                }
                 let metrics = Arc::clone(&metrics);
                 tokio::spawn(cluster::watch::follow(
                     client.clone(),
@@ -175,7 +167,8 @@ impl Args {
         };
         let looked = Followed {
             config: config_file,
-            certificate: files,
+            certificate: sources.files,
+            ca_bundle: sources.ca_bundle,
             client_ca,
             folder,
             metrics: Arc::clone(&metrics),
@@ -188,6 +181,7 @@ impl Args {
             networks,
             usage: usage_receiver,
             certificate,
+            distrusted,
             lookup,
             phase: phase.clone(),
             metrics,
@@ -218,6 +212,10 @@ impl Args {
             few,
             never,
         ));
+        let tls = listen::Tls {
+            config: tls,
+            metrics: Arc::clone(&server.metrics),
+        };
         let serving = tokio::spawn(listen::serve(
             webhooks,
             Some(tls),
@@ -235,9 +233,9 @@ impl Args {
         let admin = address(admin, self.admin_listen);
         tracing::info!(%listen, %admin, "listening");
         // Who has to show a certificate has more to say than one line.
-        let own = self.cert.is_none() && self.client_ca.is_none();
-        let shown = own && self.log_format == Format::Human;
-        let curl = shown.then(|| curl(&self.certs.join(development::CA), listen));
+        let own = self.certificates.development().filter(|_| self.client_ca.is_none());
+        let shown = own.filter(|_| self.log_format == Format::Human);
+        let curl = shown.map(|certs| curl(&certs.join(development::CA), listen));
         move || {
             tracing::info!("ready: serving /mutate and /validate");
             if let Some(curl) = &curl {

@@ -176,7 +176,7 @@ impl Followed {
 }
 
 /// What the API server said, or what went wrong on the way to it.
-pub(super) fn cause(error: &watcher::Error) -> Option<&kube::Error> {
+pub(crate) fn cause(error: &watcher::Error) -> Option<&kube::Error> {
     use watcher::Error::{
         InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed,
     };
@@ -193,7 +193,7 @@ pub(super) fn is_absent(error: &kube::Error) -> bool {
 }
 
 /// An error with what it came from, in one line.
-pub(super) fn said(error: &kube::Error) -> String {
+pub(crate) fn said(error: &kube::Error) -> String {
     let text = match error {
         kube::Error::Api(status) => {
             format!("the API server says {}: {}", status.code, status.message)

@@ -32,6 +32,7 @@ mod process;
 mod protocol;
 mod reload;
 mod usage;
+mod supplied;
 
 /// A review that is refused: an isolated network.
 const REVIEW: &[u8] =
@@ -99,8 +100,8 @@ impl Running {
     fn with(limits: Limits, memory: usize) -> Self {
         let folder = Folder::new();
         development::ensure(&folder.0).unwrap();
-        let read = |name| std::fs::read(folder.0.join(name)).unwrap();
-        let pair = Certificate::read(&read(development::CERT), &read(development::KEY)).unwrap();
+        let path = |name| folder.0.join(name);
+        let pair = Certificate::read(&path(development::CERT), &path(development::KEY)).unwrap();
         let (_config, config) = watch::channel(Arc::new(Policy::default()));
         let (networks, networks_seen) = watch::channel(Some(Arc::new(Snapshot::default())));
         let (certificate_sender, certificate) = watch::channel(Some(Arc::new(pair)));
@@ -111,6 +112,7 @@ impl Running {
             networks: networks_seen,
             usage: watch::channel(None).1,
             certificate,
+            distrusted: watch::channel(None).1,
             lookup: Lookup::Nowhere,
             phase: phase_seen.clone(),
             metrics: Arc::new(Metrics::new()),
@@ -132,7 +134,10 @@ impl Running {
         let routes = http::webhooks(Arc::clone(&server));
         runtime.spawn(listen::serve(
             webhooks,
-            Some(watch::channel(tls).1),
+            Some(listen::Tls {
+                config: watch::channel(tls).1,
+                metrics: Arc::clone(&server.metrics),
+            }),
             routes,
             limits,
             phase_seen,

@@ -6,20 +6,20 @@ use std::thread;
 use std::time::Duration;
 
 use multinic_core::policy::Policy;
-use multinic_core::text::escape;
 use tokio::sync::{oneshot, watch};
 
 use super::super::{Error, parse_config, read_text};
 use super::networks::Follow;
-use crate::cert::Files;
+use crate::cert::{CaBundle, Files};
+use crate::followed::Followed as FollowedFile;
 use crate::metrics::{Metrics, What};
-use crate::news::News;
 use crate::tls::ClientCa;
 
 /// Everything that is followed.
 pub(super) struct Followed {
     pub(super) config: Option<ConfigFile>,
-    pub(super) certificate: Files,
+    pub(super) certificate: Option<Files>,
+    pub(super) ca_bundle: Option<CaBundle>,
     pub(super) client_ca: Option<ClientCa>,
     pub(super) folder: Option<Follow>,
     pub(super) metrics: Arc<Metrics>,
@@ -28,7 +28,7 @@ pub(super) struct Followed {
 /// The file of the configuration.
 pub(super) struct ConfigFile {
     path: PathBuf,
-    last: News<String>,
+    followed: FollowedFile<String>,
     publish: watch::Sender<Arc<Policy>>,
 }
 
@@ -63,7 +63,12 @@ impl Followed {
         if let Some(folder) = &mut self.folder {
             folder.check(&self.metrics);
         }
-        self.certificate.check(&self.metrics);
+        if let Some(certificate) = &mut self.certificate {
+            certificate.check(&self.metrics);
+        }
+        if let Some(ca_bundle) = &mut self.ca_bundle {
+            ca_bundle.check(&self.metrics);
+        }
         if let Some(client_ca) = &mut self.client_ca {
             client_ca.check(&self.metrics);
         }
@@ -77,7 +82,7 @@ impl ConfigFile {
         let (publish, config) = watch::channel(Arc::new(parse_config(&path, &text)?));
         let file = Self {
             path,
-            last: News::since(text),
+            followed: FollowedFile::new(What::Config, text),
             publish,
         };
         Ok((file, config))
@@ -85,20 +90,10 @@ impl ConfigFile {
 
     /// Publishes the configuration if it is new and good; else the old one stays.
     fn check(&mut self, metrics: &Metrics) {
-        let Some(text) = self.last.tell(read_text(&self.path)) else {
-            return;
-        };
-        let read = text.and_then(|text| parse_config(&self.path, &text));
-        metrics.reload(What::Config, read.is_ok());
-        match read {
-            Ok(config) => {
-                self.publish.send_replace(Arc::new(config));
-                tracing::info!(file = %self.path.display(), "the configuration was replaced");
-            }
-            Err(error) => {
-                let error = error.to_string();
-                tracing::error!(error = &*escape(&error), "the old configuration stays");
-            }
-        }
+        let (path, publish) = (&self.path, &self.publish);
+        self.followed.publish(read_text(path), metrics, |text| {
+            publish.send_replace(Arc::new(parse_config(path, &text)?));
+            Ok(())
+        });
     }
 }

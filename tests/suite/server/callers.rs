@@ -63,7 +63,10 @@ fn only_callers_of_the_client_ca_get_in_and_a_new_ca_is_picked_up() {
     let phase = watch::channel(Phase::Serve);
     server.runtime.spawn(listen::serve(
         listener,
-        Some(tls),
+        Some(listen::Tls {
+            config: tls,
+            metrics: Arc::clone(&server.server.metrics),
+        }),
         multinic::http::webhooks(Arc::clone(&server.server)),
         limits(),
         phase.1,

@@ -66,7 +66,7 @@ fn a_bad_pair_never_replaces_a_good_one() {
     let (sender, published) = watch::channel(None);
     let file = |name| folder.0.join(name);
     let (cert, key) = (file(development::CERT), file(development::KEY));
-    let mut files = cert::Files::open(&cert, &key, sender, &metrics).unwrap();
+    let mut files = cert::Files::open(&cert, &key, Vec::new(), sender, &metrics).unwrap();
     let mut leaf = || {
         files.check(&metrics);
         let published = published.borrow();

@@ -30,7 +30,7 @@ fn a_new_configuration_is_picked_up_and_a_bad_one_is_not() {
     server.hears("the configuration was replaced");
     assert!(says(&server.ask(REVIEW), ALLOWED));
     fs::write(&path, "enforcment: deny\n").unwrap();
-    server.hears("the old configuration stays");
+    server.hears("the configuration is not replaced: the old one stays");
     assert!(says(&server.ask(REVIEW), ALLOWED));
     fs::write(&path, "enforcement: deny\n").unwrap();
     server.until("denial", || says(&server.ask(REVIEW), DENIED));
@@ -130,11 +130,11 @@ fn a_new_certificate_is_picked_up_and_a_bad_one_is_not() {
     assert_ne!(second, first);
     let (expired, expired_key) = pair(&server, -1);
     for (bad, bad_key) in [(&expired, &expired_key), (&"none".to_owned(), &new_key)] {
-        let before = server.log().matches("the old certificate stays").count();
+        let before = server.log().matches("the certificate is not replaced: the old one stays").count();
         fs::write(&cert, bad).unwrap();
         fs::write(&key, bad_key).unwrap();
         server.until("refusal", || {
-            server.log().matches("the old certificate stays").count() > before
+            server.log().matches("the certificate is not replaced: the old one stays").count() > before
         });
         assert_eq!(leaf(&server), second);
     }
