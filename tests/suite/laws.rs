@@ -5,6 +5,7 @@ use multinic_core::answer::Answer;
 use serde_json::Value;
 
 mod devices;
+mod callers;
 mod hostile;
 mod matcher;
 mod placement;

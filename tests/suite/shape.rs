@@ -241,7 +241,7 @@ fn a_warning_that_is_too_long_is_cut_and_not_dropped() {
 
 #[test]
 fn a_message_names_a_network_once() {
-    let once = ask(&pod(&["default/zoned"; 400].join(",")), Webhook::Validate);
+    let once = ask(&pod(&["default/zoned"; 200].join(",")), Webhook::Validate);
     let message = once["status"]["message"].as_str().unwrap();
     assert_eq!(message.matches("default/zoned").count(), 1, "{message}");
 }

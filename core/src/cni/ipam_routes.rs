@@ -122,16 +122,16 @@ pub(super) fn read<'d>(
     sound.then_some(routes)
 }
 
-/// Both default routes end up in the main table with the same metric. For IPv4 the kernel then takes
-/// the one that was added last, for IPv6 any.
+/// Both default routes end up in the main table with the same metric. For IPv4 the kernel then uses
+/// the one that was added last, which is this one; for IPv6 either.
 fn warn_of_default(place: Value<'_>, dst: IpNet, report: &mut Report) {
-    report.warn(
+    report.default_route(
         place,
         format!(
-            "a default route ({dst}) of an additional network does not replace the Pod's default \
-             route: that of the cluster network remains, and which of the two is used depends on \
-             the order in which they were added; request it with \"default-route\" in the Pod's \
-             networks annotation, chain sbr, or route only what lies behind this network"
+            "the route {dst} sends the traffic of every Pod on this network out of it: the Pod no \
+             longer reaches Services, the cluster's DNS, and Pods on other nodes through the cluster \
+             network; remove it, or route only what lies behind this network; a Pod that is meant to \
+             use it asks for that with \"default-route\" in its networks annotation"
         ),
     );
 }

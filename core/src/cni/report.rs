@@ -2,6 +2,8 @@
 
 use std::mem;
 
+use super::OwnName;
+use super::attachment::{Addresses, Link};
 use super::node_use::{NodeUse, Used};
 use crate::fault::{Fault, Inside};
 use crate::json::Value;
@@ -16,8 +18,16 @@ pub(super) struct Report {
     pub(super) suspicious: Vec<Fault>,
     /// What a program running as root would do harm with.
     pub(super) dangerous: Vec<Fault>,
+    /// Default routes, which take the traffic of every Pod.
+    pub(super) default_routes: Vec<Fault>,
     /// What is used of the node.
     pub(super) uses: Vec<NodeUse>,
+    /// What becomes of addresses that a Pod asks for.
+    pub(super) addresses: Addresses,
+    /// The link of the node that the interface plugin uses, where it may not be free for it.
+    pub(super) link: Option<Link>,
+    /// The namespace and the name that the configuration gives of itself.
+    pub(super) own_name: Option<OwnName>,
 }
 
 impl Report {
@@ -39,6 +49,11 @@ impl Report {
     /// A program running as root would do harm with `value`.
     pub(super) fn danger(&mut self, value: Value<'_>, message: impl Into<String>) {
         note(&mut self.dangerous, value, message);
+    }
+
+    /// `value` is a default route.
+    pub(super) fn default_route(&mut self, value: Value<'_>, message: impl Into<String>) {
+        note(&mut self.default_routes, value, message);
     }
 
     /// `value` asks for something of the node. All of it is kept until a network is deleted, and
@@ -72,14 +87,16 @@ impl Report {
         if is_certain {
             return judge(self);
         }
-        // What is dangerous is so however certain it is that a plugin refuses.
+        // What is dangerous, or a default route, is so however certain it is that a plugin refuses.
         let mut own = Self {
             dangerous: mem::take(&mut self.dangerous),
+            default_routes: mem::take(&mut self.default_routes),
             uses: mem::take(&mut self.uses),
             ..Self::default()
         };
         let outcome = judge(&mut own);
         self.dangerous = own.dangerous;
+        self.default_routes = own.default_routes;
         self.uses = own.uses;
         self.suspicious.append(&mut own.invalid);
         self.suspicious.append(&mut own.suspicious);

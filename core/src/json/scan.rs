@@ -12,13 +12,25 @@ pub(super) fn nodes(text: &str) -> Result<Vec<Node>, SyntaxError> {
     let scan = Scan {
         text,
         bytes: text.as_bytes(),
-        nodes: Vec::with_capacity((text.len() / 8).min(MAX_NODES)),
+        nodes: Vec::with_capacity(expected_nodes(text).min(MAX_NODES)),
         open: Vec::with_capacity(16),
     };
     if u32::try_from(text.len()).is_err() {
         return Err(*scan.error(0, "the text is larger than 4 GiB".to_owned()));
     }
     scan.run().map_err(|refusal| *refusal)
+}
+
+/// As many nodes as a text can be expected to have: of a small one a guess; of a large one no less than
+/// there are, for to grow takes the old and the new list at once.
+fn expected_nodes(text: &str) -> usize {
+    const SMALL: usize = 1 << 16;
+    if text.len() <= SMALL {
+        return text.len() / 8;
+    }
+    // Every value but the first comes after one of these.
+    let before = |byte: &u8| matches!(byte, b',' | b':' | b'[' | b'{');
+    1 + text.bytes().filter(before).count()
 }
 
 /// Boxed, so that what is nearly always returned fits into a register.

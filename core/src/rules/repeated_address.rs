@@ -26,9 +26,10 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         return Vec::new();
     }
     let copies = attach.copies;
-    let asked = world.newly_asked(attach);
-    let allowed = asked.filter(|asked| !matches!(asked.network, Resolved::Isolated));
-    let statements = allowed.filter_map(|asked| {
+    let statements = world.newly_asked(attach).filter_map(|asked| {
+        if matches!(asked.network, Resolved::Isolated) {
+            return None;
+        }
         let fixed = fixed(asked.selection, asked.known())?;
         let problem = format_args!(
             "{fixed}, and the {} makes {copies}: they all get the same address, and only one of them \

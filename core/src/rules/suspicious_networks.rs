@@ -2,6 +2,7 @@
 
 use super::{Check, Rule, Statement};
 use crate::finding::{Level, Place};
+use crate::network::Network;
 use crate::text::shorten;
 use crate::view::networks::{Annotation, Selection};
 use crate::view::{Attach, Carrier};
@@ -30,10 +31,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             statements.push(Statement::at(&attach.object, place, &fault.message));
         }
         let network = asked.known();
-        if let Some(network) = network
-            && network.needs_addresses()
-            && !asks_for_addresses(asked.selection)
-        {
+        if network.is_some_and(Network::needs_addresses) && !asks_for_addresses(asked.selection) {
             let name = asked.selection.network();
             let problem = format_args!(
                 "network \"{}\" gives each Pod the addresses that it asks for, because its IPAM \

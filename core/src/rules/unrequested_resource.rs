@@ -44,8 +44,10 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
                     shorten(&asked.selection.network()),
                     shorten(resource),
                 );
-                let place = attach.place(asked.annotation, asked.selection);
-                Some(Statement::new(place, message))
+                Some(Statement::new(
+                    attach.place(asked.annotation, asked.selection),
+                    message,
+                ))
             })
             .collect();
     }
@@ -114,8 +116,10 @@ fn lacking<'w>(attach: &'w Attach<'_>, world: &'w World<'_>) -> Vec<Lack<'w>> {
     let mut order: Vec<&str> = Vec::new();
     let mut needed: HashMap<&str, u64> = HashMap::new();
     for asked in world.asked(attach) {
-        let network = asked.known();
-        let Some(resource) = network.and_then(|network| network.resource.as_deref()) else {
+        let Some(resource) = asked
+            .known()
+            .and_then(|network| network.resource.as_deref())
+        else {
             continue;
         };
         let count = needed.entry(resource).or_default();

@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::devices::{Devices, Writable};
-use super::networks::{Annotation, DEFAULT_NETWORK, NETWORKS, Networks, Selection, shrinks};
+use super::networks::{
+    Annotation, DEFAULT_NETWORK, NETWORKS, Networks, Selection, shrinks, too_many,
+};
 use super::placement::{Patchable, Placement, present};
 use super::{Attach, Carrier, Change, Copies, Object, annotation, annotations};
 use crate::json::{Kind, Value};
+use crate::limits::MAX_ATTACHMENTS;
 use crate::policy::Policy;
 use crate::review::{Operation, Request};
 
@@ -188,7 +191,9 @@ impl<'a> Attach<'a> {
         if default_network.is_some() {
             attach.default_network = changed(default_network, old_default_network);
         }
-        if !is_template && request.object.is_some_and(has_controller) {
+        let is_controlled =
+            policy.is_controller(&request.user) && request.object.is_some_and(has_controller);
+        if !is_template && is_controlled {
             attach.networks = attach.networks.kept();
             attach.default_network = attach.default_network.kept();
         }
@@ -206,8 +211,8 @@ impl<'a> Attach<'a> {
     ) -> Self {
         let object = Object::of(request);
         let [new_networks, new_default, mirror] =
-            some_annotations(new, [NETWORKS, DEFAULT_NETWORK, MIRROR]);
-        let [old_networks, old_default] = some_annotations(old, [NETWORKS, DEFAULT_NETWORK]);
+            annotations_of(new, [NETWORKS, DEFAULT_NETWORK, MIRROR]);
+        let [old_networks, old_default] = annotations_of(old, [NETWORKS, DEFAULT_NETWORK]);
         // The API server stores a null annotation as an empty one, and an empty one asks for nothing.
         let text = |value: Option<Value<'a>>| value.map(|value| value.str().unwrap_or_default());
         let asking = |value| text(value).filter(|text| !text.is_empty());
@@ -299,11 +304,25 @@ fn change(
     }
 }
 
+/// Some annotations of an object; a null one is there.
+fn annotations_of<'a, const N: usize>(
+    object: Option<Value<'a>>,
+    names: [&str; N],
+) -> [Option<Value<'a>>; N] {
+    annotations(object).map_or([None; N], |annotations| annotations.get_each(names))
+}
+
 /// What a spec asks for, before and after.
 fn changed(new: Option<Networks>, old: Option<Networks>) -> Change<Networks> {
     let Some(new) = new else {
         return Change::Absent;
     };
+    if new.selections.len() > MAX_ATTACHMENTS {
+        return Change::New(Networks {
+            beyond_limits: Some(too_many()),
+            ..Networks::default()
+        });
+    }
     let is_kept = old.is_some_and(|old| {
         let names = |own: &Selection| (own.namespace.clone(), own.name.clone());
         let old: HashSet<_> = old.selections.iter().map(names).collect();
@@ -314,14 +333,6 @@ fn changed(new: Option<Networks>, old: Option<Networks>) -> Change<Networks> {
     } else {
         Change::New(new)
     }
-}
-
-/// Some annotations of an object; a null one is there.
-fn some_annotations<'a, const N: usize>(
-    object: Option<Value<'a>>,
-    names: [&str; N],
-) -> [Option<Value<'a>>; N] {
-    annotations(object).map_or([None; N], |annotations| annotations.get_each(names))
 }
 
 fn has_controller(object: Value<'_>) -> bool {

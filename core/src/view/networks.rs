@@ -155,7 +155,7 @@ fn too_long(annotation: &str) -> Fault {
     }
 }
 
-fn too_many() -> Fault {
+pub(super) fn too_many() -> Fault {
     let message = format!(
         "the annotation asks for more than {MAX_ATTACHMENTS} networks, and no more are read: \
          attach fewer, for they are attached one after the other while the kubelet waits"

@@ -28,11 +28,12 @@ fn the_examples_are_accepted_and_only_the_default_route_is_warned_of() {
             let warnings: Vec<_> = config
                 .suspicious
                 .iter()
+                .chain(&config.default_routes)
                 .map(|fault| &*fault.message)
                 .collect();
             if file == "default-route.yaml" {
                 assert_eq!(warnings.len(), 1);
-                assert!(warnings[0].contains("does not replace the Pod's default route"));
+                assert!(warnings[0].contains("sends the traffic of every Pod on this network out"));
             } else {
                 assert_eq!(warnings, [""; 0], "{file}");
             }

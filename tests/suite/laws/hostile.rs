@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use multinic_core::answer::Case;
 use multinic_core::fault::MAX_FAULTS;
+use multinic_core::limits::MAX_ATTACHMENTS;
 use multinic_core::network::{Fetched, Snapshot};
 use multinic_core::policy::Policy;
 use multinic_core::review::Webhook;
@@ -190,15 +191,26 @@ fn depth_is_no_danger() {
 #[test]
 fn of_a_hundred_thousand_faults_some_are_told() {
     let many = |unit: &str| unit.repeat(100_000);
-    for text in [
-        many("n,"),
-        many("x/n,"),
-        many("n@i,"),
-        many("n@////,"),
-        format!("[{}1]", many("1,")),
-        format!("[{{\"name\":\"n\",\"ips\":[{}1]}}]", many("1,")),
-        format!("[{{{}\"name\":\"n\"}}]", many("\"Name\":1,")),
-        format!("[{}{{}}]", many("{\"name\":\"n\",\"cni-args\":1},")),
+    let most = |unit: &str| [unit; MAX_ATTACHMENTS].join(",");
+    for (text, is_read) in [
+        (many("n,"), false),
+        (format!("[{}1]", many("1,")), false),
+        (most("n"), true),
+        (most("x/n"), true),
+        (most("n@////"), true),
+        (format!("[{}]", most("1")), true),
+        (
+            format!("[{}]", most("{\"name\":\"n\",\"cni-args\":1}")),
+            true,
+        ),
+        (
+            format!("[{{\"name\":\"n\",\"ips\":[{}1]}}]", "1,".repeat(50_000)),
+            true,
+        ),
+        (
+            format!("[{{{}\"name\":\"n\"}}]", "\"Name\":1,".repeat(10_000)),
+            true,
+        ),
     ] {
         let [pod, ..] = bodies(&text);
         let body = pod.to_string().into_bytes();
@@ -214,6 +226,11 @@ fn of_a_hundred_thousand_faults_some_are_told() {
         let answer = Case::of(&request, &config).answer(Webhook::Validate, &world);
         let told = answer.findings.len();
         let begun = &text[..20];
+        if !is_read {
+            let rules: Vec<_> = answer.findings.iter().map(|finding| finding.rule).collect();
+            assert_eq!(rules, ["beyond-limits"], "{begun}");
+            continue;
+        }
         assert!(
             (MAX_FAULTS..=6 * MAX_FAULTS).contains(&told),
             "{begun}: {told} findings"

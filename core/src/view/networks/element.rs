@@ -315,6 +315,9 @@ impl<'d> Element<'_, 'd> {
     /// 4.1.2).
     fn unknown(&mut self) {
         for member in self.value.members() {
+            if self.requests.suspicious.is_full() {
+                break;
+            }
             let Some(key) = member.key.str() else {
                 continue;
             };
