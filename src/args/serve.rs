@@ -29,6 +29,7 @@ mod certificates;
 mod follow;
 pub mod networks;
 
+use certificates::CertificateArgs;
 use follow::{ConfigFile, Followed};
 use networks::Follow;
 
@@ -52,7 +53,7 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     admin_listen: SocketAddr,
     #[command(flatten)]
-    certificates: certificates::Args,
+    certificates: CertificateArgs,
     /// Only callers whose certificate this CA signed get in. In PEM; a new one is picked up.
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,

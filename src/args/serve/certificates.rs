@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 
 /// Where the certificate comes from: a folder of the developer, files, or this program itself.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct CertificateArgs {
     /// A folder with a development certificate, made if it is missing, and renewed
     #[arg(
         long,
@@ -91,7 +91,7 @@ pub(super) struct Trust {
     clock_offset: i64,
 }
 
-impl Args {
+impl CertificateArgs {
     /// The folder of the development certificate, where that is served.
     pub(super) fn development(&self) -> Option<&Path> {
         let other = self.cert.is_some() || self.certificates_secret.is_some();
