@@ -38,10 +38,6 @@ impl Process {
     }
 
     /// Its number, which is also that of the program: what starts it makes way for it.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     pub(crate) fn running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
