@@ -26,10 +26,8 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     let mut earlier: Vec<(&Selection, &Link)> = Vec::new();
     for asked in world.newly_asked(attach) {
         let selection = asked.selection;
-        let Some(link) = asked
-            .known()
-            .and_then(|network| network.config.link.as_ref())
-        else {
+        let network = asked.known();
+        let Some(link) = network.and_then(|network| network.config.link.as_ref()) else {
             continue;
         };
         let conflict = earlier.iter().find_map(|(other, before)| {

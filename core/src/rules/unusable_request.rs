@@ -6,8 +6,8 @@ use crate::finding::Level;
 use crate::json::{Document, Value};
 use crate::network::Network;
 use crate::text::shorten;
+use crate::view::Attach;
 use crate::view::networks::{Annotation, Selection};
-use crate::view::{Attach, Carrier};
 use crate::world::World;
 
 /// The rule.
@@ -39,36 +39,23 @@ const SINGLE_ENDED: [&str; 8] = [
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     let mut statements = Vec::new();
     for asked in world.newly_asked(attach) {
-        let (selection, annotation) = (asked.selection, asked.annotation);
         let network = asked.known();
         let Some(network) = network.filter(|network| !network.config.plugins.is_empty()) else {
             continue;
         };
-        let asked = Request { selection, network };
-        let place = || attach.place(annotation, selection);
-        if let Some(problem) = asked.no_address() {
-            // Another webhook may give each Pod an address of its own.
-            let ceiling = match attach.carrier {
-                Carrier::Template { .. } => Level::Warn,
-                _ => Level::Deny,
-            };
-            let statement = Statement::at(&attach.object, place(), problem);
-            statements.push(statement.at_most(ceiling));
+        let request = Request {
+            selection: asked.selection,
+            network,
+        };
+        let mut problems = Vec::from_iter(request.mac());
+        // Multus passes capabilities to additional networks only.
+        if asked.annotation == Annotation::Networks {
+            problems.extend(request.addresses());
+            problems.extend(request.bandwidth().map(|problem| (problem, Level::Deny)));
         }
-        // Capabilities are for additional networks only.
-        if annotation == Annotation::Networks
-            && let Some((problem, ceiling)) = asked.addresses()
-        {
-            let statement = Statement::at(&attach.object, place(), problem);
-            statements.push(statement.at_most(ceiling));
-        }
-        if annotation == Annotation::Networks
-            && let Some(problem) = asked.bandwidth()
-        {
-            statements.push(Statement::at(&attach.object, place(), problem));
-        }
-        if let Some((problem, ceiling)) = asked.mac() {
-            let statement = Statement::at(&attach.object, place(), problem);
+        for (problem, ceiling) in problems {
+            let place = attach.place(asked.annotation, asked.selection);
+            let statement = Statement::at(&attach.object, place, problem);
             statements.push(statement.at_most(ceiling));
         }
     }
@@ -89,22 +76,6 @@ impl Request<'_> {
     fn has(&self, plugins: &[&str]) -> bool {
         let mut own = self.network.config.plugins.iter();
         own.any(|plugin| plugins.contains(&&*plugin.kind))
-    }
-
-    /// A network of static that has no addresses, of which none is asked.
-    fn no_address(&self) -> Option<String> {
-        let asks = |key| self.selection.request(key).is_some();
-        let is_needed = self.network.config.addresses == Addresses::Static { has_own: false };
-        // cni-args may have addresses too.
-        (is_needed && !asks("ips") && !asks("cni-args")).then(|| {
-            format!(
-                "network \"{}\" has no addresses of its own, and none is asked for, so the Pod \
-                 does not start: add \"ips\" to the element, as in {{\"name\": \"{}\", \"ips\": \
-                 [\"10.1.0.5/24\"]}} (static: IPAM plugin returned missing IP config)",
-                self.name(),
-                shorten(&self.selection.name),
-            )
-        })
     }
 
     /// Addresses that the IPAM plugin refuses, or that nothing reads, where they are given to it as a

@@ -159,11 +159,9 @@ fn fits(expected: &str, answer: &Answer, newer: &mut BTreeMap<&'static str, usiz
 /// The answer's text: what a user sees of it.
 fn said(answer: &Answer) -> String {
     let response = response(answer);
-    let warnings = array(&response["warnings"]).iter().map(Value::to_string);
-    warnings
-        .chain([response["status"].to_string()])
-        .collect::<Vec<_>>()
-        .join("\n")
+    let warnings = array(&response["warnings"]).iter();
+    let texts = warnings.chain([&response["status"]["message"]]);
+    texts.filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
 }
 
 fn array(value: &Value) -> &[Value] {
