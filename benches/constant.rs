@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -45,7 +46,10 @@ fn main() {
             .route("/validate", post(answer));
         let listener = TcpListener::bind(address).await.expect("a port");
         let (_phase, phase) = watch::channel(Phase::Serve);
-        let tls = watch::channel(tls).1;
+        let tls = listen::Tls {
+            config: watch::channel(tls).1,
+            metrics: Arc::default(),
+        };
         listen::serve(listener, Some(tls), routes, Limits::default(), phase).await;
     });
 }

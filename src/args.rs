@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,12 +10,15 @@ use clap::{Parser, Subcommand};
 use multinic_core::config;
 use multinic_core::policy::Policy;
 
+use crate::error::chain;
+
 pub mod doctor;
 pub mod explain;
+mod problems;
 pub mod review;
 pub mod serve;
 
-/// Admission control for multi-network Kubernetes Pods.
+/// Admission control for multi-network Kubernetes Pods
 #[derive(Debug, Parser)]
 #[command(name = "multinic", version)]
 pub struct Args {
@@ -24,50 +28,80 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print the default configuration, with what each key means.
+    /// Print the default configuration, with the meaning of each key
     Config,
-    /// Ask the API server, by a dry run, for a Pod that multinic has to refuse.
+    /// Check by a dry run that the API server asks multinic, and that a Pod is refused
     Doctor(doctor::Args),
-    /// Explain a rule, or list all of them.
+    /// Explain a rule, or list all rules
     Explain(explain::Args),
-    /// Answer one recorded AdmissionReview.
+    /// Answer a recorded AdmissionReview
     Review(review::Args),
-    /// Serve the webhooks over TLS.
+    /// Serve the webhooks
     Serve(serve::Args),
 }
 
-/// Why a command could not be carried out: exit code 2.
+/// Why a command failed: exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The configuration is none.
-    #[error("{path}: {source}")]
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] crate::cert::Error),
+    /// The client CA cannot be used.
+    #[error(transparent)]
+    ClientCa(#[from] crate::tls::client_ca::Error),
+    /// There is no connection to the API server.
+    #[error(transparent)]
+    Cluster(#[from] crate::cluster::watch::Error),
+    /// The configuration file is not valid.
+    #[error("{path}{place}", place = place(source))]
     Config {
         /// The file.
         path: String,
         /// What is wrong with it.
         source: config::Error,
     },
-    /// A file of networks, or their folder, cannot be read.
+    /// The networks of a folder cannot be read.
     #[error(transparent)]
     Folder(#[from] crate::cluster::folder::Error),
-    /// A file cannot be read, or the output not be written.
-    #[error("{path}: {source}")]
-    Io {
+    /// An address is not available.
+    #[error("cannot listen on {address} ({flag})")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The flag with the address.
+        flag: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
         /// The file.
         path: String,
         /// Why.
         source: io::Error,
     },
-    /// What was asked for does not exist.
+    /// The system refuses what the program needs.
+    #[error("cannot start {what}")]
+    Start {
+        /// What it needs.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The command line, or a file that it names, is not as expected.
     #[error("{0}")]
     Usage(String),
+    /// The output cannot be written.
+    #[error("cannot write to stdout")]
+    Write(#[source] io::Error),
 }
 
-/// Nothing was done: the input is unreadable, or the command line is.
-pub const UNREADABLE: u8 = 2;
+/// The exit code of a command that failed.
+pub const FAILED: u8 = 2;
 
 impl Args {
-    /// Carries out the command.
+    /// Runs the command.
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Config => print(config::DEFAULT.as_bytes()).map(|()| ExitCode::SUCCESS),
@@ -77,13 +111,27 @@ impl Args {
             Command::Serve(args) => args.run(),
         };
         done.unwrap_or_else(|error| {
-            let _ = writeln!(io::stderr(), "multinic: {error}");
-            ExitCode::from(UNREADABLE)
+            let mut stderr = io::stderr();
+            let _ = writeln!(stderr, "multinic: {}", chain(&error));
+            if let Error::Config { source, .. } = &error
+                && let Some(excerpt) = &source.excerpt
+            {
+                let _ = writeln!(stderr, "{excerpt}");
+            }
+            ExitCode::from(FAILED)
         })
     }
 }
 
-/// The configuration of a file, or the default one.
+/// `:LINE:COLUMN` of an error in the configuration, where it is known.
+fn place(error: &config::Error) -> String {
+    error
+        .place
+        .map(|(line, column)| format!(":{line}:{column}"))
+        .unwrap_or_default()
+}
+
+/// Reads a configuration file; without one, returns the default configuration.
 fn read_config(path: Option<&Path>) -> Result<Policy, Error> {
     let Some(path) = path else {
         return Ok(Policy::default());
@@ -92,13 +140,13 @@ fn read_config(path: Option<&Path>) -> Result<Policy, Error> {
 }
 
 fn read_text(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(|source| Error::Io {
+    fs::read_to_string(path).map_err(|source| Error::Read {
         path: path.display().to_string(),
         source,
     })
 }
 
-/// The configuration in the text of a file.
+/// Parses the text of a configuration file.
 fn parse_config(path: &Path, text: &str) -> Result<Policy, Error> {
     config::parse(text).map_err(|source| Error::Config {
         path: path.display().to_string(),
@@ -106,14 +154,11 @@ fn parse_config(path: &Path, text: &str) -> Result<Policy, Error> {
     })
 }
 
-/// Writes to stdout. A reader that went away is no fault of ours.
+/// Writes to stdout. That the reader has gone away is not an error.
 fn print(bytes: &[u8]) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(Error::Io {
-            path: "stdout".to_owned(),
-            source,
-        }),
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(Error::Write(source)),
         _ => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! The server's certificate: read, checked, and only then published.
+//! The server's certificate: read or made, checked, and only then published.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,201 +6,185 @@ use std::time::SystemTime;
 use std::{fs, io};
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
-use tokio::sync::watch;
 
-use crate::crypto::{self, Unusable};
-use crate::metrics::{Metrics, What};
-use crate::news::News;
+use crate::crypto;
+use multinic_core::authority::MARGIN;
 
+mod x509;
+mod sign;
 pub mod development;
-mod validity;
+mod files;
+pub mod trust;
 
-/// A certificate with its key, which belong together.
-#[derive(Debug)]
+pub use files::{CaBundle, Files};
+
+/// A certificate with its chain and its key, which belong together.
+#[derive(Clone, Debug)]
 pub struct Certificate {
     /// What TLS takes.
     pub key: Arc<CertifiedKey>,
-    /// When it expires, in seconds since 1970.
+    /// Valid from then on, in seconds since 1970.
+    pub not_before: i64,
+    /// Valid until then, in seconds since 1970.
     pub not_after: i64,
+    /// Why it should not be served. It is all the same where there is nothing better, and the
+    /// server is not ready then.
+    pub fault: Option<String>,
 }
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It expired.
-    #[error("the certificate expired {0} seconds ago")]
-    Expired(i64),
-    /// A file cannot be read, or holds something else.
+    /// A file cannot be read, or does not hold what it should.
     #[error("{path}: {problem}")]
     File {
         /// The file.
         path: String,
-        /// Why.
+        /// What is wrong with it.
         problem: String,
     },
     /// A folder holds a certificate that this program did not make, or not whole.
     #[error(
-        "{0} holds a certificate and not the key of the CA that signed it ({ca_key}), so it is not \
-         replaced: name it with --cert and --key, or delete it for a new one",
+        "{0} holds a certificate, and not the key of the CA that signed it ({ca_key}), so it is not \
+         replaced: pass its files with --cert and --key, or delete it to have a new one made",
         ca_key = development::CA_KEY
     )]
     Foreign(String),
     /// A certificate of our own cannot be made.
     #[error("cannot make a certificate: {0}")]
     Make(#[from] rcgen::Error),
-    /// It is no certificate, or the key is that of another.
-    #[error(transparent)]
-    Unusable(#[from] Unusable),
-}
-
-/// A pair of files that is followed.
-#[derive(Debug)]
-pub struct Files {
-    cert: PathBuf,
-    key: PathBuf,
-    last: News<(Vec<u8>, Vec<u8>)>,
-    publish: watch::Sender<Option<Arc<Certificate>>>,
-    /// The folder, where they are of our own making and are renewed here.
-    made_in: Option<PathBuf>,
-    /// That they cannot be renewed was said.
-    told: bool,
 }
 
 impl Certificate {
-    /// Reads a chain and a key in PEM.
+    /// Reads the PEM files of a certificate with its chain, and of its key. Whether it should be
+    /// served is another question: [`Certificate::check`].
     ///
     /// # Errors
-    /// Where they are none, do not belong together, or expired.
-    pub fn read(cert: &[u8], key: &[u8]) -> Result<Self, Error> {
-        let unusable = |what: &str, error: &dyn std::fmt::Display| {
-            Error::Unusable(Unusable(format!("no usable {what}: {error}")))
-        };
-        let chain = CertificateDer::pem_slice_iter(cert)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| unusable("certificate", &error))?;
+    /// Returns an error if one of the files cannot be read or does not hold what it should, or if
+    /// they do not belong together.
+    pub fn read(cert: &Path, key: &Path) -> Result<Self, Error> {
+        Self::parse((cert, &read(cert)?), (key, &read(key)?))
+    }
+
+    /// As [`Certificate::read`], of files that were read already.
+    ///
+    /// # Errors
+    /// As [`Certificate::read`].
+    pub fn parse(cert: (&Path, &[u8]), key: (&Path, &[u8])) -> Result<Self, Error> {
+        let (path, pem) = cert;
+        let fault = |problem: String| fault(path, problem);
+        let chain = crypto::certificates(pem).map_err(|error| fault(error.to_string()))?;
         let Some(leaf) = chain.first() else {
-            return Err(Unusable("no certificate in the file".to_owned()).into());
+            return Err(fault(crypto::Error::NoCertificate.to_string()));
         };
-        let not_after = validity::not_after(leaf)
-            .ok_or_else(|| Unusable("a certificate without notAfter".to_owned()))?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| unusable("key", &error))?;
-        // Checks that the key is the certificate's.
-        let key = CertifiedKey::from_der(chain, key, &crypto::provider())
-            .map_err(|error| unusable("pair of certificate and key", &error))?;
-        let now = now();
-        if not_after <= now {
-            return Err(Error::Expired(now - not_after));
-        }
+        let (not_before, not_after) = x509::validity(leaf).map_err(&fault)?;
+        let key = CertifiedKey::from_der(chain, private_key(key)?, &crypto::provider());
+        let key = key.map_err(|error| {
+            fault(match error {
+                rustls::Error::InconsistentKeys(_) => {
+                    "the private key does not belong to this certificate".to_owned()
+                }
+                error => crypto::reason(&error),
+            })
+        })?;
         Ok(Self {
             key: Arc::new(key),
+            not_before,
             not_after,
-        })
-    }
-}
-
-impl Files {
-    /// Reads the files and publishes what they hold.
-    ///
-    /// # Errors
-    /// Where that is no certificate to serve with.
-    pub fn open(
-        cert: &Path,
-        key: &Path,
-        publish: watch::Sender<Option<Arc<Certificate>>>,
-        metrics: &Metrics,
-    ) -> Result<Self, Error> {
-        let pair = pair(cert, key)?;
-        let files = Self {
-            cert: cert.to_owned(),
-            key: key.to_owned(),
-            last: News::since(pair.clone()),
-            publish,
-            made_in: None,
-            told: false,
-        };
-        files.publish(&pair, metrics)?;
-        Ok(files)
-    }
-
-    /// Makes a development certificate in the folder unless there is one, and publishes it. It is
-    /// renewed before it ends.
-    ///
-    /// # Errors
-    /// Where it cannot be made, or would replace one that is not of this program's making.
-    pub fn development(
-        folder: &Path,
-        publish: watch::Sender<Option<Arc<Certificate>>>,
-        metrics: &Metrics,
-    ) -> Result<Self, Error> {
-        if development::ensure(folder)? {
-            tracing::info!(folder = %folder.display(), "made a development certificate");
-        }
-        let file = |name| folder.join(name);
-        let (cert, key) = (file(development::CERT), file(development::KEY));
-        Ok(Self {
-            made_in: Some(folder.to_owned()),
-            ..Self::open(&cert, &key, publish, metrics)?
+            fault: None,
         })
     }
 
-    /// Publishes what the files hold if it is new and good; else the old pair stays.
-    pub fn check(&mut self, metrics: &Metrics) {
-        self.renew(metrics);
-        let Some(read) = self.last.tell(pair(&self.cert, &self.key)) else {
-            return;
-        };
-        let done = read.and_then(|pair| self.publish(&pair, metrics));
-        metrics.reload(What::Certificate, done.is_ok());
-        match done {
-            Ok(()) => tracing::info!("the certificate was replaced"),
-            Err(error) => tracing::error!(%error, "the old certificate stays"),
+    /// Whether it should be served to callers that use these names, at this moment in seconds since
+    /// 1970.
+    ///
+    /// # Errors
+    /// Returns the reason if it should not.
+    pub fn check(&self, names: &[ServerName<'static>], now: i64) -> Result<(), String> {
+        if self.not_after <= now {
+            let ago = now - self.not_after;
+            return Err(format!("the certificate expired {} ago", span(ago)));
         }
-    }
-
-    fn renew(&mut self, metrics: &Metrics) {
-        let published = self.publish.borrow().clone();
-        let lasts = published.is_some_and(|one| development::lasts(&one));
-        let Some(folder) = self.made_in.as_ref().filter(|_| !lasts) else {
-            return;
-        };
-        match development::ensure(folder) {
-            Ok(_) => self.told = false, // `check` reads it now
-            Err(_) if self.told => {}
-            Err(error) => {
-                self.told = true;
-                metrics.reload(What::Certificate, false);
-                tracing::error!(%error, "the development certificate cannot be renewed");
-            }
+        if self.not_before > now {
+            let left = self.not_before - now;
+            return Err(format!(
+                "the certificate is not valid for another {}",
+                span(left)
+            ));
         }
-    }
-
-    fn publish(&self, (cert, key): &(Vec<u8>, Vec<u8>), metrics: &Metrics) -> Result<(), Error> {
-        let certificate = Certificate::read(cert, key)?;
-        metrics.certificate(certificate.not_after);
-        self.publish.send_replace(Some(Arc::new(certificate)));
+        for name in names {
+            let leaf = self.key.cert.first().ok_or("there is no certificate")?;
+            crypto::names(leaf, name).map_err(|_| {
+                format!(
+                    "the certificate is not valid for {}, by which the API server calls this server",
+                    name.to_str()
+                )
+            })?;
+        }
         Ok(())
     }
-}
 
-fn pair(cert: &Path, key: &Path) -> Result<(Vec<u8>, Vec<u8>), Error> {
-    Ok((read(cert)?, read(key)?))
-}
-
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|error| fault(path, &error))
-}
-
-fn fault(path: &Path, error: &io::Error) -> Error {
-    Error::File {
-        path: path.display().to_string(),
-        problem: error.to_string(),
+    /// Whether it may replace one that is good: clocks differ, and others may be behind this one.
+    fn settled(&self, now: i64) -> bool {
+        self.not_before + MARGIN <= now
     }
 }
 
-/// Seconds since 1970, by the clock on the wall.
+fn private_key((path, pem): (&Path, &[u8])) -> Result<PrivateKeyDer<'static>, Error> {
+    let text = String::from_utf8_lossy(pem);
+    if text.contains("ENCRYPTED") {
+        return Err(fault(
+            path,
+            "the private key is encrypted: decrypt it, for example with `openssl pkey`",
+        ));
+    }
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
+        use rustls::pki_types::pem::Error::NoItemsFound;
+        fault(
+            path,
+            match error {
+                NoItemsFound => {
+                    "there is no private key in it: expected PEM with `-----BEGIN PRIVATE KEY-----`"
+                        .to_owned()
+                }
+                error => format!("the private key is not valid PEM: {error}"),
+            },
+        )
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|error: io::Error| fault(path, error))
+}
+
+fn fault(path: &Path, problem: impl ToString) -> Error {
+    Error::File {
+        path: path.display().to_string(),
+        problem: problem.to_string(),
+    }
+}
+
+/// Seconds since 1970, by the wall clock.
 fn now() -> i64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Seconds, for people.
+fn span(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} seconds"),
+        120..7200 => format!("{} minutes", seconds / 60),
+        7200..172_800 => format!("{} hours", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// The files of a pair, for messages.
+#[derive(Clone, Debug)]
+struct Pair {
+    cert: PathBuf,
+    key: PathBuf,
 }

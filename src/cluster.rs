@@ -1,6 +1,7 @@
-//! Where the networks of a cluster come from: the API server, or the files of a folder.
+//! The networks of a cluster: from its API server, or from the files of a folder.
 
 pub mod folder;
+mod heard;
 pub mod lookup;
 mod object;
 pub mod usage;

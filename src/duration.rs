@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Reads `15s`, `1m30s`, `250ms`, `1.5h`; nothing that is negative or has no unit, but for a bare `0`.
+/// Parses `15s`, `1m30s`, `250ms` or `1.5h`. Returns `None` if the duration is negative or has no unit;
+/// a bare `0` is valid.
 pub fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
@@ -33,10 +34,10 @@ pub fn parse(text: &str) -> Option<Duration> {
         .flatten()
 }
 
-/// A flag's value.
+/// Parses the value of a flag.
 ///
 /// # Errors
-/// What to write instead.
+/// If it is not a duration; the error is what to write instead.
 pub fn flag(text: &str) -> Result<Duration, String> {
-    parse(text).ok_or_else(|| "write it as 15s, 500ms or 1m30s".to_owned())
+    parse(text).ok_or_else(|| "expected a duration such as 15s, 500ms or 1m30s".to_owned())
 }

@@ -1,4 +1,5 @@
-//! The routes: bytes of a review in, bytes of its answer out; health and metrics beside them.
+//! The routes: the webhooks, which take the bytes of a review and return those of its answer, and
+//! health, readiness and metrics.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,12 +15,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use multinic_core::answer::{Answer, Case};
+use multinic_core::answer::{Answer, Case, Verdict};
 use multinic_core::finding::Level;
-use multinic_core::network::Snapshot;
+use multinic_core::network::{Fetched, Snapshot};
 use multinic_core::policy::Policy;
-use multinic_core::review::Webhook;
-use multinic_core::review::{self, Request};
+use multinic_core::review::{self, Request, Webhook};
 use multinic_core::text::{escape, shorten};
 use multinic_core::usage::Usage;
 use multinic_core::world::World;
@@ -33,56 +33,64 @@ use crate::metrics::Metrics;
 
 mod body;
 
-/// What a review is answered with.
+/// What the routes share.
 #[derive(Debug)]
 pub struct Server {
-    /// What the administrator decided.
-    pub config: watch::Receiver<Arc<Policy>>,
-    /// The known networks; `None` until they are loaded.
-    pub networks: watch::Receiver<Option<Arc<Snapshot>>>,
-    /// The networks in use; `None` where nobody watches the Pods.
-    pub usage: watch::Receiver<Option<Arc<Usage>>>,
-    /// The certificate; `None` until there is one.
-    pub certificate: watch::Receiver<Option<Arc<Certificate>>>,
-    /// Where networks are looked up that the snapshot lacks.
-    pub lookup: Lookup,
-    /// How far the end is.
-    pub phase: watch::Receiver<Phase>,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
+    known: Known,
+    /// How far the server is from its end.
+    phase: watch::Receiver<Phase>,
+    metrics: Arc<Metrics>,
     /// Bytes of bodies that may still be held.
-    pub memory: AtomicUsize,
-    /// Large reviews are decided one at a time: reading them takes a multiple of their size.
-    pub large: Semaphore,
+    memory: AtomicUsize,
+    /// Large reviews are decided one at a time: reading one takes a multiple of its size.
+    large: Semaphore,
 }
 
-/// Why a review has no answer of ours.
+/// What the server knows at the moment. Each value is replaced as a whole while the server runs.
+#[derive(Debug)]
+pub struct Known {
+    /// What the administrator decided.
+    pub config: watch::Receiver<Arc<Policy>>,
+    /// The networks; `None` until they are loaded.
+    pub networks: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// The networks in use; `None` if the Pods are not watched.
+    pub usage: watch::Receiver<Option<Arc<Usage>>>,
+    /// Where networks that are not among them are looked up.
+    pub lookup: Lookup,
+    /// The certificate; `None` until there is one.
+    pub certificate: watch::Receiver<Option<Arc<Certificate>>>,
+    /// Why the API server does not trust the certificate; `None` from the first moment on in which
+    /// it does.
+    pub distrusted: watch::Receiver<Option<String>>,
+}
+
+/// Why a review is not answered.
 #[derive(Debug, thiserror::Error)]
 enum Fault {
     #[error(transparent)]
     Body(#[from] body::Error),
     #[error(transparent)]
     Lookup(#[from] LookupError),
-    #[error("the networks of the cluster are not loaded yet: retry")]
+    #[error("the networks of the cluster are not loaded yet; try again")]
     NotLoaded,
-    #[error("a fault in multinic: the review was given up")]
+    #[error("the review was given up because of a defect of multinic")]
     Panic,
     #[error(transparent)]
     Review(#[from] review::Error),
-    #[error("the deadline of the caller is over")]
+    #[error("the time that the caller allows for the review is over")]
     TooLate,
-    #[error("the content type must be application/json")]
+    #[error("the content type is not application/json")]
     WrongType,
 }
 
-/// The longest that a review may take where the caller sets no limit: the default of
+/// The time for a review if the caller sets no limit, and the longest limit: the default of
 /// `timeoutSeconds`.
 pub const LONGEST: Duration = Duration::from_secs(10);
 
-/// All bodies together, in bytes.
+/// The limit of the bodies of all reviews together, in bytes.
 pub const MEMORY: usize = 64 << 20;
 
-/// What the API server calls.
+/// The routes that the API server calls.
 pub fn webhooks(server: Arc<Server>) -> Router {
     let mutate = |State(server): State<Arc<Server>>, request| async move {
         server.review(Webhook::Mutate, request).await
@@ -93,15 +101,20 @@ pub fn webhooks(server: Arc<Server>) -> Router {
     Router::new()
         .route("/mutate", post(mutate))
         .route("/validate", post(validate))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "POST to /mutate or /validate\n") })
+        .fallback(|| async {
+            (
+                StatusCode::NOT_FOUND,
+                "not found; POST to /mutate or /validate\n",
+            )
+        })
         .with_state(server)
 }
 
-/// Health, readiness and metrics.
+/// The routes for health, readiness and metrics.
 pub fn admin(server: Arc<Server>) -> Router {
     let ready = |State(server): State<Arc<Server>>| async move {
         match server.unready() {
-            None => (StatusCode::OK, "ready\n"),
+            None => (StatusCode::OK, "ready\n".to_owned()),
             Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
         }
     };
@@ -113,36 +126,66 @@ pub fn admin(server: Arc<Server>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .fallback(|| async {
+            (
+                StatusCode::NOT_FOUND,
+                "not found; GET /healthz, /readyz or /metrics\n",
+            )
+        })
         .with_state(server)
 }
 
 impl Server {
-    /// Why no review should be sent here.
-    fn unready(&self) -> Option<&'static str> {
-        if *self.phase.borrow() > Phase::Serve {
-            Some("ending\n")
-        } else if self.certificate.borrow().is_none() {
-            Some("no certificate yet\n")
-        } else if self.networks.borrow().is_none() {
-            Some("the networks are not loaded yet\n")
-        } else {
-            None
+    /// Returns a server that knows this, and holds at most so many bytes of bodies.
+    pub fn new(
+        known: Known,
+        phase: watch::Receiver<Phase>,
+        metrics: Arc<Metrics>,
+        memory: usize,
+    ) -> Self {
+        Self {
+            known,
+            phase,
+            metrics,
+            memory: AtomicUsize::new(memory),
+            large: Semaphore::new(1),
         }
+    }
+
+    /// Why no review should be sent here.
+    fn unready(&self) -> Option<String> {
+        if *self.phase.borrow() > Phase::Serve {
+            return Some("the server is shutting down\n".to_owned());
+        }
+        match &*self.known.certificate.borrow() {
+            None => return Some("no certificate yet\n".to_owned()),
+            Some(certificate) => {
+                if let Some(fault) = &certificate.fault {
+                    return Some(format!("{fault}\n"));
+                }
+            }
+        }
+        if let Some(why) = &*self.known.distrusted.borrow() {
+            return Some(format!("{why}\n"));
+        }
+        let loaded = self.known.networks.borrow().is_some();
+        (!loaded).then(|| "the networks are not loaded yet\n".to_owned())
     }
 
     async fn review(&self, webhook: Webhook, request: HttpRequest<Body>) -> Response {
         let start = Instant::now();
         self.metrics.in_flight.inc();
         let _in_flight = InFlight(&self.metrics);
-        match caught(self.answer(webhook, request, start)).await {
+        let trace = trace_parent(request.headers());
+        match caught(self.answer(webhook, request, start, trace.as_deref())).await {
             Ok(Ok(body)) => {
                 let json = HeaderValue::from_static("application/json");
                 ([(header::CONTENT_TYPE, json)], body).into_response()
             }
-            Ok(Err(fault)) => self.fault(webhook, &fault, start),
+            Ok(Err(fault)) => self.fault(webhook, &fault, start, trace.as_deref()),
             Err(Panicked) => {
                 self.metrics.panics.inc();
-                self.fault(webhook, &Fault::Panic, start)
+                self.fault(webhook, &Fault::Panic, start, trace.as_deref())
             }
         }
     }
@@ -152,6 +195,7 @@ impl Server {
         webhook: Webhook,
         request: HttpRequest<Body>,
         start: Instant,
+        trace: Option<&str>,
     ) -> Result<Vec<u8>, Fault> {
         if !is_json(request.headers()) {
             return Err(Fault::WrongType);
@@ -164,21 +208,22 @@ impl Server {
         } else {
             None
         };
-        let snapshot = self.networks.borrow().clone().ok_or(Fault::NotLoaded)?;
-        let config = Arc::clone(&self.config.borrow());
+        let networks = self.known.networks.borrow().clone();
+        let snapshot = networks.ok_or(Fault::NotLoaded)?;
+        let config = Arc::clone(&self.known.config.borrow());
         let document = review::read(&bytes)?;
         let request = Request::of(&document)?;
         let case = Case::of(&request, &config);
         let unknown = case.unknown(&config, &snapshot);
         let fetched = if unknown.is_empty() {
-            multinic_core::network::Fetched::default()
+            Fetched::default()
         } else {
-            self.lookup.fetch(&unknown, deadline).await?
+            self.known.lookup.fetch(&unknown, deadline).await?
         };
         if Instant::now() >= deadline {
             return Err(Fault::TooLate);
         }
-        let usage = self.usage.borrow().clone();
+        let usage = self.known.usage.borrow().clone();
         let world = World {
             snapshot: &snapshot,
             fetched: &fetched,
@@ -186,37 +231,66 @@ impl Server {
             usage: usage.as_deref(),
         };
         let answer = case.answer(webhook, &world);
-        self.note(webhook, &request, &answer, start.elapsed());
+        self.report(webhook, &request, &case, &answer, start.elapsed(), trace);
         Ok(answer.body)
     }
 
-    fn note(&self, webhook: Webhook, request: &Request<'_>, answer: &Answer, took: Duration) {
+    fn report(
+        &self,
+        webhook: Webhook,
+        request: &Request<'_>,
+        case: &Case<'_>,
+        answer: &Answer,
+        took: Duration,
+        trace: Option<&str>,
+    ) {
         let verdict = answer.verdict.name();
         self.metrics.review(webhook, &request.kind, verdict, took);
         self.metrics.findings(&answer.findings);
-        tracing::info!(
-            webhook = webhook.name(),
-            uid = &*brief(&request.uid),
-            kind = &*brief(&request.kind),
-            namespace = &*brief(&request.namespace),
-            name = &*brief(request.name.as_deref().unwrap_or_default()),
-            verdict,
-            rules = heard(answer),
-            micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            "review"
-        );
+        // A macro for both levels, because a level is part of the code of an event.
+        macro_rules! event {
+            ($event:ident) => {
+                tracing::$event!(
+                    webhook = webhook.name(),
+                    uid = &*brief(&request.uid),
+                    kind = &*brief(&request.kind),
+                    namespace = &*brief(&request.namespace),
+                    name = &*brief(case.name()),
+                    user = &*brief(&request.user),
+                    networks = &*escape(&case.networks()),
+                    verdict,
+                    rules = reporting(answer),
+                    micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                    traceparent = trace,
+                    "review"
+                )
+            };
+        }
+        match answer.verdict {
+            Verdict::Deny => event!(warn),
+            Verdict::Allow | Verdict::Patch | Verdict::Unregistered => event!(info),
+        }
     }
 
-    fn fault(&self, webhook: Webhook, fault: &Fault, start: Instant) -> Response {
+    fn fault(
+        &self,
+        webhook: Webhook,
+        fault: &Fault,
+        start: Instant,
+        trace: Option<&str>,
+    ) -> Response {
         self.metrics.review(webhook, "", "error", start.elapsed());
+        self.metrics.fault(fault.reason());
         let status = fault.status();
         let text = fault.to_string();
         let error = &*escape(&text);
         tracing::warn!(
             webhook = webhook.name(),
             status = status.as_u16(),
+            reason = fault.reason(),
             error,
-            "no review"
+            traceparent = trace,
+            "review not answered"
         );
         let mut answer = (status, format!("{error}\n")).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -228,10 +302,23 @@ impl Server {
 }
 
 impl Fault {
+    /// Its name in metrics and logs.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Body(body::Error::Busy) => "overload",
+            Self::Body(_) => "body",
+            Self::Lookup(_) => "lookup",
+            Self::NotLoaded => "not-loaded",
+            Self::Panic => "panic",
+            Self::Review(_) | Self::WrongType => "malformed",
+            Self::TooLate => "deadline",
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Body(error) => error.status(),
-            // The API server shows the text of a 500, and of no other.
+            // The API server shows users the text of a 500, and of no other status.
             Self::Lookup(_) | Self::Panic | Self::TooLate => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotLoaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Review(_) => StatusCode::BAD_REQUEST,
@@ -240,7 +327,7 @@ impl Fault {
     }
 }
 
-/// Counts itself out.
+/// Counts one review less in flight when it is dropped.
 struct InFlight<'a>(&'a Metrics);
 
 impl Drop for InFlight<'_> {
@@ -249,9 +336,9 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// What a caller says of an object, in a log line: a name as it is, and a novel cut.
+/// A text of the caller in a log line: names are never cut, anything longer is.
 fn brief(text: &str) -> Cow<'_, str> {
-    /// The longest name that Kubernetes takes.
+    /// The longest name in Kubernetes.
     const NAME: usize = 253;
     if text.len() > NAME {
         shorten(text)
@@ -263,7 +350,7 @@ fn brief(text: &str) -> Cow<'_, str> {
 #[derive(Debug)]
 struct Panicked;
 
-/// The result of a future, or that it panicked: then it is over, and only it.
+/// Returns the result of a future, or that it panicked.
 async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Panicked> {
     let mut future = pin!(future);
     std::future::poll_fn(
@@ -282,7 +369,14 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.eq_ignore_ascii_case("application/json")
 }
 
-/// How long a review may take: what `?timeout=` says, and never longer than [`LONGEST`].
+/// The `traceparent` header, if it is one (W3C Trace Context: hexadecimal digits and `-`).
+fn trace_parent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let fits = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    (text.len() == 55 && text.bytes().all(fits)).then(|| text.to_owned())
+}
+
+/// The time for a review: that of `?timeout=`, and [`LONGEST`] at most.
 fn limit(query: Option<&str>) -> Duration {
     let mut pairs = query.unwrap_or_default().split('&');
     let timeout = pairs.find_map(|pair| pair.strip_prefix("timeout="));
@@ -292,10 +386,10 @@ fn limit(query: Option<&str>) -> Duration {
         .map_or(LONGEST, |timeout| timeout.min(LONGEST))
 }
 
-/// The rules that are heard, comma separated.
-fn heard(answer: &Answer) -> String {
-    let heard = answer.findings.iter().filter(|one| one.level > Level::Off);
-    let mut names: Vec<&str> = heard.map(|finding| finding.rule).collect();
+/// The rules that report something, separated by commas.
+fn reporting(answer: &Answer) -> String {
+    let reported = answer.findings.iter().filter(|one| one.level > Level::Off);
+    let mut names: Vec<&str> = reported.map(|finding| finding.rule).collect();
     names.dedup();
     names.join(",")
 }

@@ -4,9 +4,10 @@
 //! | module | |
 //! |---|---|
 //! | [`args`] | the command line, a file for each subcommand |
-//! | [`listen`], [`http`] | TCP to TLS to HTTP, with a deadline on every wait; the routes |
-//! | [`crypto`], [`cert`], [`tls`] | certificates: made, read, checked, served |
-//! | [`cluster`] | where the networks come from: the API server, or a folder |
+//! | [`serve`], [`shutdown`] | the server as a whole, and its end |
+//! | [`listen`], [`http`] | TCP, TLS and HTTP with a limit on every wait; the routes |
+//! | [`crypto`], [`cert`], [`tls`] | certificates: created, read, verified, served |
+//! | [`cluster`] | the networks of a cluster, or of a folder |
 //! | [`metrics`], [`log`] | what the server counts and logs |
 
 pub mod args;
@@ -14,9 +15,12 @@ pub mod cert;
 pub mod cluster;
 pub mod crypto;
 pub mod duration;
+pub mod error;
+mod followed;
 pub mod http;
 pub mod listen;
 pub mod log;
 pub mod metrics;
-mod news;
+pub mod serve;
+pub mod shutdown;
 pub mod tls;

@@ -1,4 +1,4 @@
-//! From TCP over TLS to HTTP/1.1, with a bound on every wait, and the way to the end.
+//! TCP, TLS and HTTP/1.1 with a limit on every wait, and the shutdown of a listener.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -19,31 +19,44 @@ use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
 mod activity;
-mod newcomers;
+mod handshake;
+mod pending;
 
+use crate::metrics::Metrics;
 use activity::{Activity, Counted};
-use newcomers::{Newcomer, Newcomers};
+use handshake::Handshakes;
+use pending::{PendingConnection, PendingConnections};
 
-/// How long a connection may take for what, and how many there may be.
+/// How long each step of a connection may take, and how many connections there may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time. For a further one the oldest that never sent a request is closed;
-    /// if there is none, it waits in the kernel until one ends.
+    /// Connections at the same time. For a further one, the oldest that never sent a request is
+    /// closed; if there is none, it waits in the kernel until another ends.
     pub connections: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
-    /// For the head of a request from its first byte, and for the first byte of the first one.
-    /// Also for a client that takes nothing of an answer.
+    /// For the head of a request from its first byte, and for the first byte of the first request.
+    /// Also for a client that does not read an answer.
     pub head: Duration,
-    /// Without a request. Longer than the 90 s after which Go's clients close, so that it is they
-    /// who close: a request that crosses our closing would be lost.
+    /// Without a request. Longer than the 90 s after which Go's clients close a connection, so that
+    /// the client closes it: a request sent while the server closes would be lost.
     pub idle: Duration,
-    /// After this a connection is closed with its next answer, so that clients find new replicas.
+    /// After this time a connection is closed with its next answer, so that clients connect to new
+    /// replicas.
     pub age: Duration,
-    /// How long an idle connection is kept at the end, for a request that is already on its way.
+    /// How long an idle connection is kept open at shutdown, for a request that is already in flight.
     pub linger: Duration,
-    /// For everything to end at the end.
+    /// For all connections to end at shutdown.
     pub drain: Duration,
+}
+
+/// How connections are encrypted.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// A connection is made with what this holds at that moment.
+    pub config: watch::Receiver<Arc<ServerConfig>>,
+    /// Where handshakes are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// How far the server is from its end.
@@ -51,9 +64,9 @@ pub struct Limits {
 pub enum Phase {
     /// Serving.
     Serve,
-    /// Still serving, and each connection is closed with its next answer.
+    /// Still serving, but each connection is closed with its next answer.
     Drain,
-    /// No new connections.
+    /// No longer accepting connections.
     Close,
 }
 
@@ -71,20 +84,22 @@ impl Default for Limits {
     }
 }
 
-/// What the connections of a listener share.
+/// What all connections of a listener share.
 struct Shared {
-    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+    tls: Option<Tls>,
+    handshakes: Handshakes,
     routes: Router,
     limits: Limits,
     phase: watch::Receiver<Phase>,
-    newcomers: Newcomers,
+    pending: PendingConnections,
 }
 
-/// Serves until the phase is [`Phase::Close`] and every connection ended, or did not in time. How
-/// many were cut then. A connection is made with what `tls` holds at that moment; without: plain HTTP.
+/// Serves until the phase is [`Phase::Close`] and all connections have ended, or [`Limits::drain`] is
+/// over. Returns how many connections were cut then. New connections use the current value of `tls`;
+/// without it, plain HTTP.
 pub async fn serve(
     listener: TcpListener,
-    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+    tls: Option<Tls>,
     routes: Router,
     limits: Limits,
     phase: watch::Receiver<Phase>,
@@ -93,18 +108,19 @@ pub async fn serve(
     let mut closing = phase.clone();
     let shared = Arc::new(Shared {
         tls,
+        handshakes: Handshakes::default(),
         routes,
         limits,
         phase,
-        newcomers: Newcomers::default(),
+        pending: PendingConnections::default(),
     });
     let start = |stream: TcpStream, permit| {
         let shared = Arc::clone(&shared);
-        let newcomer = shared.newcomers.add();
+        let pending = shared.pending.add();
         tokio::spawn(async move {
             tokio::select! {
-                () = shared.connection(stream, &newcomer) => {}
-                () = newcomer.turned_out() => tracing::debug!("closed for a newer connection"),
+                () = shared.connection(stream, &pending) => {}
+                () = pending.asked_to_close() => tracing::debug!("closed for a newer connection"),
             }
             drop(permit);
         });
@@ -121,14 +137,14 @@ pub async fn serve(
             let stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    // No more file descriptors, mostly: waiting is all there is to do.
+                    // Usually there are no file descriptors left: all there is to do is wait.
                     tracing::warn!(%error, "cannot accept connections");
                     sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             };
             if room.available_permits() == 0 {
-                shared.newcomers.turn_out_oldest();
+                shared.pending.close_oldest();
             }
             tokio::select! {
                 biased;
@@ -138,12 +154,12 @@ pub async fn serve(
                 }
                 permit = Arc::clone(&room).acquire_owned() => match permit {
                     Ok(permit) => start(stream, permit),
-                    Err(_) => break, // nobody closes it
+                    Err(_) => break, // the semaphore is never closed
                 },
             }
         }
     }
-    // Who is connected already as far as he can see is not turned away.
+    // Clients whose connection the kernel has already accepted are still served.
     while let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
         let next = match waiting.take() {
             Some(stream) => Some(stream),
@@ -164,31 +180,40 @@ pub async fn serve(
 }
 
 impl Shared {
-    async fn connection(&self, stream: TcpStream, newcomer: &Newcomer) {
-        // Answers are small and single: nothing to collect.
+    async fn connection(&self, stream: TcpStream, pending: &PendingConnection) {
+        // An answer is one small write: there is nothing to wait for.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
-            return self.http(stream, newcomer).await;
+            return self.http(stream, pending).await;
         };
-        let tls = TlsAcceptor::from(Arc::clone(&tls.borrow()));
-        match timeout(self.limits.handshake, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.http(stream, newcomer).await,
-            Ok(Err(error)) => tracing::debug!(%error, "handshake failed"),
-            Err(_) => tracing::debug!("handshake not done in time"),
+        let acceptor = TlsAcceptor::from(Arc::clone(&tls.config.borrow()));
+        let counts = &tls.metrics.certificates;
+        match timeout(self.limits.handshake, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                counts.handshake("ok");
+                self.http(stream, pending).await;
+            }
+            Ok(Err(error)) => self.handshakes.failed(&error, counts),
+            Err(_) => {
+                tracing::debug!("the TLS handshake was not done in time");
+                counts.handshake("timeout");
+            }
         }
     }
 
-    async fn http<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, newcomer: &Newcomer) {
+    async fn http<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        pending: &PendingConnection,
+    ) {
         let activity = Arc::new(Activity::default());
         let born = Instant::now();
-        // Not all at once after a restart: some later than others.
-        let age = self
-            .limits
-            .age
-            .mul_f64(1.0 + f64::from(born_jitter()) / 1024.0);
+        // Up to a quarter longer, so that not all connections are closed at once after a restart.
+        let longer = 1.0 + f64::from(jitter()) / 1024.0;
+        let age = self.limits.age.mul_f64(longer);
         let service = service_fn(|request| {
             activity.begin();
-            newcomer.settle();
+            pending.received_request();
             let answer = self.routes.clone().call(request);
             let activity = Arc::clone(&activity);
             async move {
@@ -204,7 +229,7 @@ impl Shared {
             }
         });
         let io = TokioIo::new(Counted::new(stream, Arc::clone(&activity)));
-        // hyper's own timer of heads runs between requests too, and is reset for each.
+        // Not hyper's own timeout for heads: it also runs between requests.
         let mut http = pin!(
             http1::Builder::new()
                 .header_read_timeout(None)
@@ -241,12 +266,12 @@ impl Shared {
 }
 
 async fn until_closed(phase: &mut watch::Receiver<Phase>) {
-    // Nobody is left to say so: the end as well.
+    // An error means that the sender is gone: the server is shutting down as well.
     let _ = phase.wait_for(|phase| *phase == Phase::Close).await;
 }
 
-/// Anything from 0 to 255, another for most connections.
-fn born_jitter() -> u8 {
+/// Returns a number from 0 to 255 that differs for successive connections.
+fn jitter() -> u8 {
     use std::sync::atomic::{AtomicU8, Ordering};
     static NEXT: AtomicU8 = AtomicU8::new(0);
     NEXT.fetch_add(97, Ordering::Relaxed)

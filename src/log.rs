@@ -1,8 +1,11 @@
-//! Logs: one line an event on stdout, written by a thread of its own.
+//! Logs: one line per event on stdout, written by a thread of its own.
 //!
-//! A review never waits for whoever reads the log. Lines are collected in a buffer that is written
-//! out every few milliseconds; lines that find it full (the reader stalls) are counted, and the
-//! count is logged as soon as there is room. A crash loses what was logged in the last milliseconds.
+//! A review never waits for whatever reads the log. Lines are collected in a buffer that is written
+//! every few milliseconds. Lines that do not fit, because the reader stalls, are counted, and the count
+//! is logged as soon as there is room. A crash loses the lines of the last milliseconds.
+//!
+//! The non-blocking writer of `tracing-appender` does the same line by line, and wakes its thread for
+//! each. `docs/measurements.md` has the figures.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,15 +13,17 @@ use std::thread;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// How a line looks.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Text.
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -29,9 +34,9 @@ pub struct Log(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     lines: Mutex<Lines>,
-    /// There is something to write.
+    /// Signalled when there is something to write.
     filled: Condvar,
-    /// All is written.
+    /// Signalled when everything is written.
     written: Condvar,
     lost: Counter,
 }
@@ -39,49 +44,56 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Lines {
     waiting: Vec<u8>,
-    /// What was taken out of `waiting` is being written.
+    /// Whether what was taken out of `waiting` is being written.
     writing: bool,
-    /// The program ends: nothing is collected any more.
+    /// Whether the program is ending, so that lines are written at once.
     ending: bool,
 }
 
-/// The most that waits to be written. Some 4,000 lines.
+/// The most that waits to be written, in bytes: about 4,000 lines.
 const CAPACITY: usize = 1 << 20;
-/// How long lines are collected before they are written together,
+/// How long lines are collected before they are written together.
 const COLLECT: Duration = Duration::from_millis(20);
-/// and how many bytes of them.
+/// How many bytes are written without waiting for more.
 const ENOUGH: usize = 64 << 10;
-/// How long the end of the program waits for whoever reads the log.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long the end of the program waits for the last lines to be read.
+const LAST_LINES: Duration = Duration::from_millis(500);
 
-/// Logs to stdout from here on, and counts the lines that are lost because nobody reads them.
-/// `RUST_LOG` overrides the level, which is `info`.
+/// What is logged by default. Libraries report the same failure again and in other words, at every
+/// attempt: what an operator must know of it is logged here.
+const DEFAULT_FILTER: &str = "off,multinic=info,multinic_core=info";
+
+/// Starts to log to stdout, and counts in `lost` the lines that nothing read. `RUST_LOG` overrides the
+/// filter: a level, or a list such as `info,kube_client=debug`.
 pub fn start(format: Format, lost: Counter) -> Log {
     let log = Log(Arc::new(Inner {
         lost,
         ..Inner::default()
     }));
-    let writer = log.clone();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_writer(writer);
-    // A second start in one process, as tests do it, keeps the first.
+    let filter = std::env::var("RUST_LOG").unwrap_or_default();
+    let filter = filter
+        .parse::<Targets>()
+        .ok()
+        .filter(|_| !filter.is_empty());
+    let filter = filter
+        .or_else(|| DEFAULT_FILTER.parse().ok())
+        .unwrap_or_default();
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = fmt::layer().with_target(false).with_writer(log.clone());
+    // A second start in one process, as in tests, keeps the first.
     let _ = match format {
-        Format::Human => builder.with_ansi(false).try_init(),
-        Format::Json => builder.json().flatten_event(true).try_init(),
+        Format::Human => registry.with(layer.with_ansi(false)).try_init(),
+        Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
     let thread = log.clone();
     let _ = thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || thread.write_for_ever());
+        .spawn(move || thread.write_lines());
     log
 }
 
 impl Log {
-    /// Waits until what was logged is written, at the end of the program; not for ever, should
-    /// nobody read it.
+    /// Waits until what was logged is written, at the end of the program; for [`LAST_LINES`] at most.
     pub fn flush(&self) {
         let mut lines = self.lines();
         lines.ending = true;
@@ -90,13 +102,13 @@ impl Log {
         drop(
             self.0
                 .written
-                .wait_timeout_while(lines, LAST_WORDS, unwritten),
+                .wait_timeout_while(lines, LAST_LINES, unwritten),
         );
     }
 
-    fn write_for_ever(&self) {
+    fn write_lines(&self) {
         let mut bytes = Vec::new();
-        let mut told = 0;
+        let mut reported = 0;
         loop {
             self.collect(&mut bytes);
             let mut stdout = io::stdout().lock();
@@ -105,15 +117,16 @@ impl Log {
             self.lines().writing = false;
             self.0.written.notify_all();
             let lost = self.0.lost.get();
-            if lost > told {
-                tracing::warn!(lines = lost - told, "log lines were lost: nobody read them");
-                told = lost;
+            if lost > reported {
+                let lines = lost - reported;
+                tracing::warn!(lines, "log lines were dropped because nothing read them");
+                reported = lost;
             }
         }
     }
 
-    /// Swaps `bytes` for what waits, once that is enough or old enough. Two buffers take turns, and
-    /// give back what a burst made of them.
+    /// Swaps `bytes` for what waits, once there is enough of it or it is old enough. Two buffers take
+    /// turns, and are shrunk after a burst.
     fn collect(&self, bytes: &mut Vec<u8>) {
         bytes.clear();
         bytes.shrink_to(2 * ENOUGH);

@@ -1,4 +1,4 @@
-//! TLS, as the API server is served with it.
+//! TLS as the server speaks it.
 
 use std::sync::Arc;
 
@@ -10,32 +10,30 @@ use rustls::{ServerConfig, version};
 use tokio::sync::watch;
 
 use crate::cert::Certificate;
-use crate::crypto::{Unusable, provider, roots, unusable};
+use crate::crypto;
 
-mod client_ca;
+pub mod client_ca;
 
 pub use client_ca::ClientCa;
 
-/// TLS 1.3 and HTTP/1.1 with the certificate that is current when a connection is made, and with a
-/// client CA, in PEM, only for callers whose certificate it signed.
+/// TLS 1.3 and HTTP/1.1 with the certificate that is current when a connection is made; with a client
+/// CA, in PEM, only for callers whose certificate it signed.
 ///
 /// # Errors
-/// Where the client CA is none.
+/// Returns an error if the client CA does not hold certificates.
 pub fn server(
     certificate: watch::Receiver<Option<Arc<Certificate>>>,
     client_ca: Option<&[u8]>,
-) -> Result<Arc<ServerConfig>, Unusable> {
-    let builder = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&version::TLS13])
-        .map_err(|error| unusable(&error))?;
+) -> Result<Arc<ServerConfig>, crypto::Error> {
+    let builder = ServerConfig::builder_with_provider(crypto::provider())
+        .with_protocol_versions(&[&version::TLS13])?;
     let builder = match client_ca {
         None => builder.with_no_client_auth(),
         Some(pem) => {
-            // An empty file is refused by the verifier: it would let nobody in.
-            let roots = Arc::new(roots(pem)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
-                .build()
-                .map_err(|error| unusable(&error))?;
+            let roots = Arc::new(crypto::roots(pem)?);
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(roots, crypto::provider()).build();
+            let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
             builder.with_client_cert_verifier(verifier)
         }
     };

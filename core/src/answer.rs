@@ -67,6 +67,39 @@ impl<'a> Case<'a> {
         decide(&self.subject, world)
     }
 
+    /// The name of the object, for logs: while it has none, its `generateName` and a `*`.
+    pub fn name(&self) -> &str {
+        match &self.subject {
+            Subject::Attach(attach) => &attach.object.name,
+            Subject::Define(define) => &define.object.name,
+            Subject::Other => self.request.name.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The networks that both annotations request, `namespace/name` each, for logs: separated by
+    /// commas, and at most ten of them.
+    pub fn networks(&self) -> String {
+        const LISTED: usize = 10;
+        let Subject::Attach(attach) = &self.subject else {
+            return String::new();
+        };
+        let annotations = [&attach.default_network, &attach.networks];
+        let requested = annotations
+            .into_iter()
+            .filter_map(|annotation| annotation.any());
+        let requested = requested.flat_map(|networks| &networks.selections);
+        let mut listed = String::new();
+        for selection in requested.take(LISTED) {
+            if !listed.is_empty() {
+                listed.push(',');
+            }
+            listed.push_str(&selection.namespace);
+            listed.push('/');
+            listed.push_str(&selection.name);
+        }
+        listed
+    }
+
     /// The answer, in a world in which every network of [`Self::unknown`] was looked up.
     pub fn answer(&self, webhook: Webhook, world: &World<'_>) -> Answer {
         let request = self.request;
@@ -162,11 +195,10 @@ fn demands(subject: &Subject<'_>, world: &World<'_>) -> String {
         let Some(network) = asked.known() else {
             continue;
         };
-        let selection = asked.selection;
         let requirements = network.requirements().iter().map(ToString::to_string);
         let resource = network.resource.as_deref().map(ToOwned::to_owned);
         let demanded: Vec<_> = requirements.chain(resource).collect();
-        let demand = format!("{} ({})", selection.network(), demanded.join(","));
+        let demand = format!("{} ({})", asked.selection.network(), demanded.join(","));
         let demand = shorten(&demand);
         if !demanded.is_empty() && !named.iter().any(|own| **own == *demand) {
             named.push(demand.into_owned());

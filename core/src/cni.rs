@@ -41,6 +41,7 @@ use crate::json::{Document, SyntaxError, Value};
 use crate::limits::MAX_CONFIG;
 pub use node_use::{Access, NodeUse, Used};
 use raw_plugin::RawPlugin;
+pub(crate) use registry::list_of;
 pub use registry::reads_argument;
 use report::{Report, show};
 

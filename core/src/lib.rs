@@ -59,3 +59,5 @@ pub mod validate;
 pub mod answer;
 // The configuration file, which names rules.
 pub mod config;
+// Beside the pipeline: what a replica does for built-in certificates.
+pub mod authority;

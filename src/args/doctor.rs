@@ -15,16 +15,17 @@ use super::{Error, print};
 use crate::cluster::watch::client;
 use crate::duration;
 
-/// Ask the API server, by a dry run, for a Pod that multinic has to refuse.
+/// Check by a dry run that the API server asks multinic, and that a Pod is refused
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The namespace of that Pod: one whose Pods are judged.
+    /// The namespace of the Pod: one whose Pods are judged
     #[arg(long, value_name = "NAMESPACE", default_value = "default")]
     namespace: String,
-    /// How the API server is reached from outside the cluster; inside, the Pod's service account.
+    /// How to reach the API server; without it, the files in $KUBECONFIG, or the service account of
+    /// the Pod
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// How long to try again where it is not refused.
+    /// How long to try again if it is not refused
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::flag)]
     wait: Duration,
 }
@@ -46,16 +47,17 @@ struct Problem(String);
 impl Args {
     pub(super) fn run(self) -> Result<ExitCode, Error> {
         let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Error::Usage(error.to_string()))?;
+        let runtime = runtime.map_err(|source| Error::Start {
+            what: "the runtime",
+            source,
+        })?;
         runtime.block_on(self.examine())
     }
 
     async fn examine(&self) -> Result<ExitCode, Error> {
         // The client of the API server takes the provider of the process.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let client = client(self.kubeconfig.as_deref())
-            .await
-            .map_err(|error| Error::Usage(error.to_string()))?;
+        let client = client(self.kubeconfig.as_deref()).await?;
         let deadline = Instant::now() + self.wait;
         loop {
             let (line, code) = match self.probe(&client).await {

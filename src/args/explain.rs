@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use multinic_core::nearest::nearest;
 use multinic_core::rules::{self, RULES};
+use multinic_core::text::shorten;
 
 use super::{Error, print};
 
-/// Explain a rule, or list all of them.
+/// Explain a rule, or list all rules
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The rule's name; without it, all rules with their levels.
+    /// The name of the rule; without it, all rules are listed with their levels
     rule: Option<String>,
 }
 
@@ -29,14 +30,14 @@ fn page(name: &str) -> Result<&'static str, Error> {
     rules::find(name).map(|rule| rule.page).ok_or_else(|| {
         let near = nearest(name, RULES.iter().map(|rule| rule.name));
         let advice = near.map_or_else(
-            || "`multinic explain` lists them".to_owned(),
+            || "`multinic explain` lists the rules".to_owned(),
             |near| format!("did you mean \"{near}\"?"),
         );
-        Error::Usage(format!("there is no rule \"{name}\": {advice}"))
+        Error::Usage(format!("there is no rule \"{}\"; {advice}", shorten(name)))
     })
 }
 
-/// A line a rule: its name, its level, and the first line of its page below the title.
+/// A line per rule: its name, its level, and the first line of its page below the title.
 fn list() -> String {
     let mut text = String::new();
     for rule in RULES {
@@ -45,9 +46,9 @@ fn list() -> String {
             .lines()
             .skip(1)
             .filter(|line| !line.trim().is_empty());
-        let says = lines.next().unwrap_or_default();
+        let summary = lines.next().unwrap_or_default();
         text.push_str(&format!(
-            "{:28} {:5} {says}\n",
+            "{:28} {:5} {summary}\n",
             rule.name,
             rule.default_level.name()
         ));

@@ -1,4 +1,4 @@
-//! `multinic review`: one AdmissionReview in, its answer out.
+//! `multinic review`: answers a recorded AdmissionReview.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -10,37 +10,41 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use multinic_core::answer::{Case, Verdict};
 use multinic_core::finding::Finding;
 use multinic_core::network::{Fetched, Snapshot};
+use multinic_core::policy::Policy;
 use multinic_core::review::{self, Request, Webhook};
 use multinic_core::rules;
+use multinic_core::text::{escape, shorten};
 use multinic_core::world::World;
+use serde::Deserialize;
 
+use super::problems::problems;
 use super::{Error, print, read_config};
 use crate::cluster::folder::Folder;
 
-/// Answer one recorded AdmissionReview.
+/// Answer a recorded AdmissionReview
 ///
-/// The answer goes to stdout as it would go over the wire. Exit code: 0 allowed, 1 denied,
-/// 2 unreadable input or usage, 3 an answer that would be an HTTP 5xx.
+/// The answer is written to stdout as the server would send it. Exit codes: 0 allowed, 1 denied,
+/// 2 invalid input or usage, 3 a fault for which the server would answer with an HTTP status of 500.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The AdmissionReview, in JSON; - is stdin.
+    /// The AdmissionReview, in JSON; - is stdin
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// A folder of YAML or JSON files with the NetworkAttachmentDefinitions of the cluster.
+    /// A folder with the NetworkAttachmentDefinitions of the cluster, in YAML or JSON
     #[arg(long, value_name = "DIR")]
     networks: Option<PathBuf>,
-    /// The configuration; `multinic config` prints the default.
+    /// The configuration; `multinic config` prints the default
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Which webhook is asked.
+    /// The webhook that is called
     #[arg(long, value_parser = webhook(), default_value = "validate")]
     webhook: Webhook,
-    /// Print the answer indented, its patch decoded, and the findings on stderr.
+    /// Indent the answer, decode its patch, and print the findings to stderr
     #[arg(long)]
     pretty: bool,
 }
 
-/// The names of the webhooks, as values of a flag.
+/// A parser for the names of the webhooks.
 fn webhook() -> impl TypedValueParser<Value = Webhook> {
     PossibleValuesParser::new(Webhook::ALL.map(Webhook::name)).map(|name| {
         let named = Webhook::ALL.into_iter().find(|one| one.name() == name);
@@ -48,19 +52,20 @@ fn webhook() -> impl TypedValueParser<Value = Webhook> {
     })
 }
 
-/// The exit code of an answer that would be an HTTP 5xx.
+/// The exit code where the server would answer with an HTTP status of 500.
 const FAULT: u8 = 3;
 
 impl Args {
     pub(super) fn run(self) -> Result<ExitCode, Error> {
         let config = read_config(self.config.as_deref())?;
-        let (snapshot, passed_over) = match &self.networks {
-            Some(folder) => networks(folder)?,
-            None => (Snapshot::default(), 0),
+        let folder = match &self.networks {
+            Some(path) => folder(path)?,
+            None => Folder::default(),
         };
+        let snapshot = folder.snapshot();
         let body = read(&self.file)?;
         let (answer, findings) = {
-            let unreadable = |error: review::Error| Error::Usage(error.to_string());
+            let unreadable = |error| not_a_review(&self.file, &body, &error);
             let document = review::read(&body).map_err(unreadable)?;
             let request = Request::of(&document).map_err(unreadable)?;
             let world = World {
@@ -80,7 +85,10 @@ impl Args {
         };
         if self.pretty {
             print(pretty(&answer.body).as_bytes())?;
-            explain(&findings, answer.verdict, passed_over);
+            if let Some(path) = &self.networks {
+                doubt(path, &folder, &snapshot, &config);
+            }
+            explain(&findings, answer.verdict);
         } else {
             print(&answer.body)?;
             print(b"\n")?;
@@ -89,18 +97,22 @@ impl Args {
     }
 }
 
-/// What `decide` returns, or `None` where it panicked: the server would answer 500.
+/// Returns the result of a decision; `None` if it panics, for which the server would answer 500.
 fn caught<T>(decide: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(decide)).ok()
 }
 
-/// The networks of a folder, and how many objects in it are none.
-fn networks(folder: &Path) -> Result<(Snapshot, usize), Error> {
-    let folder = Folder::read(folder)?;
-    if let Some(error) = folder.errors().next() {
-        return Err(Error::Usage(error.to_string()));
+/// Reads a folder of networks, all of whose files must be readable.
+fn folder(path: &Path) -> Result<Folder, Error> {
+    let mut folder = Folder::read(path)?;
+    let unreadable = |(_, file): &(&PathBuf, &Result<_, _>)| file.is_err();
+    if let Some((path, _)) = folder.files.iter().find(unreadable) {
+        let path = path.clone();
+        if let Some(Err(error)) = folder.files.remove(&path) {
+            return Err(error.into());
+        }
     }
-    Ok((folder.snapshot(), folder.passed_over()))
+    Ok(folder)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
@@ -112,14 +124,51 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     };
     match done {
         Ok(()) => Ok(bytes),
-        Err(source) => Err(Error::Io {
-            path: path.display().to_string(),
+        Err(source) => Err(Error::Read {
+            path: name(path),
             source,
         }),
     }
 }
 
-/// The answer indented, with the patch as what it is.
+/// The name of the input, for messages.
+fn name(path: &Path) -> String {
+    if path == Path::new("-") {
+        return "stdin".to_owned();
+    }
+    path.display().to_string()
+}
+
+/// Says what the input is, if it is something else than an AdmissionReview.
+fn not_a_review(path: &Path, body: &[u8], error: &review::Error) -> Error {
+    let name = name(path);
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    if text.trim().is_empty() && body.len() == text.len() {
+        return Error::Usage(format!(
+            "{name} is empty; expected an AdmissionReview in JSON"
+        ));
+    }
+    let kind = serde_saphyr::from_multiple::<Manifest>(text)
+        .ok()
+        .and_then(|manifests| manifests.into_iter().find_map(|one| one.kind));
+    match kind.filter(|kind| kind != "AdmissionReview") {
+        Some(kind) => Error::Usage(format!(
+            "{name} is a manifest (kind: {}), not an AdmissionReview; an AdmissionReview is what the \
+             API server sends to a webhook, with the manifest in request.object",
+            shorten(&kind)
+        )),
+        None => Error::Usage(format!("{name}: {error}")),
+    }
+}
+
+/// As much of a manifest as says what it is.
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    kind: Option<String>,
+}
+
+/// Indents an answer, and decodes its patch.
 fn pretty(body: &[u8]) -> String {
     use base64::Engine as _;
     let mut answer: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
@@ -133,20 +182,40 @@ fn pretty(body: &[u8]) -> String {
     format!("{answer:#}\n")
 }
 
-fn explain(findings: &[Finding], verdict: Verdict, passed_over: usize) {
+/// Reports what is odd about the networks of a folder.
+fn doubt(path: &Path, folder: &Folder, snapshot: &Snapshot, policy: &Policy) {
     let mut stderr = io::stderr().lock();
-    if passed_over > 0 {
+    let others = folder.others();
+    if snapshot.is_empty() {
         let _ = writeln!(
             stderr,
-            "passed over {passed_over} of --networks that are no NetworkAttachmentDefinition"
+            "warning: {} contains no NetworkAttachmentDefinition: only its own .yaml, .yml and .json \
+             files are read, not those of folders in it",
+            path.display()
+        );
+    } else if others > 0 {
+        let _ = writeln!(
+            stderr,
+            "ignored: {others} objects in {} that are not NetworkAttachmentDefinitions",
+            path.display()
         );
     }
-    // What the patch mends is no news any more.
-    let mended = |finding: &&Finding| {
+    let files = folder.files.iter();
+    let files = files.filter_map(|(path, file)| Some((&**path, file.as_ref().ok()?)));
+    for problem in problems(files, snapshot, policy) {
+        let _ = writeln!(stderr, "warning: {}", escape(&problem));
+    }
+}
+
+/// Prints the findings and the verdict.
+fn explain(findings: &[Finding], verdict: Verdict) {
+    let mut stderr = io::stderr().lock();
+    // The patch resolves the findings of a rule with a fix.
+    let resolved = |finding: &&Finding| {
         verdict == Verdict::Patch
             && rules::find(finding.rule).is_some_and(|rule| rule.fix.is_some())
     };
-    for finding in findings.iter().filter(|finding| !mended(finding)) {
+    for finding in findings.iter().filter(|finding| !resolved(finding)) {
         let _ = writeln!(stderr, "{}: {}", finding.level.name(), finding.line());
     }
     let _ = writeln!(stderr, "{}", verdict.name());

@@ -1,325 +1,251 @@
 //! `multinic serve`: the server that the API server calls.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use multinic_core::network::Snapshot;
+use multinic_core::policy::Policy;
+use multinic_core::text::escape;
+use multinic_core::usage::Usage;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
-use super::Error;
-use crate::cert::{self, Certificate, Files, development};
+use super::{Error, FAILED};
+use crate::cert::{self, Certificate, development};
 use crate::cluster;
 use crate::cluster::lookup::Lookup;
-use crate::http::{self, Server};
-use crate::listen::{self, Limits, Phase};
+use crate::error::chain;
+use crate::http::{self, Known};
+use crate::listen::Limits;
 use crate::log::{self, Format};
 use crate::metrics::Metrics;
+use crate::serve::Parts;
+use crate::shutdown::Signals;
 use crate::tls::{self, ClientCa};
 use crate::{crypto, duration};
 
+mod address;
+mod certificates;
 mod follow;
+mod greeting;
 pub mod networks;
 
-use follow::{ConfigFile, Followed};
+use follow::{ConfigFile, FollowedFiles};
 use networks::Follow;
 
-/// Serve the webhooks over TLS.
+/// Serve the webhooks
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A folder of YAML or JSON files with the NetworkAttachmentDefinitions; without it they are
-    /// those of the cluster.
+    /// A folder with NetworkAttachmentDefinitions, in YAML or JSON; without it, those of the cluster
     #[arg(long, value_name = "DIR", conflicts_with = "kubeconfig")]
     networks: Option<PathBuf>,
-    /// How the API server is reached from outside the cluster; inside, the Pod's service account.
+    /// How to reach the API server; without it, the files in $KUBECONFIG, or the service account of
+    /// the Pod
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The configuration; `multinic config` prints the default.
+    /// The configuration; `multinic config` prints the default
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the webhooks are served, over TLS.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
-    listen: SocketAddr,
-    /// Where health, readiness and metrics are served, over plain HTTP.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    admin_listen: SocketAddr,
-    /// A folder with a development certificate, made if it is missing, and renewed.
+    /// Where to serve the webhooks, over TLS
     #[arg(
         long,
-        value_name = "DIR",
-        default_value = "certs",
-        conflicts_with = "cert"
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8443",
+        value_parser = address::flag
     )]
-    certs: PathBuf,
-    /// The certificate with its chain, in PEM; a new one is picked up.
-    #[arg(long, value_name = "FILE", requires = "key")]
-    cert: Option<PathBuf>,
-    /// Its key, in PEM.
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
-    /// Only callers whose certificate this CA signed get in. In PEM; a new one is picked up.
+    listen: SocketAddr,
+    /// Where to serve health, readiness and metrics, over plain HTTP
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080",
+        value_parser = address::flag
+    )]
+    admin_listen: SocketAddr,
+    #[command(flatten)]
+    certificates: certificates::CertificateArgs,
+    /// Accept only callers with a certificate of this CA, in PEM; read again when it changes
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
-    /// How long to serve on after SIGTERM, while others learn that this server ends.
+    /// How long to keep serving after SIGTERM, while others learn that this server ends
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::flag)]
     drain_delay: Duration,
-    /// How log lines look.
+    /// The format of log lines
     #[arg(long, value_enum, default_value = "human")]
     log_format: Format,
-    /// Connections at a time; further ones wait.
+    /// The number of connections at the same time; further ones wait
     #[arg(long, value_name = "N", default_value_t = 1024)]
     max_connections: usize,
 }
 
-/// Where the networks come from.
-#[derive(Debug)]
-enum Source {
-    /// The API server.
-    Cluster(Option<PathBuf>),
-    /// The files of a folder.
-    Folder(PathBuf),
-}
-
 impl Args {
     pub(super) fn run(self) -> Result<ExitCode, Error> {
-        let source = match &self.networks {
-            Some(folder) => Source::Folder(folder.clone()),
-            None => Source::Cluster(self.kubeconfig.clone()),
-        };
         crypto::warm_up();
         let metrics = Arc::new(Metrics::new());
-        let log = log::start(self.log_format, metrics.log_lines_lost.clone());
-        // A panic's message may quote what a user wrote: the place is enough to find the fault.
+        let format = self.log_format;
+        let log = log::start(format, metrics.log_lines_lost.clone());
+        // The message of a panic may quote what a user wrote; the place is enough to find the defect.
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string);
-            tracing::error!(place, "a fault in multinic");
+            tracing::error!(place, "a defect of multinic");
         }));
         let runtime = runtime()?;
-        let code = runtime.block_on(self.serve(source, metrics));
-        // What is not over by now was cut: nothing is waited for.
+        let mut code = runtime.block_on(self.serve(metrics));
+        if let Err(error) = &code
+            && format == Format::Json
+        {
+            let error = chain(error);
+            tracing::error!(error = &*escape(&error), "cannot start");
+            code = Ok(ExitCode::from(FAILED));
+        }
+        // Connections that are still open were cut: nothing is waited for.
         runtime.shutdown_background();
         log.flush();
         code
     }
 
-    async fn serve(self, source: Source, metrics: Arc<Metrics>) -> Result<ExitCode, Error> {
-        let usage = |error: cert::Error| Error::Usage(error.to_string());
-        let (config_file, config) = match self.config.clone() {
-            Some(path) => {
-                let (file, config) = ConfigFile::open(path)?;
-                (Some(file), config)
-            }
-            None => (None, watch::channel(Arc::default()).1),
-        };
-        if config.borrow().node_interfaces.is_empty() {
-            tracing::info!(
-                "nodeInterfaces is empty: networks may build on any interface of the nodes, so whoever \
-                 may write NetworkAttachmentDefinitions is not isolated"
-            );
+    async fn serve(self, metrics: Arc<Metrics>) -> Result<ExitCode, Error> {
+        if self.listen == self.admin_listen && self.listen.port() != 0 {
+            return Err(Error::Usage(format!(
+                "--listen and --admin-listen are both {}; give one of them another port",
+                self.listen
+            )));
         }
+        if let Some(folder) = &self.networks {
+            // That the folder cannot be read is an error now; later it is logged.
+            cluster::folder::paths(folder)?;
+        }
+        let (config_file, config) = self.open_config(&metrics)?;
         let (networks_sender, networks) = watch::channel(None::<Arc<Snapshot>>);
-        let (usage_sender, usage_receiver) = watch::channel(None);
+        let (usage_sender, usage) = watch::channel(None);
         let (certificate_sender, certificate) = watch::channel(None::<Arc<Certificate>>);
-        let (phase_sender, phase) = watch::channel(Phase::Serve);
-
-        let files = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => Files::open(cert, key, certificate_sender, &metrics),
-            _ => Files::development(&self.certs, certificate_sender, &metrics),
-        }
-        .map_err(usage)?;
+        let sources = self.certificates.open(certificate_sender, &metrics)?;
         let (client_ca, tls) = if let Some(path) = &self.client_ca {
-            let (ca, tls) = ClientCa::open(path, certificate.clone()).map_err(usage)?;
+            let (ca, tls) = ClientCa::open(path, certificate.clone())?;
             (Some(ca), tls)
         } else {
-            let tls = tls::server(certificate.clone(), None)
-                .map_err(|error| Error::Usage(error.to_string()))?;
+            let tls = tls::server(certificate.clone(), None);
+            let tls = tls.map_err(|error| Error::Usage(error.to_string()))?;
             (None, watch::channel(tls).1)
         };
-        let signals = Signals::new()?;
-        let webhooks = bind(self.listen).await?;
-        let admin = bind(self.admin_listen).await?;
-
-        let (folder, lookup) = match source {
-            Source::Cluster(kubeconfig) => {
-                // The client of the API server takes the provider of the process.
-                let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-                let client = cluster::watch::client(kubeconfig.as_deref())
-                    .await
-                    .map_err(|error| Error::Usage(error.to_string()))?;
-                tokio::spawn(cluster::usage::follow(
-                    client.clone(),
-                    config.clone(),
-                    usage_sender,
-                ));
-                let metrics = Arc::clone(&metrics);
-                tokio::spawn(cluster::watch::follow(
-                    client.clone(),
-                    networks_sender,
-                    metrics,
-                ));
-                (None, Lookup::Cluster(cluster::lookup::Cluster::new(client)))
-            }
-            Source::Folder(folder) => {
-                // A folder that is none is a mistake on the command line; later it is an event.
-                cluster::folder::paths(&folder)?;
-                let follow = Follow::new(&folder, networks_sender, config.clone());
+        let signals = Signals::new().map_err(|source| Error::Start {
+            what: "the handling of signals",
+            source,
+        })?;
+        let webhooks = address::bind(self.listen, "--listen").await?;
+        let admin = address::bind(self.admin_listen, "--admin-listen").await?;
+        let mut distrusted = watch::channel(None).1;
+        let (folder, lookup) = match &self.networks {
+            Some(folder) => {
+                let follow = Follow::new(folder, networks_sender, config.clone());
                 (Some(follow), Lookup::Nowhere)
             }
+            None => {
+                let (networks, config) = (networks_sender, config.clone());
+                let watched = self.watch_cluster(networks, usage_sender, config, &metrics);
+                let (client, lookup) = watched.await?;
+                if let Some((settings, gate)) = sources.trust.settings(&certificate) {
+                    tokio::spawn(cert::trust::keep(client, settings, Arc::clone(&metrics)));
+                    distrusted = gate;
+                }
+                (None, lookup)
+            }
         };
-        let looked = Followed {
+        let files = FollowedFiles {
             config: config_file,
-            certificate: files,
+            certificate: sources.files,
+            ca_bundle: sources.ca_bundle,
             client_ca,
             folder,
             metrics: Arc::clone(&metrics),
-        }
-        .start()?;
-
-        metrics.count_use(networks.clone(), usage_receiver.clone());
-        let server = Arc::new(Server {
-            config,
-            networks,
-            usage: usage_receiver,
-            certificate,
-            lookup,
-            phase: phase.clone(),
-            metrics,
-            memory: AtomicUsize::new(http::MEMORY),
-            large: Semaphore::new(1),
-        });
-        let greeting = self.greeting(&webhooks, &admin);
-        let mut loaded = server.networks.clone();
+        };
+        let checked = files.start()?;
+        let report = self.report_ready(&webhooks, &admin);
+        let mut loaded = networks.clone();
         tokio::spawn(async move {
-            let _ = looked.await;
+            let _ = checked.await;
             let _ = loaded.wait_for(Option::is_some).await;
-            greeting();
+            report();
         });
-        let limits = Limits {
-            connections: self.max_connections.clamp(1, Semaphore::MAX_PERMITS),
-            ..Limits::default()
-        };
-        let few = Limits {
-            connections: 64,
-            ..limits
-        };
-        // The admin port answers to the very end: it never hears of the phase.
-        let (_open, never) = watch::channel(Phase::Serve);
-        tokio::spawn(listen::serve(
-            admin,
-            None,
-            http::admin(Arc::clone(&server)),
-            few,
-            never,
-        ));
-        let serving = tokio::spawn(listen::serve(
+        metrics.count_use(networks.clone(), usage.clone());
+        let running = Parts {
             webhooks,
-            Some(tls),
-            http::webhooks(server),
-            limits,
-            phase,
-        ));
-        Ok(until_signals(signals, serving, &phase_sender, self.drain_delay).await)
+            admin,
+            known: Known {
+                config,
+                networks,
+                usage,
+                lookup,
+                certificate,
+                distrusted,
+            },
+            tls,
+            limits: Limits {
+                connections: self.max_connections,
+                ..Limits::default()
+            },
+            memory: http::MEMORY,
+            metrics,
+        }
+        .start();
+        Ok(signals.shut_down(running, self.drain_delay).await)
     }
 
-    /// Says that all is loaded, and what to try.
-    fn greeting(&self, webhooks: &TcpListener, admin: &TcpListener) -> impl Fn() + use<> {
+    fn open_config(
+        &self,
+        metrics: &Metrics,
+    ) -> Result<(Option<ConfigFile>, watch::Receiver<Arc<Policy>>), Error> {
+        if let Some(path) = self.config.clone() {
+            let (file, config) = ConfigFile::open(path, metrics)?;
+            return Ok((Some(file), config));
+        }
+        let policy = Policy::default();
+        follow::in_force(&policy, None, metrics);
+        Ok((None, watch::channel(Arc::new(policy)).1))
+    }
+
+    /// Starts to watch the networks of the cluster, and the Pods if the configuration says so.
+    async fn watch_cluster(
+        &self,
+        networks: watch::Sender<Option<Arc<Snapshot>>>,
+        usage: watch::Sender<Option<Arc<Usage>>>,
+        config: watch::Receiver<Arc<Policy>>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<(kube::Client, Lookup), Error> {
+        // The client of the API server uses the provider of the process.
+        crypto::install();
+        let client = cluster::watch::client(self.kubeconfig.as_deref()).await?;
+        let lookup = cluster::lookup::Cluster::new(client.clone(), Arc::clone(metrics));
+        tokio::spawn(cluster::usage::follow(client.clone(), config, usage));
+        tokio::spawn(cluster::watch::follow(
+            client.clone(),
+            networks,
+            Arc::clone(metrics),
+        ));
+        Ok((client, Lookup::Cluster(lookup)))
+    }
+
+    /// Logs the addresses. The result logs that the server is ready, and what to try.
+    fn report_ready(&self, webhooks: &TcpListener, admin: &TcpListener) -> impl Fn() + use<> {
         let address = |listener: &TcpListener, else_| listener.local_addr().unwrap_or(else_);
         let listen = address(webhooks, self.listen);
         let admin = address(admin, self.admin_listen);
         tracing::info!(%listen, %admin, "listening");
-        // Who has to show a certificate has more to say than one line.
-        let own = self.cert.is_none() && self.client_ca.is_none();
-        let shown = own && self.log_format == Format::Human;
-        let curl = shown.then(|| curl(&self.certs.join(development::CA), listen));
+        // With a client CA, the command would also need a certificate.
+        let own = self.certificates.development();
+        let own = own.filter(|_| self.client_ca.is_none() && self.log_format == Format::Human);
+        let command = own.and_then(|certs| greeting::command(&certs.join(development::CA), listen));
         move || {
             tracing::info!("ready: serving /mutate and /validate");
-            if let Some(curl) = &curl {
-                tracing::info!("try: {curl}");
+            if let Some(command) = &command {
+                tracing::info!("try: {command}");
             }
         }
-    }
-}
-
-/// A command to try, as it can be pasted into a shell.
-fn curl(ca: &Path, listen: SocketAddr) -> String {
-    let port = listen.port();
-    let local: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    // The development certificate is for this machine by its local names only.
-    let (to, host) = match listen.ip() {
-        ip if ip.is_unspecified() => (String::new(), format!("localhost:{port}")),
-        ip if local.contains(&ip) => (String::new(), listen.to_string()),
-        _ => (
-            format!("--connect-to localhost:{port}:{listen} "),
-            format!("localhost:{port}"),
-        ),
-    };
-    let mut ca = ca.display().to_string();
-    let plain = |letter: char| letter.is_alphanumeric() || "/._-+".contains(letter);
-    if !ca.chars().all(plain) {
-        ca = format!("'{}'", ca.replace('\'', r"'\''"));
-    }
-    format!(
-        "curl --cacert {ca} {to}-H 'Content-Type: application/json' -d '{TRY}' https://{host}/validate"
-    )
-}
-
-/// A Pod that asks for a network of another namespace.
-const TRY: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","kind":{"group":"","version":"v1","kind":"Pod"},"resource":{"group":"","version":"v1","resource":"pods"},"operation":"CREATE","namespace":"team-a","name":"web","object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web","annotations":{"k8s.v1.cni.cncf.io/networks":"privileged/sriov"}}}}}"#;
-
-/// The signals that end the program.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Error> {
-        let listen = |kind| {
-            signal(kind).map_err(|source| Error::Io {
-                path: "signals".to_owned(),
-                source,
-            })
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
-    }
-}
-
-/// Waits for SIGTERM and drains; SIGINT or a second SIGTERM ends at once.
-async fn until_signals(
-    mut signals: Signals,
-    serving: tokio::task::JoinHandle<usize>,
-    phase: &watch::Sender<Phase>,
-    delay: Duration,
-) -> ExitCode {
-    tokio::select! {
-        _ = signals.terminate.recv() => {}
-        _ = signals.interrupt.recv() => return ExitCode::SUCCESS,
-    }
-    let start = Instant::now();
-    tracing::info!(?delay, "draining");
-    phase.send_replace(Phase::Drain);
-    let drain = async {
-        tokio::time::sleep(delay).await;
-        phase.send_replace(Phase::Close);
-        serving.await.unwrap_or_default()
-    };
-    tokio::select! {
-        cut = drain => {
-            tracing::info!(cut, took = ?start.elapsed(), "ended");
-            ExitCode::SUCCESS
-        }
-        _ = signals.terminate.recv() => ExitCode::FAILURE,
-        _ = signals.interrupt.recv() => ExitCode::FAILURE,
     }
 }
 
@@ -331,38 +257,8 @@ fn runtime() -> Result<Runtime, Error> {
         .worker_threads(cores.min(4))
         .enable_all()
         .build();
-    built.map_err(|source| Error::Io {
-        path: "runtime".to_owned(),
+    built.map_err(|source| Error::Start {
+        what: "the threads of the server",
         source,
     })
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|source| Error::Io {
-        path: address.to_string(),
-        source,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_line_to_try_works_wherever_the_server_listens() {
-        let line = |listen: &str, ca: &str| curl(Path::new(ca), listen.parse().unwrap());
-        let plain = line("127.0.0.1:8443", "certs/ca.crt");
-        assert!(plain.starts_with("curl --cacert certs/ca.crt -H "));
-        assert!(plain.ends_with(" https://127.0.0.1:8443/validate"));
-        assert!(line("[::1]:1", "ca").ends_with(" https://[::1]:1/validate"));
-        // No certificate is for 0.0.0.0, and the development one is for no other machine.
-        assert!(line("0.0.0.0:1", "ca").ends_with(" https://localhost:1/validate"));
-        let far = line("192.0.2.1:8443", "ca");
-        assert!(far.contains(" --connect-to localhost:8443:192.0.2.1:8443 "));
-        assert!(far.ends_with(" https://localhost:8443/validate"));
-        assert!(line("[::1]:1", "it's a/ca").contains(r"--cacert 'it'\''s a/ca' "));
-        // The review stands between single quotes.
-        assert!(!TRY.contains('\''));
-    }
 }

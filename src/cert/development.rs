@@ -11,7 +11,10 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-use super::{Certificate, Error, fault, now, read};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+
+use super::{Certificate, Error, fault, now};
 use crate::crypto;
 
 /// File of the CA's certificate in the folder.
@@ -36,15 +39,12 @@ const LEFT: i64 = 7 * DAY;
 /// else made it, and it is not overwritten.
 pub fn ensure(folder: &Path) -> Result<bool, Error> {
     let load = |cert: &str, key: &str| {
-        let (cert, key) = (read(&folder.join(cert)), read(&folder.join(key)));
-        let (cert, key) = (cert.ok()?, key.ok()?);
-        let certificate = Certificate::read(&cert, &key).ok()?;
-        lasts(&certificate).then_some((cert, key, certificate))
+        let certificate = Certificate::read(&folder.join(cert), &folder.join(key));
+        certificate.ok().filter(lasts)
     };
     let ca = load(CA, CA_KEY);
-    if let Some((ca, ..)) = &ca
-        && let Some((.., leaf)) = load(CERT, KEY)
-        && crypto::verify(ca, &leaf.key.cert[0]).is_ok()
+    if let (Some(ca), Some(leaf)) = (&ca, load(CERT, KEY))
+        && signed(&ca.key.cert, &leaf.key.cert)
     {
         return Ok(false);
     }
@@ -52,11 +52,12 @@ pub fn ensure(folder: &Path) -> Result<bool, Error> {
     if !there(&CA_KEY) && [CA, CERT, KEY].iter().any(there) {
         return Err(Error::Foreign(folder.display().to_string()));
     }
-    fs::create_dir_all(folder).map_err(|error| fault(folder, &error))?;
+    fs::create_dir_all(folder).map_err(|error| fault(folder, error))?;
     let leaf_ends = now() + 90 * DAY;
     let (issuer, ends) = match ca {
         // The same name and key make the same issuer: its certificate need not be parsed.
-        Some((_, key, ca)) => {
+        Some(ca) => {
+            let key = super::read(&folder.join(CA_KEY))?;
             let key = KeyPair::from_pem(&String::from_utf8_lossy(&key))?;
             (Issuer::new(ca_params()?, key), ca.not_after.min(leaf_ends))
         }
@@ -78,6 +79,13 @@ pub fn ensure(folder: &Path) -> Result<bool, Error> {
 /// Whether a certificate is far enough from its end to be kept.
 pub(super) fn lasts(certificate: &Certificate) -> bool {
     certificate.not_after - now() > LEFT
+}
+
+/// Whether the CA signed the certificate, both as they are now.
+fn signed(ca: &[CertificateDer<'static>], leaf: &[CertificateDer<'static>]) -> bool {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(ca.iter().cloned());
+    crypto::verify(leaf, &roots, now()).is_ok()
 }
 
 fn ca_params() -> Result<CertificateParams, Error> {
@@ -119,5 +127,5 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
         .open(&beside)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .and_then(|()| fs::rename(&beside, path))
-        .map_err(|error| fault(path, &error))
+        .map_err(|error| fault(path, error))
 }

@@ -1,8 +1,8 @@
 //! Networks from the files of a folder.
 //!
-//! YAML or JSON, several documents a file, `List`s taken apart; what is no
-//! NetworkAttachmentDefinition is passed over and counted. Without a namespace a network is in
-//! `default`.
+//! The files are YAML or JSON, with any number of documents, and may contain `List`s. Objects other
+//! than NetworkAttachmentDefinitions are counted and otherwise ignored. A network without a
+//! namespace is in `default`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,34 +15,34 @@ use multinic_core::selector::NODE_SELECTOR;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
-/// What a folder holds.
+/// The content of a folder.
 #[derive(Debug, Default)]
 pub struct Folder {
-    /// What each file holds, in the order of their names.
+    /// The content of each file, in the order of the names.
     pub files: BTreeMap<PathBuf, Result<File, Error>>,
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Clone, Debug, Default)]
 pub struct File {
-    /// Its networks, with namespace and name.
+    /// Namespace, name and content of its networks.
     pub networks: Vec<(String, String, Arc<Network>)>,
-    /// How many objects of other kinds it holds.
-    pub passed_over: usize,
+    /// The number of objects of other kinds.
+    pub others: usize,
 }
 
-/// Why a file holds nothing.
+/// Why the networks of a folder or a file are not known.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
-    #[error("cannot read networks from {path}: {source}")]
+    /// The folder or the file cannot be read.
+    #[error("cannot read networks from {path}")]
     Read {
-        /// The file.
+        /// The folder or the file.
         path: String,
         /// Why.
         source: io::Error,
     },
-    /// The file is not YAML, or holds a network without a name.
+    /// The file is not valid YAML, or contains a network without a name.
     #[error("{path}: {problem}")]
     Shape {
         /// The file.
@@ -52,7 +52,7 @@ pub enum Error {
     },
 }
 
-/// As much of a manifest as makes a network.
+/// The fields of a manifest that describe a network.
 #[derive(Deserialize)]
 struct Manifest {
     #[serde(default, rename = "apiVersion")]
@@ -78,10 +78,10 @@ struct Metadata {
 }
 
 impl Folder {
-    /// Reads every `.yaml`, `.yml` and `.json` file of a folder, not of folders in it.
+    /// Reads every `.yaml`, `.yml` and `.json` file of a folder, but not of folders in it.
     ///
     /// # Errors
-    /// Where the folder itself cannot be listed; a file that cannot be read is an error of its own.
+    /// If the folder cannot be listed. A file that cannot be read is an error in [`Self::files`].
     pub fn read(folder: &Path) -> Result<Self, Error> {
         Ok(Self {
             files: paths(folder)?
@@ -91,7 +91,7 @@ impl Folder {
         })
     }
 
-    /// The networks of all files; of two with one name the later one.
+    /// Returns the networks of all files; of two with the same name the later one.
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
         for file in self.files.values().flatten() {
@@ -102,25 +102,21 @@ impl Folder {
         snapshot
     }
 
-    /// How many objects of other kinds were passed over.
-    pub fn passed_over(&self) -> usize {
-        self.files
-            .values()
-            .flatten()
-            .map(|file| file.passed_over)
-            .sum()
+    /// Returns the number of objects of other kinds in all files.
+    pub fn others(&self) -> usize {
+        self.files.values().flatten().map(|file| file.others).sum()
     }
 
-    /// Why files hold nothing.
+    /// Returns the errors of the files that cannot be read.
     pub fn errors(&self) -> impl Iterator<Item = &Error> {
         self.files.values().filter_map(|file| file.as_ref().err())
     }
 }
 
-/// The files of a folder that may hold networks.
+/// Returns the files of a folder that may contain networks.
 ///
 /// # Errors
-/// Where the folder cannot be listed.
+/// If the folder cannot be listed.
 pub fn paths(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let fault = |source| Error::Read {
         path: folder.display().to_string(),
@@ -142,7 +138,7 @@ impl File {
     /// Reads a file.
     ///
     /// # Errors
-    /// Where the file cannot be read, or is none of manifests.
+    /// If the file cannot be read, or does not contain manifests.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let display = || path.display().to_string();
         let text = fs::read_to_string(path).map_err(|source| Error::Read {
@@ -158,18 +154,18 @@ impl File {
     /// Reads the manifests of a text.
     ///
     /// # Errors
-    /// What is wrong with the text, with line and column.
+    /// What is wrong with the text, with its place.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut file = Self::default();
-        // The library's bounds are for texts of strangers. What grows with the text alone may be as
-        // much as the text is: ten thousand networks are a file that people have.
-        let most = 2 * text.len() + 1024;
+        // The default limits of the library are for untrusted texts. Here, what grows with the text
+        // alone is limited by its length: files with ten thousand networks exist.
+        let limit = 2 * text.len() + 1024;
         let options = serde_saphyr::options! {
             budget: serde_saphyr::budget! {
-                max_documents: most,
-                max_events: most,
-                max_nodes: most,
-                max_total_scalar_bytes: most,
+                max_documents: limit,
+                max_events: limit,
+                max_nodes: limit,
+                max_total_scalar_bytes: limit,
             },
             with_snippet: false,
         };
@@ -206,7 +202,7 @@ impl File {
             .and_then(|version| version.split_once('/'));
         let ours = group.is_some_and(|(group, _)| group == "k8s.cni.cncf.io");
         if kind != "NetworkAttachmentDefinition" || !ours {
-            self.passed_over += 1;
+            self.others += 1;
             return Ok(());
         }
         let Metadata {
@@ -216,7 +212,7 @@ impl File {
         } = metadata.unwrap_or_default();
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             return Err(format!(
-                "line {}: a NetworkAttachmentDefinition has no metadata.name",
+                "line {}: a NetworkAttachmentDefinition without metadata.name",
                 at.line()
             ));
         };
@@ -228,8 +224,8 @@ impl File {
             Some(serde_json::Value::String(text)) => text,
             Some(_) => {
                 return Err(format!(
-                    "line {}: {namespace}/{name}: spec.config must be a string with JSON in it: write it as \
-                     a block scalar (config: |)",
+                    "line {}: {namespace}/{name}: spec.config is not a string; write the JSON as a \
+                     block scalar (config: |)",
                     at.line()
                 ));
             }

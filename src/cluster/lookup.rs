@@ -1,4 +1,4 @@
-//! Networks that the snapshot lacks, looked up one by one.
+//! Networks that are not in the snapshot, looked up one by one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,46 +11,49 @@ use multinic_core::network::{Fetched, Network};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::object::Object;
-use super::watch::{is_absent, said};
+use super::watch::{described, is_absent};
+use crate::metrics::Metrics;
 
 /// Where networks are looked up.
 #[derive(Debug)]
 pub enum Lookup {
     /// In the cluster.
     Cluster(Cluster),
-    /// Nowhere: the snapshot is the whole truth, as that of a folder is.
+    /// Nowhere: the snapshot is complete, as that of a folder is.
     Nowhere,
 }
 
 /// Live GETs to the API server.
 pub struct Cluster {
     client: kube::Client,
-    /// A burst of reviews must not become a burst on the API server.
+    /// A burst of reviews must not become a burst of requests to the API server.
     permits: Semaphore,
-    under_way: UnderWay,
+    in_flight: InFlight,
+    metrics: Arc<Metrics>,
 }
 
-/// The network or that there is none, or why that is not known.
-type Answer = Result<Option<Arc<Network>>, String>;
+/// The network, or `None` if it does not exist; or why that is not known.
+type Outcome = Result<Option<Arc<Network>>, String>;
 
-/// One question a name, however many reviews wait for its answer.
+/// One request per name, however many reviews wait for it.
 #[derive(Default)]
-struct UnderWay(Mutex<HashMap<Name, Question>>);
+struct InFlight(Mutex<HashMap<Name, Shared>>);
 
 /// Namespace and name.
 type Name = (String, String);
 
-/// The answer, with when it was asked for.
-type Question = Arc<OnceCell<(Instant, Answer)>>;
+/// A request that several reviews wait for: its outcome, and when it was sent.
+type Shared = Arc<OnceCell<(Instant, Outcome)>>;
 
-/// A review's part in a question. An answered question goes with the first, an unanswered one with the last.
-struct Part<'a> {
-    of: &'a UnderWay,
+/// A review that waits for a request. A request with an outcome is removed by the first of them that
+/// is dropped, one without by the last.
+struct Waiting<'a> {
+    of: &'a InFlight,
     name: &'a Name,
-    question: Question,
+    request: Shared,
 }
 
-/// Why a look-up has no answer. That a network is not there is an answer.
+/// Why a look-up failed. That a network does not exist is not a failure.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot look up network {network}: {problem}")]
 pub struct LookupError {
@@ -60,16 +63,17 @@ pub struct LookupError {
     pub problem: String,
 }
 
-/// GETs at a time.
-const MOST_UNDER_WAY: usize = 8;
-/// Of one review: a Pod can ask for fifty thousand networks, and the next one waits behind none of them.
-const MOST_OF_ONE: usize = 4;
+/// The maximum number of requests in flight.
+const MAX_IN_FLIGHT: usize = 8;
+/// The maximum of one review: a Pod can request tens of thousands of networks, and other reviews must
+/// not wait for all of them.
+const MAX_OF_ONE_REVIEW: usize = 4;
 
 impl Lookup {
     /// Looks up networks, given as namespace and name.
     ///
     /// # Errors
-    /// Where one of them has no answer at the deadline.
+    /// If one of the look-ups fails, or is not finished at the deadline.
     pub async fn fetch(
         &self,
         wanted: &[(&str, &str)],
@@ -79,7 +83,7 @@ impl Lookup {
         let Self::Cluster(cluster) = self else {
             return Ok(fetched);
         };
-        for some in wanted.chunks(MOST_OF_ONE) {
+        for some in wanted.chunks(MAX_OF_ONE_REVIEW) {
             let answers = join_all(some.iter().map(|(namespace, name)| async move {
                 let answer = tokio::time::timeout_at(deadline.into(), cluster.get(namespace, name));
                 answer
@@ -99,71 +103,84 @@ impl Lookup {
 }
 
 impl Cluster {
-    /// Looks up with this client.
-    pub fn new(client: kube::Client) -> Self {
+    /// Returns a place to look up networks with this client.
+    pub fn new(client: kube::Client, metrics: Arc<Metrics>) -> Self {
         Self {
             client,
-            permits: Semaphore::new(MOST_UNDER_WAY),
-            under_way: UnderWay::default(),
+            permits: Semaphore::new(MAX_IN_FLIGHT),
+            in_flight: InFlight::default(),
+            metrics,
         }
     }
 
-    async fn get(&self, namespace: &str, name: &str) -> Answer {
+    async fn get(&self, namespace: &str, name: &str) -> Outcome {
         let name = (namespace.to_owned(), name.to_owned());
-        self.under_way.answer(&name, || self.ask(&name)).await
+        self.in_flight.outcome(&name, || self.request(&name)).await
     }
 
-    async fn ask(&self, (namespace, name): &Name) -> Answer {
+    async fn request(&self, name: &Name) -> Outcome {
         let _permit = self.permits.acquire().await;
+        let start = Instant::now();
+        let outcome = self.send(name).await;
+        let result = match &outcome {
+            Ok(Some(_)) => "found",
+            Ok(None) => "absent",
+            Err(_) => "error",
+        };
+        self.metrics.lookup(result, start.elapsed());
+        outcome
+    }
+
+    async fn send(&self, (namespace, name): &Name) -> Outcome {
         let api: Api<Object> = Api::namespaced(self.client.clone(), namespace);
-        // None on 404 only: the network is not there, or its very definition.
+        // Absent on 404 only: the network does not exist, or its definition does not.
         match api.get(name).await {
             Ok(found) => Ok(Some(found.network)),
             Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(said(&error)),
+            Err(error) => Err(described(&error)),
         }
     }
 }
 
-impl UnderWay {
-    /// The answer to a question, asked now or being asked.
+impl InFlight {
+    /// Returns the outcome of a request for a name: of one that is in flight, or of a new one.
     ///
-    /// That a network is not there is taken only from a question that was asked since the call: it may have
-    /// been made after an earlier one, and before the review that calls.
-    async fn answer<F>(&self, name: &Name, ask: impl Fn() -> F) -> Answer
+    /// That a network does not exist is accepted only from a request sent after this call: the network
+    /// may have been created after an earlier request, and before the review that calls.
+    async fn outcome<F>(&self, name: &Name, send: impl Fn() -> F) -> Outcome
     where
-        F: Future<Output = Answer>,
+        F: Future<Output = Outcome>,
     {
         let called = Instant::now();
         loop {
-            let part = self.part(name);
-            // Whoever comes first asks; if he gives up, the next one asks again.
-            let asked = async || (Instant::now(), ask().await);
-            let (asked, answer) = part.question.get_or_init(asked).await.clone();
-            if asked >= called || !matches!(answer, Ok(None)) {
-                return answer;
+            let waiting = self.wait(name);
+            // The first review sends the request; if it gives up, the next one sends it again.
+            let send = async || (Instant::now(), send().await);
+            let (sent, outcome) = waiting.request.get_or_init(send).await.clone();
+            if sent >= called || !matches!(outcome, Ok(None)) {
+                return outcome;
             }
         }
     }
 
-    fn part<'a>(&'a self, name: &'a Name) -> Part<'a> {
-        Part {
+    fn wait<'a>(&'a self, name: &'a Name) -> Waiting<'a> {
+        Waiting {
             of: self,
             name,
-            question: Arc::clone(self.map().entry(name.clone()).or_default()),
+            request: Arc::clone(self.map().entry(name.clone()).or_default()),
         }
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<Name, Question>> {
+    fn map(&self) -> MutexGuard<'_, HashMap<Name, Shared>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Part<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut map = self.of.map();
-        // Under the lock, so that of two who leave at once the last one knows that it is.
-        let mine = std::mem::take(&mut self.question);
+        // Under the lock, so that of two that are dropped at once, one is known to be the last.
+        let mine = std::mem::take(&mut self.request);
         let same = map
             .get(self.name)
             .is_some_and(|one| Arc::ptr_eq(one, &mine));
@@ -206,23 +223,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_reviews_ask_once() {
-        let (under_way, name, asked) = (UnderWay::default(), name(), Cell::new(0));
+    async fn many_reviews_send_one_request() {
+        let (in_flight, name, asked) = (InFlight::default(), name(), Cell::new(0));
         let ask = || async {
             asked.set(asked.get() + 1);
             tokio::task::yield_now().await;
             Ok(Some(there()))
         };
-        let answers = join_all((0..50).map(|_| under_way.answer(&name, ask))).await;
+        let answers = join_all((0..50).map(|_| in_flight.outcome(&name, ask))).await;
         assert!(answers.iter().all(|one| matches!(one, Ok(Some(_)))));
         assert_eq!(asked.get(), 1);
-        // Nothing is kept: a later review asks again.
-        assert!(under_way.map().is_empty());
-        assert!(under_way.answer(&name, ask).await.is_ok());
+        // Nothing is kept: a later review sends a request of its own.
+        assert!(in_flight.map().is_empty());
+        assert!(in_flight.outcome(&name, ask).await.is_ok());
         assert_eq!(asked.get(), 2);
     }
 
-    /// An API server that has no network, and counts how many it is asked for at a time.
+    /// An API server without networks, which counts the requests in flight.
     #[derive(Clone, Default)]
     struct Empty(Arc<[AtomicUsize; 3]>);
 
@@ -251,10 +268,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_review_asks_for_a_few_at_a_time() {
+    async fn a_review_sends_few_requests_at_a_time() {
         let server = Empty::default();
         let client = kube::Client::new(server.clone(), "default");
-        let lookup = Lookup::Cluster(Cluster::new(client));
+        let lookup = Lookup::Cluster(Cluster::new(client, Arc::default()));
         let names: Vec<_> = (0..101).map(|number| format!("net-{number}")).collect();
         let wanted: Vec<_> = names.iter().map(|name| ("team-a", &**name)).collect();
         let deadline = Instant::now() + Duration::from_mins(1);
@@ -262,12 +279,12 @@ mod tests {
         assert!(fetched.get("team-a", "net-0").is_none());
         let [asked, _, most] = &*server.0;
         assert_eq!(asked.load(Ordering::SeqCst), names.len());
-        assert_eq!(most.load(Ordering::SeqCst), MOST_OF_ONE);
+        assert_eq!(most.load(Ordering::SeqCst), MAX_OF_ONE_REVIEW);
     }
 
     #[tokio::test]
-    async fn the_first_gives_up_and_the_next_asks() {
-        let (under_way, name, asked) = (UnderWay::default(), name(), Cell::new(0));
+    async fn when_the_first_gives_up_the_next_sends_the_request() {
+        let (in_flight, name, asked) = (InFlight::default(), name(), Cell::new(0));
         let ask = || async {
             asked.set(asked.get() + 1);
             if asked.get() == 1 {
@@ -275,29 +292,29 @@ mod tests {
             }
             Ok(Some(there()))
         };
-        let first = timeout(Duration::from_millis(20), under_way.answer(&name, ask));
-        let (first, second) = join(first, under_way.answer(&name, ask)).await;
+        let first = timeout(Duration::from_millis(20), in_flight.outcome(&name, ask));
+        let (first, second) = join(first, in_flight.outcome(&name, ask)).await;
         assert!(first.is_err());
         assert!(matches!(second, Ok(Some(_))));
         assert_eq!(asked.get(), 2);
-        assert!(under_way.map().is_empty());
+        assert!(in_flight.map().is_empty());
     }
 
     #[tokio::test]
-    async fn all_give_up_and_nothing_is_left() {
-        let (under_way, name) = (UnderWay::default(), name());
-        let ask = || std::future::pending::<Answer>();
+    async fn when_all_give_up_nothing_is_left() {
+        let (in_flight, name) = (InFlight::default(), name());
+        let ask = || std::future::pending::<Outcome>();
         let given_up = join_all((0..3).map(|n| {
             let patience = Duration::from_millis(10 * n);
-            timeout(patience, under_way.answer(&name, ask))
+            timeout(patience, in_flight.outcome(&name, ask))
         }));
         assert!(given_up.await.iter().all(Result::is_err));
-        assert!(under_way.map().is_empty());
+        assert!(in_flight.map().is_empty());
     }
 
     #[tokio::test]
-    async fn who_came_later_does_not_take_no_for_an_answer() {
-        let (under_way, name, asked) = (UnderWay::default(), name(), Cell::new(0));
+    async fn absence_is_accepted_only_from_a_later_request() {
+        let (in_flight, name, asked) = (InFlight::default(), name(), Cell::new(0));
         let go_on = Notify::new();
         let ask = || async {
             asked.set(asked.get() + 1);
@@ -308,15 +325,15 @@ mod tests {
             Ok(Some(there()))
         };
         let later = async {
-            // The first has asked. Now the network is made, and then this review comes.
-            let answer = under_way.answer(&name, ask);
+            // The first request is sent. Now the network is created, and then this review arrives.
+            let answer = in_flight.outcome(&name, ask);
             go_on.notify_one();
             answer.await
         };
-        let (first, later) = join(under_way.answer(&name, ask), later).await;
+        let (first, later) = join(in_flight.outcome(&name, ask), later).await;
         assert!(matches!(first, Ok(None)));
         assert!(matches!(later, Ok(Some(_))));
         assert_eq!(asked.get(), 2);
-        assert!(under_way.map().is_empty());
+        assert!(in_flight.map().is_empty());
     }
 }

@@ -22,7 +22,7 @@ use multinic_core::usage::{Name, Usage, asked};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::watch;
 
-use super::watch::{cause, said};
+use super::watch::{cause, described};
 
 /// A Pod that has ended has no interfaces any more.
 const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
@@ -89,7 +89,7 @@ async fn publish_use(
                 Err(error) => {
                     if complained.is_none_or(|since| since.elapsed() >= REMIND) {
                         complained = Some(Instant::now());
-                        let error = cause(&error).map_or_else(|| error.to_string(), said);
+                        let error = cause(&error).map_or_else(|| error.to_string(), described);
                         let error = &*escape(&error);
                         tracing::warn!(error, "cannot watch Pods: what is known stays; retrying");
                     }

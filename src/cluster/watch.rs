@@ -1,9 +1,9 @@
-//! Networks from the API server, as it tells of them.
+//! The networks of a cluster, watched through its API server.
 //!
-//! The first list is published once it is complete; until then nothing is known and the server is
-//! not ready. A watch that breaks, an API server that restarts: all are tried again after a pause,
-//! and what is known stays meanwhile. Without a definition of networks there are none: that is
-//! known too.
+//! The first list is published once it is complete; until then no network is known and the server is
+//! not ready. When the watch breaks or the API server restarts, the watch is resumed after a pause,
+//! and the known networks stay in force meanwhile. If the cluster has no definition of networks, it
+//! is known that there are none.
 
 use std::path::Path;
 use std::pin::pin;
@@ -19,85 +19,101 @@ use multinic_core::network::Snapshot;
 use multinic_core::text::escape;
 use tokio::sync::watch;
 
+use super::heard::heard;
 use super::object::Object;
-use crate::metrics::{Metrics, What};
+use crate::error::chain;
+use crate::metrics::{Metrics, Reloaded};
 
-/// Why there is no way to the API server.
+/// Why there is no client of the API server.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The client cannot be made.
-    #[error("cannot make a client of the API server: {0}")]
-    Client(#[from] kube::Error),
-    /// There is no Pod's service account where one is expected.
-    #[error("not in a cluster ({0}): give --kubeconfig FILE, or --networks DIR to do without one")]
-    InCluster(#[from] kube::config::InClusterError),
-    /// The kubeconfig is none.
-    #[error("{path}: {source}")]
+    /// The client cannot be created.
+    #[error("cannot create a client of the API server")]
+    Client(#[source] kube::Error),
+    /// The program does not run in a Pod.
+    #[error(
+        "not in a cluster; use --kubeconfig FILE, or set KUBECONFIG, or use --networks DIR to do \
+         without a cluster"
+    )]
+    InCluster(#[source] kube::config::InClusterError),
+    /// The kubeconfig cannot be used.
+    #[error("cannot use the kubeconfig {path}")]
     Kubeconfig {
-        /// The file.
+        /// The file, or the value of `KUBECONFIG`.
         path: String,
         /// What is wrong with it.
         source: kube::config::KubeconfigError,
     },
 }
 
-/// An API server that says nothing for so long is taken for gone. Longer than the minute between the
-/// bookmarks of a watch.
+/// An API server that sends nothing for this long is considered gone. Longer than the minute between
+/// the bookmarks of a watch.
 const SILENCE: Duration = Duration::from_secs(90);
-/// Events that are published together, if so many are there at once.
+/// How many events are published together, if they are there at once.
 const BURST: usize = 256;
-/// An API server that is away is said so often, not at every attempt.
+/// How often it is logged that the API server is away; not at every attempt.
 const REMIND: Duration = Duration::from_mins(1);
 
-/// A client of the API server that a kubeconfig names, or of the cluster that this Pod runs in.
+/// Returns a client of the API server: that of a kubeconfig file, or else of the files in
+/// `KUBECONFIG`, or else of the cluster that this Pod runs in.
 ///
-/// Certificates, tokens, files of tokens (read again as they are renewed) and `exec` plugins are understood.
+/// Certificates, tokens, token files (which are read again when they are renewed) and `exec` plugins
+/// are supported.
 ///
 /// # Errors
-/// Where the configuration cannot be read or makes no client. Nothing is asked yet.
+/// If the configuration cannot be read or used. No request is sent yet.
 pub async fn client(kubeconfig: Option<&Path>) -> Result<kube::Client, Error> {
-    let mut config = match kubeconfig {
-        None => kube::Config::incluster()?,
-        Some(path) => {
-            let fault = |source| Error::Kubeconfig {
-                path: path.display().to_string(),
-                source,
-            };
-            let read = Kubeconfig::read_from(path).map_err(fault)?;
+    let variable = std::env::var("KUBECONFIG").unwrap_or_default();
+    let (path, read) = match kubeconfig {
+        Some(path) => (
+            path.display().to_string(),
+            Kubeconfig::read_from(path).map(Some),
+        ),
+        None => (
+            format!("in KUBECONFIG ({variable})"),
+            Kubeconfig::from_env(),
+        ),
+    };
+    let fault = |source| Error::Kubeconfig { path, source };
+    let mut config = match read {
+        Ok(Some(read)) => {
             let options = KubeConfigOptions::default();
-            kube::Config::from_custom_kubeconfig(read, &options)
-                .await
-                .map_err(fault)?
+            let config = kube::Config::from_custom_kubeconfig(read, &options).await;
+            config.map_err(fault)?
         }
+        Ok(None) => kube::Config::incluster().map_err(Error::InCluster)?,
+        Err(source) => return Err(fault(source)),
     };
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
-    Ok(kube::Client::try_from(config)?)
+    kube::Client::try_from(config).map_err(Error::Client)
 }
 
-/// Publishes the networks of the cluster, for as long as anybody listens.
+/// Publishes the networks of the cluster, as long as there is a receiver.
 pub async fn follow(
     client: kube::Client,
     publish: watch::Sender<Option<Arc<Snapshot>>>,
     metrics: Arc<Metrics>,
 ) {
-    // Listed in pages: of 100,000 networks, 500 are in memory as they came. With bookmarks, so that a
-    // watch goes on after an hour without an event.
+    let client = heard(client, Arc::clone(&metrics));
+    // Listed in pages: of 100,000 networks, 500 are in memory as they arrive. With bookmarks, so that a
+    // watch can be resumed after an hour without an event.
     let events = watch_networks(Api::all(client), watcher::Config::default()).default_backoff();
-    // What is there at once is published at once: a burst costs one snapshot, a single event waits for none.
+    // Events that are there at once are published at once: a burst costs one snapshot, and a single
+    // event does not wait for others.
     let mut bursts = pin!(events.ready_chunks(BURST));
-    let mut followed = Followed::default();
+    let mut watched = Watched::default();
     while let Some(burst) = bursts.next().await {
         let mut changed = false;
         for event in burst {
             changed |= match event {
-                Ok(event) => followed.take(event, &metrics),
-                Err(error) => followed.fault(&error, &metrics),
+                Ok(event) => watched.take(event, &metrics),
+                Err(error) => watched.fault(&error, &metrics),
             };
         }
         if changed {
-            metrics.known(followed.known.len());
-            let snapshot = Arc::new(followed.known.clone());
+            metrics.known(watched.known.len());
+            let snapshot = Arc::new(watched.known.clone());
             if publish.send(Some(snapshot)).is_err() {
                 return;
             }
@@ -105,23 +121,23 @@ pub async fn follow(
     }
 }
 
-/// What the events come to.
+/// What the events amount to.
 #[derive(Debug, Default)]
-struct Followed {
+struct Watched {
     known: Snapshot,
     /// A list that is not complete yet.
     listed: Snapshot,
-    /// Whether there was a complete one.
+    /// Whether there was a complete list.
     complete: bool,
-    /// When it was last said that the API server is away.
-    said: Option<Instant>,
+    /// When it was last logged that the API server is away.
+    reported: Option<Instant>,
 }
 
-impl Followed {
-    /// Takes an event; whether another state of the networks is known now.
+impl Watched {
+    /// Takes an event. Returns whether the known networks have changed.
     fn take(&mut self, event: Event<Object>, metrics: &Metrics) -> bool {
         match event {
-            // Said before every attempt: no news of the API server.
+            // Precedes every attempt: it does not mean that the API server answered.
             Event::Init => {
                 self.listed = Snapshot::default();
                 return false;
@@ -133,50 +149,51 @@ impl Followed {
             Event::InitDone => {
                 self.known = std::mem::take(&mut self.listed);
                 self.complete = true;
-                metrics.reload(What::Networks, true);
-                tracing::info!(networks = self.known.len(), "networks listed");
+                metrics.reload(Reloaded::Networks, true);
+                tracing::info!(networks = self.known.len(), "networks loaded");
             }
             Event::Apply(object) => add(&mut self.known, &object),
             Event::Delete(object) => self.known.remove(object.namespace(), object.name()),
         }
-        self.said = None;
+        self.reported = None;
         true
     }
 
-    /// Takes a failed attempt; whether another state of the networks is known now.
+    /// Takes a failed attempt. Returns whether the known networks have changed.
     fn fault(&mut self, error: &watcher::Error, metrics: &Metrics) -> bool {
-        metrics.reload(What::Networks, false);
+        metrics.reload(Reloaded::Networks, false);
         let undefined = cause(error).is_some_and(is_absent);
-        if self.said.is_none_or(|said| said.elapsed() >= REMIND) {
-            self.said = Some(Instant::now());
-            let error = cause(error).map_or_else(|| error.to_string(), said);
+        if self.reported.is_none_or(|at| at.elapsed() >= REMIND) {
+            self.reported = Some(Instant::now());
+            let error = cause(error).map_or_else(|| error.to_string(), described);
             let error = &*escape(&error);
             if undefined {
                 tracing::warn!(
                     error,
-                    "the cluster has no definition of networks, so there are none: install Multus, or the \
-                     CustomResourceDefinition network-attachment-definitions.k8s.cni.cncf.io; trying on"
+                    "the cluster has no definition of networks, so there are none: install Multus, or \
+                     the CustomResourceDefinition network-attachment-definitions.k8s.cni.cncf.io"
                 );
             } else {
                 tracing::warn!(
                     error,
-                    "cannot watch networks: what is known stays; trying on"
+                    "cannot watch networks: those known so far stay in force until the API server \
+                     answers"
                 );
             }
         }
         if !undefined {
             return false;
         }
-        // Where nothing can be there nothing is, and that is known: the server is as ready as with an empty list.
-        let news = !self.complete || !self.known.is_empty();
+        // It is known that there are no networks: the server is as ready as with an empty list.
+        let changed = !self.complete || !self.known.is_empty();
         self.known = Snapshot::default();
         self.complete = true;
-        news
+        changed
     }
 }
 
-/// What the API server said, or what went wrong on the way to it.
-pub(super) fn cause(error: &watcher::Error) -> Option<&kube::Error> {
+/// The error of the API server, or of the connection to it.
+pub(crate) fn cause(error: &watcher::Error) -> Option<&kube::Error> {
     use watcher::Error::{
         InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed,
     };
@@ -186,35 +203,24 @@ pub(super) fn cause(error: &watcher::Error) -> Option<&kube::Error> {
     }
 }
 
-/// Whether this is what the API server says of an object, or of a kind of objects, that is not there. One that is only
-/// starting says 503. Of a kind that is not defined it says no more than the code.
+/// Returns whether the API server answered that an object, or a kind of objects, does not exist. While it
+/// starts, it answers 503. For a kind that is not defined it sends the code only.
 pub(super) fn is_absent(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-/// An error with what it came from, in one line.
-pub(super) fn said(error: &kube::Error) -> String {
+/// An error with its causes, in one line.
+pub(crate) fn described(error: &kube::Error) -> String {
     let text = match error {
         kube::Error::Api(status) => {
-            format!("the API server says {}: {}", status.code, status.message)
+            format!(
+                "the API server answered {}: {}",
+                status.code, status.message
+            )
         }
         _ => chain(error),
     };
     text.replace('\n', " ")
-}
-
-/// An error with its sources, nothing twice.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn add(snapshot: &mut Snapshot, object: &Object) {
@@ -223,7 +229,7 @@ fn add(snapshot: &mut Snapshot, object: &Object) {
             namespace = &*escape(object.namespace()),
             name = &*escape(object.name()),
             error = &*escape(why),
-            "a network that nobody can read: Pods that ask for it are refused"
+            "the network cannot be read: Pods that request it are refused"
         );
     }
     if !object.name().is_empty() {
@@ -249,61 +255,62 @@ mod tests {
 
     fn status(code: u16) -> kube::Error {
         kube::Error::Api(
-            Status::failure("said\nso", "Reason")
+            Status::failure("not\nallowed", "Reason")
                 .with_code(code)
                 .boxed(),
         )
     }
 
-    fn listed(names: &[&str]) -> (Followed, Metrics) {
-        let (mut followed, metrics) = (Followed::default(), Metrics::new());
-        assert!(!followed.take(Event::Init, &metrics));
+    fn listed(names: &[&str]) -> (Watched, Metrics) {
+        let (mut watched, metrics) = (Watched::default(), Metrics::new());
+        assert!(!watched.take(Event::Init, &metrics));
         for name in names {
-            // A list that is not complete is not known.
-            assert!(!followed.take(Event::InitApply(object(name)), &metrics));
-            assert_eq!(followed.known.len(), 0);
+            // Networks are not known before the list is complete.
+            assert!(!watched.take(Event::InitApply(object(name)), &metrics));
+            assert_eq!(watched.known.len(), 0);
         }
-        assert!(followed.take(Event::InitDone, &metrics));
-        (followed, metrics)
+        assert!(watched.take(Event::InitDone, &metrics));
+        (watched, metrics)
     }
 
     #[test]
     fn events_come_to_a_snapshot() {
-        let (mut followed, metrics) = listed(&["one", "two"]);
-        assert!(followed.take(Event::Apply(object("three")), &metrics));
-        assert!(followed.take(Event::Delete(object("one")), &metrics));
-        let mut names: Vec<_> = followed.known.names("team-a").collect();
+        let (mut watched, metrics) = listed(&["one", "two"]);
+        assert!(watched.take(Event::Apply(object("three")), &metrics));
+        assert!(watched.take(Event::Delete(object("one")), &metrics));
+        let mut names: Vec<_> = watched.known.names("team-a").collect();
         names.sort_unstable();
         assert_eq!(names, ["three", "two"]);
     }
 
     #[test]
     fn an_outage_keeps_what_is_known() {
-        let (mut followed, metrics) = listed(&["one"]);
+        let (mut watched, metrics) = listed(&["one"]);
         for code in [401, 403, 410, 429, 500, 503] {
-            assert!(!followed.fault(&WatchStartFailed(status(code)), &metrics));
-            assert!(!followed.take(Event::Init, &metrics));
-            assert_eq!(followed.known.len(), 1, "{code}");
+            assert!(!watched.fault(&WatchStartFailed(status(code)), &metrics));
+            assert!(!watched.take(Event::Init, &metrics));
+            assert_eq!(watched.known.len(), 1, "{code}");
         }
-        // Until there is a list nothing is known, and nothing is published.
-        let mut followed = Followed::default();
-        assert!(!followed.fault(&InitialListFailed(status(403)), &metrics));
+        // Until there is a list, nothing is known and nothing is published.
+        let mut watched = Watched::default();
+        assert!(!watched.fault(&InitialListFailed(status(403)), &metrics));
     }
 
     #[test]
     fn without_a_definition_there_are_no_networks() {
-        let (mut followed, metrics) = listed(&["one"]);
-        assert!(followed.fault(&WatchStartFailed(status(404)), &metrics));
-        assert_eq!(followed.known.len(), 0);
-        assert!(!followed.fault(&WatchStartFailed(status(404)), &metrics));
+        let (mut watched, metrics) = listed(&["one"]);
+        assert!(watched.fault(&WatchStartFailed(status(404)), &metrics));
+        assert_eq!(watched.known.len(), 0);
+        assert!(!watched.fault(&WatchStartFailed(status(404)), &metrics));
         // Known from the first attempt on: published once.
-        let mut followed = Followed::default();
-        assert!(followed.fault(&InitialListFailed(status(404)), &metrics));
-        assert!(!followed.fault(&InitialListFailed(status(404)), &metrics));
+        let mut watched = Watched::default();
+        assert!(watched.fault(&InitialListFailed(status(404)), &metrics));
+        assert!(!watched.fault(&InitialListFailed(status(404)), &metrics));
     }
 
     #[test]
-    fn what_is_said_is_one_line() {
-        assert_eq!(said(&status(403)), "the API server says 403: said so");
+    fn an_error_is_described_in_one_line() {
+        let line = described(&status(403));
+        assert_eq!(line, "the API server answered 403: not allowed");
     }
 }

@@ -1,7 +1,7 @@
-//! Bodies: bounded in size, in time, and all of them together in memory.
+//! The bodies of requests: limited in size, in time, and all of them together in memory.
 //!
-//! Memory is taken as bytes come, not as they are announced: who announces much and sends nothing
-//! holds nothing.
+//! Memory is reserved as bytes arrive, not as they are announced: a client that announces much and
+//! sends nothing reserves nothing.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,33 +11,33 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
-/// The largest body. An object is at most 3 MiB for the API server, and a review holds two.
+/// The largest body. The API server accepts objects of up to 3 MiB, and a review holds two.
 pub(super) const LARGEST: usize = 8 << 20;
 
-/// A body of more bytes is large, and takes nothing of the last [`KEPT`].
+/// A body of more bytes is large, and leaves the last [`KEPT`] bytes to others.
 pub(super) const LARGE: usize = 1 << 20;
-/// Bytes that are kept for bodies that are not large: most are some kilobytes, and a few large ones
-/// that come slowly must not keep them out.
+/// Bytes reserved for bodies that are not large: most have a few kilobytes, and a few large ones that
+/// arrive slowly must not block them.
 const KEPT: usize = 16 << 20;
 
-/// Why there is no body.
+/// Why a body cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// The client went away, or broke the rules of HTTP.
-    #[error("the body broke off")]
+    /// The client closed the connection, or violated HTTP.
+    #[error("the body is incomplete")]
     Broken,
-    /// Too much is held for others at the moment.
-    #[error("too many reviews at a time: retry")]
+    /// Other reviews hold too much memory at the moment.
+    #[error("too many reviews at the same time; try again")]
     Busy,
     /// More than [`LARGEST`].
     #[error("the body is larger than 8 MiB")]
     Large,
-    /// It did not come in time.
-    #[error("the body did not come in time")]
+    /// It did not arrive in time.
+    #[error("the body did not arrive in time")]
     Late,
 }
 
-/// A body, and its share of the memory.
+/// A body, and the memory reserved for it.
 #[derive(Debug)]
 pub(super) struct Held<'a> {
     bytes: Bytes,
@@ -61,8 +61,8 @@ impl Error {
     }
 }
 
-/// Reads a body. What is too large is read on for a while and thrown away: a client that still
-/// writes would not see the answer.
+/// Reads a body. If it is too large, some more is read and discarded: a client that is still writing
+/// would not see the answer.
 pub(super) async fn read(
     request: Request<Body>,
     deadline: Instant,
@@ -112,8 +112,8 @@ pub(super) async fn read(
 }
 
 impl Held<'_> {
-    /// Keeps what came: the first bytes as they are, for mostly they are all; with further ones in
-    /// `more`, which grows by doubling, to `most` at most.
+    /// Keeps what arrived: the first bytes as they are, because usually there are no others; further
+    /// ones in `more`, which grows by doubling, up to `most`.
     fn add(&mut self, data: Bytes, more: &mut Vec<u8>, most: usize) -> Result<(), Error> {
         if self.bytes.is_empty() && more.is_empty() {
             self.share.take(data.len())?;
@@ -124,7 +124,7 @@ impl Held<'_> {
         let length = first.len() + more.len() + data.len();
         if length > more.capacity() {
             let grown = (2 * length).min(most);
-            // What is copied out of stays until the copy is done.
+            // Both copies exist until the bytes are copied.
             self.share.take(grown)?;
             more.reserve_exact(grown - more.len());
             self.share.give_back(self.share.taken - grown);

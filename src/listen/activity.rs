@@ -1,4 +1,4 @@
-//! What a connection is doing, so that a wait that is too long can be told from one that is not.
+//! What a connection is doing, in order to detect a wait that is too long.
 
 use std::io;
 use std::pin::Pin;
@@ -11,22 +11,22 @@ use tokio::time::Instant;
 
 use super::Limits;
 
-/// Counters of a connection.
+/// The counters of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
-    /// Bytes that came.
+    /// Bytes read.
     read: AtomicU64,
-    /// Bytes that had come when the last answer was ready.
+    /// Bytes read when the last answer was ready.
     read_before: AtomicU64,
-    /// Bytes that went.
+    /// Bytes written.
     written: AtomicU64,
-    /// Something is to be written, and the client does not take it.
+    /// There is something to write, and the client does not read it.
     stuck: AtomicBool,
     answered: AtomicU64,
     in_flight: AtomicUsize,
 }
 
-/// What was seen at the last look.
+/// The state of a connection, and since when it has been in it.
 #[derive(Debug)]
 pub(super) struct Watched {
     since: Instant,
@@ -35,17 +35,17 @@ pub(super) struct Watched {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
-    /// A request is being answered: its deadline is the review's.
+    /// A request is being answered; the deadline of the review applies.
     Busy,
-    /// The first byte of a head came, or it is the first request.
+    /// The head of a request has begun, or the connection is new.
     Head,
-    /// Between requests, after so many answers.
+    /// Between requests, after this many answers.
     Idle(u64),
-    /// The client takes nothing after so many bytes.
+    /// The client has read nothing since this many bytes were written.
     Stuck(u64),
 }
 
-/// A stream whose bytes are counted.
+/// A stream that counts its bytes.
 #[derive(Debug)]
 pub(super) struct Counted<S> {
     stream: S,
@@ -87,18 +87,18 @@ impl Watched {
         }
     }
 
-    /// Whether the connection has been in one wait for too long.
+    /// Returns whether the connection has been waiting for too long.
     pub(super) fn too_long(&mut self, activity: &Activity, now: Instant, limits: &Limits) -> bool {
         let state = activity.state();
         if state != self.state {
             *self = Self { since: now, state };
         }
-        let most = match state {
+        let limit = match state {
             State::Busy => return false,
             State::Head | State::Stuck(_) => limits.head,
             State::Idle(_) => limits.idle,
         };
-        now.duration_since(self.since) > most
+        now.duration_since(self.since) > limit
     }
 }
 

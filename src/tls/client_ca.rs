@@ -2,29 +2,52 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
-use crate::cert::{Certificate, Error, read};
-use crate::metrics::{Metrics, What};
-use crate::news::News;
+use crate::cert::Certificate;
+use crate::crypto;
+use crate::followed::Followed;
+use crate::metrics::{Metrics, Reloaded};
 
-/// The file of the CA, and the configuration of TLS that is published whenever the file changes.
+/// The file of the CA, and the TLS configuration that is published whenever the file changes.
 /// Connections that are open keep what they were made with.
 #[derive(Debug)]
 pub struct ClientCa {
     path: PathBuf,
-    last: News<Vec<u8>>,
+    followed: Followed<Vec<u8>>,
     certificate: watch::Receiver<Option<Arc<Certificate>>>,
     publish: watch::Sender<Arc<ServerConfig>>,
 }
 
+/// Why there is no CA of the callers.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It does not hold certificates.
+    #[error("{path}: {source}")]
+    Unusable {
+        /// The file.
+        path: String,
+        /// Why.
+        source: crypto::Error,
+    },
+}
+
 impl ClientCa {
-    /// Reads the file; whoever makes TLS connections takes what is published.
+    /// Reads the file. TLS connections are to be made with what is published.
     ///
     /// # Errors
-    /// Where the file cannot be read, or holds no certificate of a CA.
+    /// Returns an error if the file cannot be read, or does not hold certificates.
     pub fn open(
         path: &Path,
         certificate: watch::Receiver<Option<Arc<Certificate>>>,
@@ -33,27 +56,20 @@ impl ClientCa {
         let (publish, published) = watch::channel(config(path, &pem, &certificate)?);
         let ca = Self {
             path: path.to_owned(),
-            last: News::since(pem),
+            followed: Followed::new(Reloaded::ClientCa, pem),
             certificate,
             publish,
         };
         Ok((ca, published))
     }
 
-    /// Publishes what the file holds if it is new and good; else the old CA stays.
+    /// Publishes what the file holds if it is new and good; otherwise the old CA stays.
     pub fn check(&mut self, metrics: &Metrics) {
-        let Some(read) = self.last.tell(read(&self.path)) else {
-            return;
-        };
-        let made = read.and_then(|pem| config(&self.path, &pem, &self.certificate));
-        metrics.reload(What::ClientCa, made.is_ok());
-        match made {
-            Ok(config) => {
-                self.publish.send_replace(config);
-                tracing::info!("the CA of the callers was replaced");
-            }
-            Err(error) => tracing::error!(%error, "the old CA of the callers stays"),
-        }
+        let (path, certificate, publish) = (&self.path, &self.certificate, &self.publish);
+        self.followed.publish(read(path), metrics, |pem| {
+            publish.send_replace(config(path, &pem, certificate)?);
+            Ok(())
+        });
     }
 }
 
@@ -62,8 +78,15 @@ fn config(
     pem: &[u8],
     certificate: &watch::Receiver<Option<Arc<Certificate>>>,
 ) -> Result<Arc<ServerConfig>, Error> {
-    super::server(certificate.clone(), Some(pem)).map_err(|error| Error::File {
+    super::server(certificate.clone(), Some(pem)).map_err(|source| Error::Unusable {
         path: path.display().to_string(),
-        problem: error.to_string(),
+        source,
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::Io {
+        path: path.display().to_string(),
+        source,
     })
 }

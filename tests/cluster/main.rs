@@ -14,6 +14,7 @@
 
 mod cluster;
 mod control_plane;
+mod fleet;
 mod http;
 mod kubectl;
 mod measure;

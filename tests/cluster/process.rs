@@ -46,6 +46,17 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, by the name that `kill` knows.
+    pub(crate) fn signal(&self, name: &str) {
+        let _ = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
+    }
+
     pub(crate) fn log(&self) -> &Path {
         &self.log
     }

@@ -1,13 +1,14 @@
 //! A TCP connection that a test can cut.
 
 use std::{
-    io,
+    io::{self, Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 /// Passes bytes on to another address until told otherwise.
@@ -19,13 +20,17 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct Shared {
     closed: AtomicBool,
+    frozen: AtomicBool,
     open: Mutex<Vec<TcpStream>>,
 }
 
 impl Proxy {
     /// A proxy for `https://host:port`.
     pub(crate) fn start(target: &str) -> io::Result<Self> {
-        let target = target.trim_start_matches("https://").to_owned();
+        let target = target
+            .trim_start_matches("https://")
+            .trim_start_matches("http://")
+            .to_owned();
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared::default());
@@ -60,6 +65,11 @@ impl Proxy {
         self.cut();
     }
 
+    /// Holds back every byte from now on, or lets those that waited through.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        self.shared.frozen.store(frozen, Ordering::Release);
+    }
+
     /// Lets connections through again.
     pub(crate) fn open(&self) {
         self.shared.closed.store(false, Ordering::Release);
@@ -71,19 +81,28 @@ impl Shared {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pass(&self, client: TcpStream, server: TcpStream) -> io::Result<()> {
+    fn pass(self: &Arc<Self>, client: TcpStream, server: TcpStream) -> io::Result<()> {
         for stream in [&client, &server] {
             stream.set_nodelay(true)?;
             self.open().push(stream.try_clone()?);
         }
         let (from, to) = (client.try_clone()?, server.try_clone()?);
-        thread::spawn(move || copy(from, to));
-        thread::spawn(move || copy(server, client));
+        let (one, other) = (Arc::clone(self), Arc::clone(self));
+        thread::spawn(move || one.copy(from, to));
+        thread::spawn(move || other.copy(server, client));
         Ok(())
     }
-}
 
-fn copy(mut from: TcpStream, mut to: TcpStream) {
-    let _ = io::copy(&mut from, &mut to);
-    let _ = to.shutdown(Shutdown::Both);
+    fn copy(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(read) = from.read(&mut buffer) {
+            while self.frozen.load(Ordering::Acquire) {
+                thread::sleep(Duration::from_millis(10));
+            }
+            if read == 0 || to.write_all(&buffer[..read]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+    }
 }

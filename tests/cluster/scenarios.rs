@@ -2,6 +2,7 @@
 
 mod backstop;
 mod carriers;
+mod certificates;
 mod dead;
 mod disruption;
 mod doctor;
@@ -20,6 +21,7 @@ pub(crate) use networks::api_client;
 use crate::Scenario;
 
 pub(crate) fn all() -> Vec<Scenario> {
+    let certificates = certificates::all();
     [
         setup::ALL,
         walk::ALL,
@@ -30,6 +32,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         carriers::ALL,
         networks::ALL,
         upgrades::ALL,
+        &certificates,
         // From here on the cluster is broken, and put right again.
         dead::ALL,
         networks::LAST,

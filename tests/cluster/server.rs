@@ -98,27 +98,36 @@ impl Server {
     }
 
     fn get(&self, path: &str) -> Result<(u16, String), String> {
-        let exchange = || {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.admin_port))?;
-            stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-            write!(
-                stream,
-                "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-            )?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok::<_, std::io::Error>(answer)
-        };
-        let answer = exchange().map_err(|e| format!("{path}: {e}"))?;
-        let (head, body) = answer
-            .split_once("\r\n\r\n")
-            .ok_or_else(|| format!("{path}: {answer:?}"))?;
-        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
-        Ok((
-            status.ok_or_else(|| format!("{path}: {head:?}"))?,
-            body.to_owned(),
-        ))
+        get(self.admin_port, path)
     }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+/// What an admin port answers: status and body.
+pub(crate) fn get(port: u16, path: &str) -> Result<(u16, String), String> {
+    let exchange = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = exchange().map_err(|e| format!("{path}: {e}"))?;
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .ok_or_else(|| format!("{path}: {answer:?}"))?;
+    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
+    Ok((
+        status.ok_or_else(|| format!("{path}: {head:?}"))?,
+        body.to_owned(),
+    ))
 }
 
 /// Prometheus' text, as far as these tests read it.
@@ -126,7 +135,7 @@ impl Server {
 pub(crate) struct Metrics(Vec<(String, BTreeMap<String, String>, f64)>);
 
 impl Metrics {
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         Self(
             text.lines()
                 .filter(|l| !l.starts_with('#'))

@@ -69,7 +69,10 @@ pub(crate) fn constant(identity: &Identity) -> io::Result<u16> {
                     r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{{"uid":"{uid}","allowed":true}}}}"#
                 ))
             };
-            let tls = watch::channel(config).1;
+            let tls = listen::Tls {
+                config: watch::channel(config).1,
+                metrics: Arc::default(),
+            };
             let (_phase, phase) = watch::channel(Phase::Serve);
             let routes = Router::new().fallback(answer);
             listen::serve(listener, Some(tls), routes, Limits::default(), phase).await;

@@ -57,10 +57,10 @@ fn run() {
     the_kernel_accepts_names_that_are_commands();
 }
 
-/// A text that ends a rule and adds a table.
-fn escape_of(family: &str) -> String {
+/// A text that ends a rule, adds a table, and begins a rule again, of which the plugin writes the rest.
+fn another_table(family: &str) -> String {
     format!(
-        "tcp dport 1 accept\nadd table {family} pwned\nadd rule {family} cni_hostport hostports tcp"
+        "tcp dport 1 accept\nadd table {family} pwned\nadd rule {family} cni_hostport hostports"
     )
 }
 
@@ -74,7 +74,7 @@ fn ports(subnet: &str, mapping: &Value) -> Value {
 }
 
 fn protocol_is_a_part_of_a_rule(node: &Node) {
-    let mapping = json!({"hostPort": 80, "containerPort": 80, "protocol": escape_of("ip")});
+    let mapping = json!({"hostPort": 80, "containerPort": 80, "protocol": format!("{} tcp", another_table("ip"))});
     let config = ports("10.1.0.0/24", &mapping);
     node.add(&config.to_string()).unwrap();
     assert!(tables().contains("table ip pwned"), "{}", tables());
@@ -93,7 +93,7 @@ fn protocol_is_a_part_of_a_rule(node: &Node) {
 
 fn host_ip_is_a_part_of_a_rule(node: &Node) {
     let mapping = json!({"hostPort": 80, "containerPort": 80, "protocol": "tcp",
-        "hostIP": format!("fd00::1 {}", escape_of("ip6"))});
+        "hostIP": format!("fd00::1 {}", another_table("ip6"))});
     let config = ports("fd00:1::/64", &mapping);
     node.add(&config.to_string()).unwrap();
     assert!(tables().contains("table ip6 pwned"), "{}", tables());
@@ -191,6 +191,7 @@ fn host_local_writes_into_any_folder(node: &Node) {
         assert!(Path::new("/run/victim/10.1.0.2").is_file(), "{folder}");
         assert_eq!(refused_paths(&config), 1, "{folder}");
         fs::remove_file("/run/victim/10.1.0.2").unwrap();
+        fs::remove_file("/run/victim/last_reserved_ip.0").unwrap();
         clean();
     }
     assert_eq!(
@@ -361,8 +362,11 @@ fn a_bridge_of_the_node_loses_its_address(node: &Node) {
 
 fn the_kernel_accepts_names_that_are_commands() {
     for name in ["\";monitor#", "$(id)", "-j", "all", "default"] {
-        expect(&["ip", "link", "add", "name", name, "type", "bridge"]);
-        expect(&["ip", "link", "del", "dev", name]);
+        // Newer kernels do not accept the two names of settings; older ones do.
+        if !["all", "default"].contains(&name) {
+            expect(&["ip", "link", "add", "name", name, "type", "bridge"]);
+            expect(&["ip", "link", "del", "dev", name]);
+        }
         assert!(
             is_dangerous_element(&json!([{"name": "net", "interface": name}])),
             "{name}"

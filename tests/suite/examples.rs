@@ -18,7 +18,8 @@ use crate::manifest::{answer, created, documents};
 #[test]
 fn the_readme_lists_every_manifest_and_names_the_true_answer() {
     let listed = rows();
-    let manifests: Vec<String> = ["mistakes", "pods"].into_iter().flat_map(files).collect();
+    let folders = ["mistakes", "pods", "routes"];
+    let manifests: Vec<String> = folders.into_iter().flat_map(files).collect();
     assert_eq!(
         listed.keys().collect::<Vec<_>>(),
         manifests.iter().collect::<Vec<_>>()
@@ -36,7 +37,8 @@ fn the_readme_lists_every_manifest_and_names_the_true_answer() {
 fn the_reviews_are_those_of_the_manifests() {
     let snapshot = networks();
     let reviews = files("reviews");
-    let listed = rows();
+    let mut listed = rows();
+    listed.retain(|manifest, _| !manifest.starts_with("routes/"));
     assert_eq!(reviews.len(), listed.len());
     for (manifest, claimed) in listed {
         let name = Path::new(&manifest).file_stem().unwrap().to_str().unwrap();
@@ -111,10 +113,10 @@ fn said(review: &Value, snapshot: &Snapshot) -> String {
     match (validated.verdict, placed) {
         (Verdict::Deny, _) => format!("refused by `{}`", validated.findings[0].rule),
         (Verdict::Allow, Some(placed)) => format!("placed on `{placed}`"),
-        (Verdict::Allow, None) => {
-            assert_eq!(lines(&validated), [""; 0]);
-            "admitted".to_owned()
-        }
+        (Verdict::Allow, None) => match &validated.findings[..] {
+            [] => "admitted".to_owned(),
+            [finding, ..] => format!("admitted, with a warning of `{}`", finding.rule),
+        },
         (verdict, _) => panic!("{verdict:?}"),
     }
 }

@@ -4,23 +4,24 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use multinic::cert::{Certificate, development};
 use multinic::cluster::lookup::Lookup;
 use multinic::crypto;
-use multinic::http::{self, Server};
-use multinic::listen::{self, Limits, Phase};
+use multinic::http::{self, Known};
+use multinic::listen::Limits;
 use multinic::metrics::Metrics;
+use multinic::serve::{self, Parts};
 use multinic_core::network::Snapshot;
 use multinic_core::policy::Policy;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 mod abuse;
 mod callers;
@@ -32,6 +33,7 @@ mod process;
 mod protocol;
 mod reload;
 mod usage;
+mod supplied;
 
 /// A review that is refused: an isolated network.
 const REVIEW: &[u8] =
@@ -42,10 +44,9 @@ struct Running {
     address: SocketAddr,
     admin: SocketAddr,
     client: Arc<ClientConfig>,
-    phase: watch::Sender<Phase>,
+    running: serve::Running,
     networks: watch::Sender<Option<Arc<Snapshot>>>,
-    server: Arc<Server>,
-    _config: watch::Sender<Arc<Policy>>,
+    config: watch::Sender<Arc<Policy>>,
     certificate: watch::Sender<Option<Arc<Certificate>>>,
     folder: Folder,
     runtime: Runtime,
@@ -99,56 +100,32 @@ impl Running {
     fn with(limits: Limits, memory: usize) -> Self {
         let folder = Folder::new();
         development::ensure(&folder.0).unwrap();
-        let read = |name| std::fs::read(folder.0.join(name)).unwrap();
-        let pair = Certificate::read(&read(development::CERT), &read(development::KEY)).unwrap();
-        let (_config, config) = watch::channel(Arc::new(Policy::default()));
-        let (networks, networks_seen) = watch::channel(Some(Arc::new(Snapshot::default())));
-        let (certificate_sender, certificate) = watch::channel(Some(Arc::new(pair)));
-        let (phase, phase_seen) = watch::channel(Phase::Serve);
-        let tls = multinic::tls::server(certificate.clone(), None).unwrap();
-        let server = Arc::new(Server {
-            config,
-            networks: networks_seen,
-            usage: watch::channel(None).1,
-            certificate,
-            lookup: Lookup::Nowhere,
-            phase: phase_seen.clone(),
-            metrics: Arc::new(Metrics::new()),
-            memory: AtomicUsize::new(memory),
-            large: Semaphore::new(1),
-        });
+        let path = |name| folder.0.join(name);
+        let pair = Certificate::read(&path(development::CERT), &path(development::KEY)).unwrap();
+        let config = watch::channel(Arc::new(Policy::default())).0;
+        let networks = watch::channel(Some(Arc::new(Snapshot::default()))).0;
+        let certificate = watch::channel(Some(Arc::new(pair))).0;
+        let tls = multinic::tls::server(certificate.subscribe(), None).unwrap();
+        let tls = watch::channel(tls).1;
         let runtime = Runtime::new().unwrap();
-        let bind = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let (webhooks, admin) = (bind(), bind());
-        let addresses = (webhooks.local_addr().unwrap(), admin.local_addr().unwrap());
-        let routes = http::admin(Arc::clone(&server));
-        runtime.spawn(listen::serve(
-            admin,
-            None,
-            routes,
-            limits,
-            phase_seen.clone(),
-        ));
-        let routes = http::webhooks(Arc::clone(&server));
-        runtime.spawn(listen::serve(
-            webhooks,
-            Some(watch::channel(tls).1),
-            routes,
-            limits,
-            phase_seen,
-        ));
+        let known = known(&config, &networks, &certificate);
+        let (running, address, admin) = serve(&runtime, known, tls, limits, memory);
         Self {
-            address: addresses.0,
-            admin: addresses.1,
+            address,
+            admin,
             client: trusting(&folder.0.join(development::CA)),
-            phase,
+            running,
             networks,
-            _config,
-            certificate: certificate_sender,
+            config,
+            certificate,
             folder,
             runtime,
-            server,
         }
+    }
+
+    /// What the server knows, for another one.
+    fn known(&self) -> Known {
+        known(&self.config, &self.networks, &self.certificate)
     }
 
     fn tcp(&self) -> TcpStream {
@@ -176,6 +153,45 @@ impl Running {
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         answer(&mut stream).unwrap()
     }
+}
+
+fn known(
+    config: &watch::Sender<Arc<Policy>>,
+    networks: &watch::Sender<Option<Arc<Snapshot>>>,
+    certificate: &watch::Sender<Option<Arc<Certificate>>>,
+) -> Known {
+    Known {
+        config: config.subscribe(),
+        networks: networks.subscribe(),
+        usage: watch::channel(None).1,
+        lookup: Lookup::Nowhere,
+        certificate: certificate.subscribe(),
+        distrusted: watch::channel(None).1,
+    }
+}
+
+/// Starts a server on free ports. Returns it with the addresses of the webhooks and of the metrics.
+fn serve(
+    runtime: &Runtime,
+    known: Known,
+    tls: watch::Receiver<Arc<ServerConfig>>,
+    limits: Limits,
+    memory: usize,
+) -> (serve::Running, SocketAddr, SocketAddr) {
+    let bind = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let (webhooks, admin) = (bind(), bind());
+    let addresses = (webhooks.local_addr().unwrap(), admin.local_addr().unwrap());
+    let parts = Parts {
+        webhooks,
+        admin,
+        known,
+        tls,
+        limits,
+        memory,
+        metrics: Arc::new(Metrics::new()),
+    };
+    let _inside = runtime.enter();
+    (parts.start(), addresses.0, addresses.1)
 }
 
 /// No test waits for ever.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::chain::{self, Plugin};
+use super::chain::{self, Plugin, Role};
 use super::{bridge, host_local, ipvlan, macvlan, portmap, sbr, static_, tuning, whereabouts};
 use crate::json::folds;
 
@@ -32,6 +32,16 @@ pub(super) fn name(kind: &str) -> Cow<'static, str> {
         Some(plugin) => Cow::Borrowed(plugin.name),
         None => Cow::Owned(kind.to_owned()),
     }
+}
+
+/// Returns the list of `supportedPlugins` that a plugin of the registry belongs to; `None` if the
+/// plugin is not in the registry.
+pub(crate) fn list_of(kind: &str) -> Option<&'static str> {
+    chain::find(&PLUGINS, kind).map(|plugin| match plugin.role {
+        Role::Interface(_) => "interface",
+        Role::Ipam(_) => "ipam",
+        Role::Meta(_) => "meta",
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The file as it is written, before its values are checked.
+//! The file as it is written, and the check of its values.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
 use super::Error;
+use crate::cni;
 use crate::finding::Level;
 use crate::name::is_label;
 use crate::nearest::nearest;
@@ -18,22 +19,30 @@ mod node;
 
 use node::{UnvalidatedInterfaces, UnvalidatedPaths};
 
-/// A text, and where it stands.
+/// A text with its place in the file.
 type Text = Spanned<String>;
+
+/// The levels that `enforcement` and `templates` may have.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Ceiling {
+    Deny,
+    Warn,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(super) struct Unvalidated {
-    enforcement: Level,
+    enforcement: Ceiling,
     multiple_network_interfaces: bool,
     global_namespaces: Vec<Text>,
     multus_namespace: Text,
     default_network_namespaces: Vec<Text>,
     grants: Vec<UnvalidatedGrant>,
-    supported_plugins: SupportedPlugins,
-    templates: Level,
+    supported_plugins: UnvalidatedPlugins,
+    templates: Ceiling,
     controllers: Vec<Text>,
-    rules: BTreeMap<String, Level>,
+    rules: BTreeMap<String, Spanned<Level>>,
     exemptions: Vec<UnvalidatedExemption>,
     device_container: Option<Text>,
     usage: bool,
@@ -57,28 +66,16 @@ struct UnvalidatedExemption {
     objects: Vec<Text>,
     #[serde(default)]
     users: Vec<Text>,
-    /// For whoever reads the file: an exemption without one is an oversight.
+    /// For the readers of the file.
     reason: Text,
 }
 
-pub(super) fn parse(text: &str) -> Result<Unvalidated, Error> {
-    // A document without content is not "null" to the reader, but nothing.
-    let is_blank = |line: &str| {
-        let line = line.trim();
-        line.is_empty() || line.starts_with('#') || line == "---"
-    };
-    if text.lines().all(is_blank) {
-        return Ok(Unvalidated::default());
-    }
-    serde_saphyr::from_str(text).map_err(|error| {
-        let mut message = error.to_string();
-        if let Some((word, known)) = unknown_field(&message)
-            && let Some(near) = nearest(&word, known.iter().map(String::as_str))
-        {
-            message = format!("did you mean \"{near}\"? {message}");
-        }
-        Error::Shape(message)
-    })
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct UnvalidatedPlugins {
+    interface: Vec<Text>,
+    meta: Vec<Text>,
+    ipam: Vec<Text>,
 }
 
 impl Unvalidated {
@@ -101,29 +98,20 @@ impl Unvalidated {
             node_interfaces,
             reserved_host_ports,
         } = self;
-        for (field, level) in [("enforcement", enforcement), ("templates", templates)] {
-            if level == Level::Off {
-                let problem = "is off, and may be deny or warn".to_owned();
-                return Err(Error::Value {
-                    field: field.to_owned(),
-                    problem,
-                });
-            }
-        }
         let global_namespaces = namespaces("globalNamespaces", global_namespaces)?;
         let default_network_namespaces =
             namespaces("defaultNetworkNamespaces", default_network_namespaces)?;
         let multus_namespace = namespace("multusNamespace", multus_namespace)?;
-        supported(&supported_plugins)?;
+        let supported_plugins = supported_plugins.validate()?;
         let mut levels = BTreeMap::new();
         for (name, level) in rules {
-            let rule = rule("rules".to_owned(), &name)?;
+            let rule = rule(At::of("rules", &level), &name)?;
             if std::ptr::eq(rule, &beyond_limits::RULE) {
-                let problem =
-                    "its level cannot be set: what is not read cannot be judged".to_owned();
-                return Err(wrong(format!("rules.{name}"), problem));
+                let field = format!("rules.{name}");
+                let problem = "its level cannot be set: what is not read cannot be judged";
+                return Err(wrong(At::of(&field, &level), problem));
             }
-            levels.insert(rule.name, level);
+            levels.insert(rule.name, level.value);
         }
         let grants = grants
             .into_iter()
@@ -137,14 +125,14 @@ impl Unvalidated {
             .collect::<Result<_, _>>()?;
         let device_container = device_container.map(container).transpose()?.flatten();
         Ok(Policy {
-            enforcement,
+            enforcement: enforcement.level(),
             multiple_network_interfaces,
             global_namespaces,
             multus_namespace,
             default_network_namespaces,
             grants,
             supported_plugins,
-            templates,
+            templates: templates.level(),
             controllers: users("controllers", &controllers)?,
             levels,
             exemptions,
@@ -173,7 +161,7 @@ impl UnvalidatedGrant {
 impl UnvalidatedExemption {
     fn validate(self, path: &str) -> Result<Exemption, Error> {
         if self.reason.value.trim().is_empty() {
-            let problem = "is empty: say why, for whoever reads this next".to_owned();
+            let problem = "the reason is empty; write why the objects are exempt".to_owned();
             return Err(wrong(at(&format!("{path}.reason"), &self.reason), problem));
         }
         let field = format!("{path}.rules");
@@ -194,11 +182,13 @@ impl UnvalidatedExemption {
             if let Some(rule) = rules.iter().find(|rule| rule.by_namespace_only)
                 && !object.value.ends_with("/*")
             {
+                let namespace = object.value.split('/').next().unwrap_or_default();
                 let problem = format!(
-                    "\"{}\" exempts from {} by name, and users choose the names of their objects: \
-                     write namespace/*",
+                    "\"{}\" exempts from {} by name, and users choose the names of their objects; \
+                     write \"{}/*\"",
                     shorten(&object.value),
-                    rule.name
+                    rule.name,
+                    shorten(namespace)
                 );
                 return Err(wrong(at(&field, object), problem));
             }
@@ -234,14 +224,14 @@ impl Default for Unvalidated {
         } = Policy::default();
         let text = |text| Spanned::new(text, Location::UNKNOWN, Location::UNKNOWN);
         Self {
-            enforcement,
+            enforcement: Ceiling::of(enforcement),
             multiple_network_interfaces,
             global_namespaces: global_namespaces.into_iter().map(text).collect(),
             multus_namespace: text(multus_namespace),
             default_network_namespaces: default_network_namespaces.into_iter().map(text).collect(),
             grants: Vec::new(),
-            supported_plugins,
-            templates,
+            supported_plugins: UnvalidatedPlugins::of(supported_plugins),
+            templates: Ceiling::of(templates),
             controllers: controllers
                 .iter()
                 .map(|user| text(user.as_str().to_owned()))
@@ -257,17 +247,88 @@ impl Default for Unvalidated {
     }
 }
 
-/// Path and place of a text.
-fn at(field: &str, text: &Text) -> String {
-    format!(
-        "{field} (line {}, column {})",
-        text.referenced.line(),
-        text.referenced.column()
-    )
+impl Ceiling {
+    fn of(level: Level) -> Self {
+        match level {
+            Level::Deny => Self::Deny,
+            Level::Off | Level::Warn => Self::Warn,
+        }
+    }
+
+    fn level(self) -> Level {
+        match self {
+            Self::Deny => Level::Deny,
+            Self::Warn => Level::Warn,
+        }
+    }
 }
 
-fn wrong(field: String, problem: String) -> Error {
-    Error::Value { field, problem }
+impl UnvalidatedPlugins {
+    fn of(plugins: SupportedPlugins) -> Self {
+        let text = |text| Spanned::new(text, Location::UNKNOWN, Location::UNKNOWN);
+        let texts = |names: Vec<String>| names.into_iter().map(text).collect();
+        Self {
+            interface: texts(plugins.interface),
+            meta: texts(plugins.meta),
+            ipam: texts(plugins.ipam),
+        }
+    }
+
+    fn validate(self) -> Result<SupportedPlugins, Error> {
+        let Self {
+            interface,
+            meta,
+            ipam,
+        } = self;
+        Ok(SupportedPlugins {
+            interface: plugins("interface", interface)?,
+            meta: plugins("meta", meta)?,
+            ipam: plugins("ipam", ipam)?,
+        })
+    }
+}
+
+impl Default for UnvalidatedPlugins {
+    fn default() -> Self {
+        Self::of(SupportedPlugins::default())
+    }
+}
+
+/// Path of a field and, where it is known, its line and column.
+struct At {
+    field: String,
+    place: Option<(u64, u64)>,
+}
+
+impl At {
+    fn of<T>(field: &str, value: &Spanned<T>) -> Self {
+        let location = value.referenced;
+        let known = location != Location::UNKNOWN;
+        Self {
+            field: field.to_owned(),
+            place: known.then(|| (location.line(), location.column())),
+        }
+    }
+}
+
+impl From<String> for At {
+    fn from(field: String) -> Self {
+        Self { field, place: None }
+    }
+}
+
+/// Path and place of a text.
+fn at(field: &str, text: &Text) -> At {
+    At::of(field, text)
+}
+
+fn wrong(at: impl Into<At>, problem: impl std::fmt::Display) -> Error {
+    let At { field, place } = at.into();
+    Error {
+        place,
+        problem: format!("{field}: {problem}"),
+        excerpt: None,
+    }
 }
 
 /// Names of namespaces, or names with `*` in them.
@@ -278,7 +339,7 @@ fn namespace_patterns(field: &str, names: &[Text]) -> Result<Vec<Pattern>, Error
             return Ok(Pattern::new(&name.value));
         }
         let problem = format!(
-            "\"{}\" is neither the name of a namespace nor one with \"*\" in it",
+            "\"{}\" is not a valid name of a namespace, nor one with \"*\" in it",
             shorten(&name.value)
         );
         Err(wrong(at(field, name), problem))
@@ -295,11 +356,14 @@ fn namespace(field: &str, name: Text) -> Result<String, Error> {
     if is_label(&name.value) {
         return Ok(name.value);
     }
-    let problem = format!("\"{}\" is no name of a namespace", shorten(&name.value));
+    let problem = format!(
+        "\"{}\" is not a valid name of a namespace",
+        shorten(&name.value)
+    );
     Err(wrong(at(field, &name), problem))
 }
 
-/// The name of a container; an empty one is none.
+/// Returns the name of a container; `None` if it is empty.
 fn container(name: Text) -> Result<Option<String>, Error> {
     if name.value.is_empty() {
         return Ok(None);
@@ -314,13 +378,12 @@ fn container(name: Text) -> Result<Option<String>, Error> {
     Err(wrong(at("deviceContainer", &name), problem))
 }
 
-/// A list without which an entry would do nothing.
+/// Checks a list without which an entry has no effect.
 fn some(field: &str, list: &[Text]) -> Result<(), Error> {
     if list.is_empty() {
         return Err(wrong(
             field.to_owned(),
-            "is empty, so that the entry does nothing: write what is meant, or remove the entry"
-                .to_owned(),
+            "the list is empty, so the entry has no effect; complete it, or remove the entry",
         ));
     }
     Ok(())
@@ -344,19 +407,27 @@ fn users(field: &str, names: &[Text]) -> Result<Vec<Pattern>, Error> {
 }
 
 /// The type of a plugin is the name of its file (libcni: `FindInPath`).
-fn supported(plugins: &SupportedPlugins) -> Result<(), Error> {
-    for (field, names) in [
-        ("supportedPlugins.interface", &plugins.interface),
-        ("supportedPlugins.meta", &plugins.meta),
-        ("supportedPlugins.ipam", &plugins.ipam),
-    ] {
-        let none = |name: &&String| name.is_empty() || name.contains(['/', ' ', '\t', '\n', '*']);
-        if let Some(name) = names.iter().find(none) {
-            let problem = format!("\"{}\" is no name of a plugin", shorten(name));
-            return Err(wrong(field.to_owned(), problem));
+fn plugins(list: &str, names: Vec<Text>) -> Result<Vec<String>, Error> {
+    let field = format!("supportedPlugins.{list}");
+    let names = names.into_iter().map(|name| {
+        let text = &name.value;
+        if text.is_empty() || text.contains(['/', ' ', '\t', '\n', '*']) {
+            let problem = format!("\"{}\" is not a valid name of a plugin", shorten(text));
+            return Err(wrong(at(&field, &name), problem));
         }
-    }
-    Ok(())
+        let (kind, right) = match cni::list_of(text) {
+            Some("interface") => ("an interface plugin", "interface"),
+            Some("meta") => ("a meta plugin", "meta"),
+            Some("ipam") => ("an IPAM plugin", "ipam"),
+            _ => return Ok(name.value),
+        };
+        if right == list {
+            return Ok(name.value);
+        }
+        let problem = format!("\"{text}\" is {kind}; move it to supportedPlugins.{right}");
+        Err(wrong(at(&field, &name), problem))
+    });
+    names.collect()
 }
 
 /// Whether `text` can be the name of an object, or one in which `*` stands for a part of it.
@@ -370,16 +441,16 @@ fn is_pattern(text: &str, dots: bool) -> bool {
     !text.is_empty() && text.bytes().all(fits)
 }
 
-fn rule(field: String, name: &str) -> Result<&'static Rule, Error> {
+fn rule(field: At, name: &str) -> Result<&'static Rule, Error> {
     rules::find(name).ok_or_else(|| {
         let near = nearest(name, rules::RULES.iter().map(|rule| rule.name));
         let advice = near.map_or_else(
-            || "`multinic explain` lists them".to_owned(),
+            || "`multinic explain` lists the rules".to_owned(),
             |near| format!("did you mean \"{near}\"?"),
         );
         wrong(
             field,
-            format!("there is no rule \"{}\": {advice}", shorten(name)),
+            format!("there is no rule \"{}\"; {advice}", shorten(name)),
         )
     })
 }
@@ -392,23 +463,10 @@ fn pair(field: &str, text: &Text) -> Result<Pattern, Error> {
         _ => Err(wrong(
             at(field, text),
             format!(
-                "\"{}\" is not namespace/name, each a name in lower case or one with \"*\" in it",
+                "\"{}\" is not of the form namespace/name, where each is a name in lower case, and \
+                 \"*\" stands for any characters",
                 shorten(&text.value)
             ),
         )),
     }
-}
-
-/// The word and the known ones in "unknown field `x`, expected one of a, b".
-fn unknown_field(message: &str) -> Option<(String, Vec<String>)> {
-    let rest = &message[message.find("unknown field `")? + "unknown field `".len()..];
-    let (word, rest) = rest.lines().next()?.split_once('`')?;
-    let known = rest
-        .split_once("expected ")?
-        .1
-        .trim_start_matches("one of ");
-    let known = known
-        .split(',')
-        .map(|known| known.trim().trim_matches('`').to_owned());
-    Some((word.to_owned(), known.collect()))
 }

@@ -1,5 +1,5 @@
-//! A folder of networks that is followed: what changed is read again, and of a file that broke the
-//! last good state stays. What the rules refuse of it is said, for no Pod may use that.
+//! The networks of a folder, followed while the server runs: changed files are read again. A file that
+//! becomes unreadable keeps its last valid networks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,42 +7,41 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use multinic_core::finding::Level;
-use multinic_core::network::{Fetched, Snapshot};
+use multinic_core::network::Snapshot;
 use multinic_core::policy::Policy;
-use multinic_core::rules::decide;
 use multinic_core::text::escape;
-use multinic_core::view::{Define, Subject};
-use multinic_core::world::World;
 use tokio::sync::watch;
 
+use super::super::problems::problems;
 use crate::cluster::folder::{self, Error, File};
-use crate::metrics::{Metrics, What};
+use crate::error::chain;
+use crate::metrics::{Metrics, Reloaded};
 
-/// A folder, and what of it is published.
+/// A folder that is followed.
 #[derive(Debug)]
 pub struct Follow {
     folder: PathBuf,
-    files: BTreeMap<PathBuf, Followed>,
+    files: BTreeMap<PathBuf, FollowedFile>,
     publish: watch::Sender<Option<Arc<Snapshot>>>,
     config: watch::Receiver<Arc<Policy>>,
-    /// Said once, not at every look.
+    /// Whether it was reported that the folder cannot be listed.
     unlistable: bool,
-    /// What is wrong with single networks, said once each.
-    said: BTreeSet<String>,
+    /// The problems of single networks that were reported.
+    reported: BTreeSet<String>,
 }
 
-/// So many networks are named that are refused or defined twice; the others are counted.
-const NAMED: usize = 10;
+/// How many problems of networks are reported at a time; further ones are counted.
+const REPORTED: usize = 10;
 
 #[derive(Debug)]
-struct Followed {
+struct FollowedFile {
     stamp: Stamp,
-    good: File,
+    /// What the file held when it could last be read.
+    valid: File,
 }
 
-/// What differs when a file changed: length, inode, and when content or inode changed (seconds and
-/// nanoseconds).
+/// What differs after a file changed: length, inode, and the times of its last change of content
+/// and of inode (seconds and nanoseconds).
 type Stamp = Option<(u64, u64, i64, i64, i64, i64)>;
 
 impl Follow {
@@ -58,30 +57,32 @@ impl Follow {
             publish,
             config,
             unlistable: false,
-            said: BTreeSet::new(),
+            reported: BTreeSet::new(),
         }
     }
 
-    /// Looks at the folder, reads what changed and publishes what is known then.
+    /// Reads the files that changed, and publishes the networks if there are others now.
     pub fn check(&mut self, metrics: &Metrics) {
         let first = self.publish.borrow().is_none();
         let paths = match folder::paths(&self.folder) {
             Ok(paths) => paths,
             Err(error) => {
                 if !self.unlistable {
-                    metrics.reload(What::Networks, false);
-                    tracing::error!(%error, "the networks known so far stay");
+                    metrics.reload(Reloaded::Networks, false);
+                    let error = chain(&error);
+                    tracing::error!(error = &*escape(&error), "the known networks stay in force");
                 }
                 self.unlistable = true;
                 return;
             }
         };
         self.unlistable = false;
+        metrics.confirm_networks();
         let before = self.files.len();
         self.files.retain(|path, _| paths.contains(path));
         let mut changed = first || self.files.len() != before;
         for path in paths {
-            // Before the content: what is written meanwhile is seen at the next look.
+            // Taken before the content, so that what is written meanwhile is seen the next time.
             let stamp = stamp(&path);
             if self
                 .files
@@ -91,7 +92,7 @@ impl Follow {
                 continue;
             }
             let read = File::read(&path);
-            metrics.reload(What::Networks, read.is_ok());
+            metrics.reload(Reloaded::Networks, read.is_ok());
             changed |= read.is_ok();
             self.take(path, stamp, read);
         }
@@ -100,89 +101,70 @@ impl Follow {
         }
         // Another configuration may refuse other networks.
         if changed || self.config.has_changed().unwrap_or_default() {
-            self.say_what_is_wrong();
+            self.report_problems();
         }
     }
 
     fn take(&mut self, path: PathBuf, stamp: Stamp, read: Result<File, Error>) {
-        let known = self.files.remove(&path).map(|file| file.good);
-        let good = match read {
+        let known = self.files.remove(&path).map(|file| file.valid);
+        let valid = match read {
             Ok(file) => file,
             Err(error) => {
-                let advice = if known.is_some() {
-                    "its last good state stays"
+                let consequence = if known.is_some() {
+                    "the file cannot be read: its last valid networks stay in force"
                 } else {
-                    "its networks are not known"
+                    "the file cannot be read: its networks are not known"
                 };
-                let error = error.to_string();
-                tracing::error!(error = %escape(&error), "{advice}");
+                let error = chain(&error);
+                tracing::error!(error = &*escape(&error), "{consequence}");
                 known.unwrap_or_default()
             }
         };
-        self.files.insert(path, Followed { stamp, good });
+        self.files.insert(path, FollowedFile { stamp, valid });
     }
 
     fn publish(&self, metrics: &Metrics) {
         let mut snapshot = Snapshot::default();
-        let mut passed_over = 0;
+        let mut others = 0;
         for file in self.files.values() {
-            passed_over += file.good.passed_over;
-            for (namespace, name, network) in &file.good.networks {
+            others += file.valid.others;
+            for (namespace, name, network) in &file.valid.networks {
                 snapshot.insert(namespace, name, Arc::clone(network));
             }
         }
-        metrics.known(snapshot.len());
-        tracing::info!(
-            folder = %self.folder.display(),
-            files = self.files.len(),
-            networks = snapshot.len(),
-            passed_over,
-            "networks loaded"
-        );
+        let (files, networks) = (self.files.len(), snapshot.len());
+        metrics.known(networks);
+        let folder = self.folder.display();
+        if networks == 0 {
+            tracing::warn!(
+                %folder, files, networks, others,
+                "the folder contains no NetworkAttachmentDefinition: only its own .yaml, .yml and \
+                 .json files are read, not those of folders in it"
+            );
+        } else {
+            tracing::info!(%folder, files, networks, others, "networks loaded");
+        }
         self.publish.send_replace(Some(Arc::new(snapshot)));
     }
 
-    /// Says what is newly wrong: networks that no Pod may use, and such as are defined twice.
-    fn say_what_is_wrong(&mut self) {
+    /// Reports new problems of single networks.
+    fn report_problems(&mut self) {
         let Some(snapshot) = self.publish.borrow().clone() else {
             return;
         };
         let config = Arc::clone(&self.config.borrow_and_update());
-        let world = World {
-            snapshot: &snapshot,
-            fetched: &Fetched::default(),
-            policy: &config,
-            usage: None,
-        };
-        let mut networks = BTreeMap::new();
-        let mut wrong = BTreeSet::new();
-        for (path, file) in &self.files {
-            for (namespace, name, network) in &file.good.networks {
-                if let Some((first, _)) = networks.insert((namespace, name), (path, network)) {
-                    wrong.insert(format!(
-                        "{namespace}/{name} is defined twice: the one in {} counts, not that in {}",
-                        path.display(),
-                        first.display()
-                    ));
-                }
-            }
-        }
-        for ((namespace, name), (_, network)) in networks {
-            let define = Subject::Define(Define::stored(namespace, name, network));
-            let mut findings = decide(&define, &world).into_iter();
-            if let Some(finding) = findings.find(|one| one.level == Level::Deny) {
-                wrong.insert(format!("refused: {}", finding.line()));
-            }
-        }
-        let mut new = wrong.difference(&self.said);
-        for line in new.by_ref().take(NAMED) {
+        let files = self.files.iter();
+        let files = files.map(|(path, file)| (&**path, &file.valid));
+        let problems = problems(files, &snapshot, &config);
+        let mut new = problems.difference(&self.reported);
+        for line in new.by_ref().take(REPORTED) {
             tracing::warn!("{}", escape(line));
         }
         let more = new.count();
         if more > 0 {
             tracing::warn!(more, "further networks are refused or defined twice");
         }
-        self.said = wrong;
+        self.reported = problems;
     }
 }
 

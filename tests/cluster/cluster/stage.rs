@@ -174,6 +174,11 @@ impl Cluster {
             .map_or_else(|| Err("it does not run".to_owned()), Server::ready)
     }
 
+    /// The process of multinic.
+    pub(crate) fn server_id(&self) -> u32 {
+        self.server().as_ref().expect("multinic was started").id()
+    }
+
     /// Every replica is dead.
     pub(crate) fn kill_server(&self) {
         if let Some(mut server) = self.server().take() {

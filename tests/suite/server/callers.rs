@@ -7,17 +7,15 @@ use std::sync::Arc;
 
 use multinic::cert::development;
 use multinic::crypto;
-use multinic::listen::{self, Phase};
+use multinic::http;
 use multinic::metrics::Metrics;
 use multinic::tls::ClientCa;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpListener;
-use tokio::sync::watch;
 
-use super::{Folder, REVIEW, Running, answer, connect, limits, post, trusting};
+use super::{Folder, REVIEW, Running, answer, connect, limits, post, serve, trusting};
 
 /// A CA in PEM, and a client of the server whose certificate it signed.
 fn caller(server_ca: &Path) -> (String, Arc<ClientConfig>) {
@@ -57,19 +55,10 @@ fn only_callers_of_the_client_ca_get_in_and_a_new_ca_is_picked_up() {
     let path = folder.0.join("callers.crt");
     fs::write(&path, &first_ca).unwrap();
     let (mut ca, tls) = ClientCa::open(&path, server.certificate.subscribe()).unwrap();
-    let listener = server.runtime.block_on(TcpListener::bind("127.0.0.1:0"));
-    let listener = listener.unwrap();
-    let address = listener.local_addr().unwrap();
-    let phase = watch::channel(Phase::Serve);
-    server.runtime.spawn(listen::serve(
-        listener,
-        Some(tls),
-        multinic::http::webhooks(Arc::clone(&server.server)),
-        limits(),
-        phase.1,
-    ));
+    let known = server.known();
+    let (_running, address, _) = serve(&server.runtime, known, tls, limits(), http::MEMORY);
     let gets_in = |client| {
-        // In TLS 1.3 the client hears only with the first bytes that it was refused.
+        // In TLS 1.3 the client learns only from the first bytes that it is refused.
         let Ok(mut stream) = connect(address, client) else {
             return false;
         };
@@ -115,7 +104,7 @@ fn only_callers_of_the_client_ca_get_in_and_a_new_ca_is_picked_up() {
 #[test]
 fn a_client_ca_that_is_none_is_an_error_at_the_start() {
     let folder = Folder::new();
-    let certificate = watch::channel(None).1;
+    let certificate = tokio::sync::watch::channel(None).1;
     let path = folder.0.join("callers.crt");
     let error = |certificate| ClientCa::open(&path, certificate).unwrap_err().to_string();
     assert!(error(certificate.clone()).contains("callers.crt: No such file"));

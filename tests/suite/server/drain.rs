@@ -13,7 +13,7 @@ use super::{Folder, REVIEW, Running, answer, connect, limits, post, secure};
 #[test]
 fn draining_says_so_and_serves_on() {
     let server = Running::start(limits());
-    server.phase.send_replace(Phase::Drain);
+    server.running.phase.send_replace(Phase::Drain);
     assert_eq!(server.admin("/readyz").status, 503);
     let mut stream = server.tls();
     stream.write_all(&post("/validate", REVIEW)).unwrap();
@@ -70,7 +70,7 @@ fn what_was_begun_before_sigterm_is_finished() {
     halfway.write_all(begun).unwrap();
     std::thread::sleep(Duration::from_millis(50));
     server.signal("TERM");
-    server.hears("draining");
+    server.hears("shutting down");
     // New ones are turned away by now or soon; those that were there are not.
     idle.write_all(&request).unwrap();
     assert_eq!(answer(&mut idle).unwrap().status, 200);
@@ -100,7 +100,7 @@ fn a_second_sigterm_and_sigint_end_at_once() {
         let held = begin(&server);
         for (sent, signal) in signals.iter().enumerate() {
             if sent > 0 {
-                server.hears("draining");
+                server.hears("shutting down");
             }
             server.signal(signal);
         }

@@ -66,7 +66,7 @@ fn a_bad_pair_never_replaces_a_good_one() {
     let (sender, published) = watch::channel(None);
     let file = |name| folder.0.join(name);
     let (cert, key) = (file(development::CERT), file(development::KEY));
-    let mut files = cert::Files::open(&cert, &key, sender, &metrics).unwrap();
+    let mut files = cert::Files::open(&cert, &key, Vec::new(), sender, &metrics).unwrap();
     let mut leaf = || {
         files.check(&metrics);
         let published = published.borrow();
@@ -147,5 +147,6 @@ fn keys_are_for_their_owner_only() {
             .mode();
         assert_eq!(mode & 0o777, 0o600, "{key}");
     }
-    assert!(Certificate::read(b"", b"").is_err());
+    let nowhere = folder.0.join("absent.pem");
+    assert!(Certificate::read(&nowhere, &nowhere).is_err());
 }

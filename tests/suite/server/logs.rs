@@ -56,8 +56,16 @@ fn a_review_is_one_line_and_says_nothing_of_what_a_pod_holds() {
         ("kind", "Pod"),
         ("namespace", "team-a"),
         ("name", "foreign"),
+        (
+            "user",
+            recorded["request"]["userInfo"]["username"]
+                .as_str()
+                .unwrap(),
+        ),
+        ("networks", "team-b/secret"),
         ("verdict", "deny"),
         ("rules", "isolated-network"),
+        ("level", "WARN"),
     ] {
         assert_eq!(line[key], value, "{line}");
     }
@@ -66,7 +74,7 @@ fn a_review_is_one_line_and_says_nothing_of_what_a_pod_holds() {
     let log = server.log();
     assert!(!log.contains(SECRET), "{log}");
     assert!(!log.contains(container["image"].as_str().unwrap()), "{log}");
-    assert!(log.contains("no review"), "{log}");
+    assert!(log.contains("review not answered"), "{log}");
 }
 
 #[test]

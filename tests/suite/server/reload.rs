@@ -27,10 +27,10 @@ fn a_new_configuration_is_picked_up_and_a_bad_one_is_not() {
     let server = Process::start(folder, &["--config=config.yaml"]);
     assert!(says(&server.ask(REVIEW), DENIED));
     fs::write(&path, "enforcement: warn\n").unwrap();
-    server.hears("the configuration was replaced");
+    server.hears("enforcement=\"warn\"");
     assert!(says(&server.ask(REVIEW), ALLOWED));
     fs::write(&path, "enforcment: deny\n").unwrap();
-    server.hears("the old configuration stays");
+    server.hears("the configuration is not replaced: the old one stays");
     assert!(says(&server.ask(REVIEW), ALLOWED));
     fs::write(&path, "enforcement: deny\n").unwrap();
     server.until("denial", || says(&server.ask(REVIEW), DENIED));
@@ -46,7 +46,7 @@ fn a_new_configuration_is_picked_up_and_a_bad_one_is_not() {
     let log = server.log();
     let said = log.lines().find(|line| line.contains("stays")).unwrap();
     assert!(
-        said.contains("line 1") && said.contains("enforcement"),
+        said.contains("config.yaml:1:1") && said.contains("did you mean"),
         "{said}"
     );
 }
@@ -64,13 +64,16 @@ fn the_networks_of_the_folder_are_followed_and_those_that_are_refused_are_named(
     let file = server.path("networks/one.yaml");
     fs::write(&file, network("old", "madeup")).unwrap();
     server.hears("networks=1");
-    server.hears("refused: unsupported-plugin: NetworkAttachmentDefinition team-b/old");
+    server.hears("unsupported-plugin: NetworkAttachmentDefinition team-b/old");
     fs::write(server.path("networks/two.yaml"), network("old", "portmap")).unwrap();
     server.hears("team-b/old is defined twice");
     fs::write(&file, "a: [\n").unwrap();
-    server.hears("its last good state stays");
+    server.hears("its last valid networks stay in force");
     let log = server.log();
-    let said = log.lines().find(|line| line.contains("last good")).unwrap();
+    let said = log
+        .lines()
+        .find(|line| line.contains("last valid"))
+        .unwrap();
     assert!(
         said.contains("one.yaml") && said.contains("line "),
         "{said}"
@@ -130,11 +133,18 @@ fn a_new_certificate_is_picked_up_and_a_bad_one_is_not() {
     assert_ne!(second, first);
     let (expired, expired_key) = pair(&server, -1);
     for (bad, bad_key) in [(&expired, &expired_key), (&"none".to_owned(), &new_key)] {
-        let before = server.log().matches("the old certificate stays").count();
+        let before = server
+            .log()
+            .matches("the certificate is not replaced: the old one stays")
+            .count();
         fs::write(&cert, bad).unwrap();
         fs::write(&key, bad_key).unwrap();
         server.until("refusal", || {
-            server.log().matches("the old certificate stays").count() > before
+            server
+                .log()
+                .matches("the certificate is not replaced: the old one stays")
+                .count()
+                > before
         });
         assert_eq!(leaf(&server), second);
     }

@@ -48,7 +48,7 @@ impl UnvalidatedInterfaces {
                 return Ok(Pattern::new(&name.value));
             }
             let problem = format!(
-                "\"{}\" is neither the name of an interface nor one with \"*\" in it",
+                "\"{}\" is not a valid name of an interface, nor one with \"*\" in it",
                 shorten(&name.value)
             );
             Err(wrong(at(&field, name), problem))
