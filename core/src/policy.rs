@@ -220,6 +220,8 @@ impl Default for Policy {
             controllers: [
                 "system:kube-controller-manager",
                 "system:serviceaccount:kube-system:*",
+                "system:serviceaccount:kubevirt:kubevirt-controller",
+                "system:serviceaccount:openshift-cnv:kubevirt-controller",
             ]
             .map(Pattern::new)
             .into(),
