@@ -154,9 +154,11 @@ impl Drop for Process {
 fn listen(mut stdout: impl BufRead, lines: &Mutex<String>, deaf: &AtomicBool) {
     loop {
         if deaf.load(Ordering::Relaxed) {
-            // The pipe stays open until the test is over.
-            std::thread::sleep(PATIENCE);
-            return;
+            // The pipe stays open for as long as the test runs, however slow the machine is: once it is
+            // closed, lines are not lost for want of a reader.
+            loop {
+                std::thread::sleep(PATIENCE);
+            }
         }
         let mut line = String::new();
         if !matches!(stdout.read_line(&mut line), Ok(1..)) {
