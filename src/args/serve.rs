@@ -140,21 +140,18 @@ impl Args {
         let webhooks = address::bind(self.listen, "--listen").await?;
         let admin = address::bind(self.admin_listen, "--admin-listen").await?;
         let mut distrusted = watch::channel(None).1;
-        let (folder, lookup) = match &self.networks {
-            Some(folder) => {
-                let follow = Follow::new(folder, networks_sender, config.clone());
-                (Some(follow), Lookup::Nowhere)
+        let (folder, lookup) = if let Some(folder) = &self.networks {
+            let follow = Follow::new(folder, networks_sender, config.clone());
+            (Some(follow), Lookup::Nowhere)
+        } else {
+            let (networks, config) = (networks_sender, config.clone());
+            let watched = self.watch_cluster(networks, usage_sender, config, &metrics);
+            let (client, lookup) = watched.await?;
+            if let Some((settings, gate)) = sources.trust.settings(&certificate) {
+                tokio::spawn(cert::trust::keep(client, settings, Arc::clone(&metrics)));
+                distrusted = gate;
             }
-            None => {
-                let (networks, config) = (networks_sender, config.clone());
-                let watched = self.watch_cluster(networks, usage_sender, config, &metrics);
-                let (client, lookup) = watched.await?;
-                if let Some((settings, gate)) = sources.trust.settings(&certificate) {
-                    tokio::spawn(cert::trust::keep(client, settings, Arc::clone(&metrics)));
-                    distrusted = gate;
-                }
-                (None, lookup)
-            }
+            (None, lookup)
         };
         let files = FollowedFiles {
             config: config_file,

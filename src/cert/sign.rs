@@ -52,11 +52,7 @@ impl Authority {
     ) -> Result<Self, rcgen::Error> {
         let key = KeyPair::generate()?;
         let digest = crypto::sha256(key.der_bytes());
-        let serial: String = digest
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let serial = crypto::hex(digest.iter().take(8));
         // The number tells two of them apart for people.
         let mut params = ca(&format!("multinic CA {serial}"), 1);
         params.name_constraints = Some(NameConstraints {
@@ -75,9 +71,8 @@ impl Authority {
         key: &[u8],
         names: &[ServerName<'static>],
     ) -> Result<Self, Unusable> {
-        let der = match <[_; 1]>::try_from(crypto::certificates(certificate)?) {
-            Ok([der]) => der,
-            Err(_) => return Err(Unusable::NotCa),
+        let Ok([der]) = <[_; 1]>::try_from(crypto::certificates(certificate)?) else {
+            return Err(Unusable::NotCa);
         };
         let key = std::str::from_utf8(key).map_err(|_| Unusable::Key)?;
         let key = KeyPair::from_pem(key).map_err(|_| Unusable::Key)?;

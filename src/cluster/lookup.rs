@@ -156,8 +156,8 @@ impl InFlight {
             let waiting = self.wait(name);
             // The first review sends the request; if it gives up, the next one sends it again.
             let send = async || (Instant::now(), send().await);
-            let (sent, outcome) = waiting.request.get_or_init(send).await.clone();
-            if sent >= called || !matches!(outcome, Ok(None)) {
+            let (at, outcome) = waiting.request.get_or_init(send).await.clone();
+            if at >= called || !matches!(outcome, Ok(None)) {
                 return outcome;
             }
         }
