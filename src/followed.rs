@@ -1,20 +1,20 @@
-//! A file that is read again and again, and what it holds published when it changes.
+//! A file that is read again and again, and whose content is published when it changes.
 
-use std::fmt::Display;
-
-use crate::metrics::{Metrics, Reloaded};
 use multinic_core::text::escape;
 
-/// Reloaded was read last.
+use crate::error::chain;
+use crate::metrics::{Metrics, Reloaded};
+
+/// The last seen content of a file.
 #[derive(Debug)]
 pub(crate) struct Followed<T> {
     what: Reloaded,
-    /// `None` after it could not be read.
+    /// `None` after the file could not be read.
     last: Option<T>,
 }
 
 impl<T: Clone + PartialEq> Followed<T> {
-    /// Begins with what was read and published first.
+    /// Begins with the content that was read and published first.
     pub(crate) fn new(what: Reloaded, first: T) -> Self {
         Self {
             what,
@@ -22,7 +22,8 @@ impl<T: Clone + PartialEq> Followed<T> {
         }
     }
 
-    /// Reloaded was read now, if it is new; that it cannot be read is new once.
+    /// Returns what was read, if it differs from the last time. That the file cannot be read is
+    /// returned once.
     pub(crate) fn changed<E>(&mut self, read: Result<T, E>) -> Option<Result<T, E>> {
         match read {
             Ok(now) if self.last.as_ref() == Some(&now) => None,
@@ -39,8 +40,8 @@ impl<T: Clone + PartialEq> Followed<T> {
         }
     }
 
-    /// Publishes what was read if it is new and good; otherwise the old one stays.
-    pub(crate) fn publish<E: Display>(
+    /// Publishes what was read, if it has changed and is valid; otherwise the old content stays.
+    pub(crate) fn publish<E: Into<Box<dyn std::error::Error>>>(
         &mut self,
         read: Result<T, E>,
         metrics: &Metrics,
@@ -51,17 +52,21 @@ impl<T: Clone + PartialEq> Followed<T> {
         }
     }
 
-    /// Counts and logs whether it was replaced.
-    pub(crate) fn report<E: Display>(&self, done: Result<(), E>, metrics: &Metrics) {
+    /// Counts and logs whether the content was replaced.
+    pub(crate) fn report<E: Into<Box<dyn std::error::Error>>>(
+        &self,
+        done: Result<(), E>,
+        metrics: &Metrics,
+    ) {
         metrics.reload(self.what, done.is_ok());
         let what = self.what.described();
         match done {
             Ok(()) => tracing::info!("{what} was replaced"),
             Err(error) => {
-                let error = error.to_string();
+                let error = chain(&*error.into());
                 tracing::error!(
                     error = &*escape(&error),
-                    "{what} is not replaced: the old one stays"
+                    "{what} is not replaced: the old one stays in force"
                 );
             }
         }
@@ -73,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_new_once() {
+    fn a_change_is_returned_once() {
         let mut followed = Followed::new(Reloaded::Config, "a");
         for (read, new) in [
             (Ok("a"), None),

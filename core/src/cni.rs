@@ -6,6 +6,8 @@
 //! plugins are supported is for the rules to say.
 
 // In the order of their imports, as in lib.rs.
+pub mod known_plugins;
+pub mod attachment;
 mod node_use;
 mod report;
 mod keys;
@@ -18,16 +20,31 @@ mod chain;
 mod ipam_routes;
 mod ipam;
 mod link;
+mod interface_plugin;
 // The plugins.
+mod bandwidth;
+mod bond;
 mod bridge;
+mod dhcp;
+mod dummy;
+mod firewall;
+mod host_device;
 mod host_local;
+mod ipoib;
 mod ipvlan;
 mod macvlan;
+mod macvtap;
+mod ovn;
+mod ovs;
 mod portmap;
+mod ptp;
 mod sbr;
+mod sriov;
 mod static_;
 mod whereabouts;
 mod tuning;
+mod vlan;
+mod vrf;
 // All of them, and a chain of them.
 mod registry;
 mod unknown;
@@ -39,6 +56,7 @@ use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, SyntaxError, Value};
 use crate::limits::MAX_CONFIG;
+use attachment::{Addresses, Link};
 pub use node_use::{Access, NodeUse, Used};
 use raw_plugin::RawPlugin;
 pub(crate) use registry::list_of;
@@ -58,6 +76,8 @@ pub struct Config {
     pub ambiguous: Vec<Fault>,
     /// Whether `cniVersion` is missing, so that it counts as 0.1.0 (rule `missing-cni-version`).
     pub version_missing: bool,
+    /// Where a version stands inside a plugin of a list that has none: nothing reads it there.
+    pub misplaced_version: Option<Inside>,
     /// The plugins that would run, in this order.
     pub plugins: Vec<PluginConf>,
     /// What a plugin refuses on every node and for every Pod (rule `invalid-plugin-config`).
@@ -70,6 +90,21 @@ pub struct Config {
     pub dangerous: Vec<Fault>,
     /// What the plugins use of the node: which of it they may, the rules decide.
     pub uses: Vec<NodeUse>,
+    /// What becomes of addresses that a Pod asks for.
+    pub addresses: Addresses,
+    /// The link of the node that the interface plugin uses, unless it may be shared with everything.
+    pub link: Option<Link>,
+    /// The network attachment definition that OVN-Kubernetes has to find it in.
+    pub own_name: Option<OwnName>,
+}
+
+/// The namespace and the name that a configuration gives of itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OwnName {
+    /// As `namespace/name`.
+    pub text: Box<str>,
+    /// Where it stands.
+    pub at: Inside,
 }
 
 /// One plugin of a chain.
@@ -160,11 +195,15 @@ impl Config {
             malformed: None,
             ambiguous,
             version_missing: envelope.version.is_empty(),
+            misplaced_version: misplaced_version(&envelope),
             plugins: plugins
                 .map(|(index, raw)| PluginConf::of(raw, envelope.is_list.then_some(index)))
                 .collect(),
             invalid: report.invalid,
             suspicious: report.suspicious,
+            addresses: report.addresses,
+            link: report.link,
+            own_name: report.own_name,
             dangerous: report.dangerous,
             default_routes: report.default_routes,
             uses: report.uses,
@@ -212,6 +251,11 @@ impl PluginConf {
         }
     }
 
+    /// Whether it is one that is judged here.
+    pub fn is_judged(&self) -> bool {
+        matches!(self.kind, Cow::Borrowed(_))
+    }
+
     /// The place of its type.
     pub fn place(&self) -> Inside {
         self.inside("type", &self.at)
@@ -240,6 +284,16 @@ impl TypeAt {
             odd_path: (!is_usual).then(|| value.path().into()),
         }
     }
+}
+
+/// The first version inside a plugin of a list that has none.
+fn misplaced_version(envelope: &envelope::Envelope<'_>) -> Option<Inside> {
+    if !envelope.is_list || !envelope.version.is_empty() {
+        return None;
+    }
+    let mut plugins = envelope.plugins.iter();
+    let version = plugins.find_map(|raw| raw.object.get("cniVersion"))?;
+    Some(Inside::value(version, version.path()))
 }
 
 fn not_json(config: &str, error: &SyntaxError) -> Fault {

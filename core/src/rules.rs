@@ -15,10 +15,15 @@ use crate::policy::Policy;
 use crate::view::{Attach, Carrier, Define, Object, Subject};
 use crate::world::World;
 
+// Others ask these too.
+pub mod unsupported_plugin;
+pub mod unusable_request;
+// The others.
 pub mod ambiguous_config;
 pub mod ambiguous_networks;
 pub mod beyond_limits;
 pub mod dangerous_value;
+pub mod contested_link;
 pub mod duplicate_interface;
 pub mod invalid_node_selector;
 pub mod invalid_plugin_config;
@@ -31,6 +36,7 @@ pub mod missing_network;
 pub mod misspelled_annotation;
 pub mod multi_nic_disabled;
 pub mod network_in_use;
+pub mod node_local_addresses;
 pub mod on_disk_config;
 pub mod overridden_network;
 pub mod repeated_address;
@@ -49,11 +55,10 @@ pub mod unrequested_default_route;
 pub mod unrequested_resource;
 pub mod unsatisfiable_node_selector;
 pub mod unsupported_ipam;
-pub mod unsupported_plugin;
 pub mod unusable_network;
 
 /// Every rule, the weightiest first: the first finding is the one that people see.
-pub static RULES: [&Rule; 36] = [
+pub static RULES: [&Rule; 39] = [
     &beyond_limits::RULE,
     &multi_nic_disabled::RULE,
     &malformed_networks::RULE,
@@ -65,6 +70,8 @@ pub static RULES: [&Rule; 36] = [
     &overridden_network::RULE,
     &reserved_host_port::RULE,
     &duplicate_interface::RULE,
+    &unusable_request::RULE,
+    &contested_link::RULE,
     &unsatisfiable_node_selector::RULE,
     &unenforced_node_selector::RULE,
     &unrequested_resource::RULE,
@@ -88,6 +95,7 @@ pub static RULES: [&Rule; 36] = [
     &suspicious_networks::RULE,
     &suspicious_plugin_config::RULE,
     &shared_address_store::RULE,
+    &node_local_addresses::RULE,
     &missing_cni_version::RULE,
     &unreferenceable_name::RULE,
 ];
@@ -163,7 +171,7 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
             continue;
         }
         // No rule reads on in what is beyond the limits.
-        let is_last = std::ptr::eq(rule, &beyond_limits::RULE);
+        let is_last = rule.name == beyond_limits::RULE.name;
         let highest = rule
             .level(world.policy)
             .min(world.policy.enforcement)

@@ -157,7 +157,7 @@ impl Files {
             }
             Err(fault) => {
                 if self.reported.as_ref() != Some(&fault) {
-                    self.followed.report(Err(&fault), metrics);
+                    self.followed.report(Err(fault.as_str()), metrics);
                 }
                 self.reported = Some(fault);
                 self.candidate = Some(candidate);

@@ -38,10 +38,6 @@ impl Process {
     }
 
     /// Its number, which is also that of the program: what starts it makes way for it.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     pub(crate) fn running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -111,7 +107,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// How long anything may take that the tests wait for. Far more than it takes: a busy machine is no failure.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// Asks until there is an answer; at the end of all patience the last refusal is the failure.
 pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {

@@ -114,6 +114,13 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
     let conf = Decoded::new(&CONF, [raw.object]);
     let sound = conf.check(report);
     if sound {
+        if conf.value("bridge").is_none() {
+            report.warn(
+                raw.kind_at,
+                "there is no \"bridge\", so the plugin uses cni0, which is the bridge of the cluster \
+                 network itself on many nodes: name one",
+            );
+        }
         name(&conf, report);
         link::mtu(
             &conf,
@@ -137,7 +144,7 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
                 gateways.put_on_the_bridge(&conf, network, report);
             });
         }
-        masquerade(&conf, report);
+        masquerade(&conf, "bridge", report);
     }
     if conf.is_true("disableContainerInterface") && matches!(answer, IpamOutcome::NoPlugin) {
         report.warn(
@@ -294,7 +301,8 @@ fn hardware_address(conf: &Decoded<'_>, raw: &RawPlugin<'_>, report: &mut Report
     }
 }
 
-fn masquerade(conf: &Decoded<'_>, report: &mut Report) {
+/// Judges `ipMasqBackend` of bridge and ptp, which is read with `ipMasq` only.
+pub(super) fn masquerade(conf: &Decoded<'_>, plugin: &str, report: &mut Report) {
     let (Some(place), Some(backend)) = (conf.value("ipMasqBackend"), conf.text("ipMasqBackend"))
     else {
         return;
@@ -305,7 +313,7 @@ fn masquerade(conf: &Decoded<'_>, report: &mut Report) {
             place,
             format!(
                 "\"{shown}\" is not a valid backend: write \"iptables\" or \"nftables\", or \
-                 remove the key (bridge: unknown ipmasq backend \"{shown}\")"
+                 remove the key ({plugin}: unknown ipmasq backend \"{shown}\")"
             ),
         );
     }

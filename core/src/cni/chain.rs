@@ -23,6 +23,8 @@ pub(super) struct Chain<'d> {
     /// The tables that each sbr so far was configured with.
     pub(super) sbr: Vec<Option<i64>>,
     plugins: &'static [&'static Plugin],
+    /// How many plugins it has.
+    pub(super) len: usize,
 }
 
 /// A plugin that is judged: a row of the registry.
@@ -99,7 +101,13 @@ impl<'d> Chain<'d> {
             has_sbr: moves_routes,
             sbr: Vec::new(),
             plugins,
+            len: 1,
         }
+    }
+
+    /// The chain, of so many plugins.
+    pub(super) fn of_length(self, len: usize) -> Self {
+        Self { len, ..self }
     }
 
     /// The plugin of that name, if it is one that is judged.

@@ -5,6 +5,7 @@
 
 mod range;
 
+use super::attachment::Addresses;
 use super::chain::{Chain, Plugin, Role};
 use super::ipam_result::{IpamResult, Lease, MAX_COMPARED};
 use super::ipam_routes;
@@ -138,6 +139,11 @@ fn answer<'d>(
     let firsts = firsts.map(|range| (range.start, range.at));
     chain.limit_families("host-local", &firsts, report)?;
     overlaps(&sets, report)?;
+    report.addresses = Addresses::Ranges(
+        sets.iter()
+            .map(|set| set.iter().map(Range::given).collect())
+            .collect(),
+    );
     let leases = leases(&sets, &requested, report)?;
     Some(IpamResult {
         leases: Some(leases),
@@ -205,7 +211,8 @@ fn sets<'d>(
     if sets.is_empty() && sound {
         let message = "the IPAM configuration has neither \"subnet\" nor \"ranges\", so it has no \
          addresses to assign: add one of them (host-local: no IP ranges specified)";
-        report.refuse_unless(raw.declares("ipRanges"), raw.ipam_or_kind(), message);
+        // Multus has no ranges to pass on, whether the capability "ipRanges" is declared or not.
+        report.refuse(raw.ipam_or_kind(), message);
         return None;
     }
     sound.then_some(sets)

@@ -1,5 +1,6 @@
 //! Asking the IPAM plugin that a plugin names.
 
+use super::attachment::Addresses;
 use super::chain::{Chain, Role};
 use super::ipam_result::{IpamOutcome, IpamResult};
 use super::raw_plugin::RawPlugin;
@@ -13,6 +14,7 @@ pub(super) fn ask<'d>(
     report: &mut Report,
 ) -> IpamOutcome<'d> {
     let Some((kind, place)) = raw.ipam_kind() else {
+        report.addresses = Addresses::Ignored;
         if let Some(ipam) = raw.ipam().find(|ipam| ipam.members().next().is_some()) {
             report.warn(
                 ipam,

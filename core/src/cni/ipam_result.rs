@@ -265,6 +265,15 @@ impl IpamResult<'_> {
                  253 for hosts on this link (failed to add route '…': invalid argument)",
             );
             return None;
+        } else if links.is_some_and(|links| links.is_far(effective.dst)) && effective.scope < LINK {
+            report.warn(
+                route.at,
+                format!(
+                    "the route to {dst} has no gateway, and neither has the address, so every host \
+                     behind it is looked for on the link itself: write \"gw\", or a gateway beside \
+                     the address"
+                ),
+            );
         }
         if !added.insert(effective) {
             let through = effective
@@ -421,6 +430,12 @@ impl Links {
         let is_covered = covered.is_some() && covered >= behind.map(IpNet::prefix_len).max();
         (!is_covered && self.addresses.len() < MAX_COMPARED && self.on_link.len() < MAX_COMPARED)
             .then_some(Obstacle::Unreachable)
+    }
+
+    /// Whether it leads out of the subnets of the interface: not to groups, which have no gateway.
+    fn is_far(&self, dst: IpNet) -> bool {
+        let mut own = self.addresses.iter();
+        !dst.addr().is_multicast() && !own.any(|address| address.trunc().contains(&dst))
     }
 
     /// Whether it is the interface's own address.

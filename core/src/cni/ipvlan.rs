@@ -2,6 +2,7 @@
 //!
 //! `plugins/main/ipvlan/ipvlan.go` of v1.9.1.
 
+use super::attachment::{Link, LinkUse};
 use super::chain::{Chain, Plugin, Role};
 use super::ipam;
 use super::ipam_result::IpamOutcome;
@@ -65,6 +66,12 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
             raw.kind_at,
             report,
         );
+        if !conf.is_true("linkInContainer") {
+            report.link = Some(Link {
+                name: conf.text("master").unwrap_or_default().into(),
+                usage: LinkUse::Ipvlan,
+            });
+        }
         let says = "ipvlan: failed to create ipvlan: invalid argument";
         link::mtu(&conf, Negative::Accept, says, report);
     }

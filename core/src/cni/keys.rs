@@ -17,7 +17,7 @@ use crate::nearest::nearest;
 use crate::text::shorten;
 use advice::{any_of, go_path, ip_advice, prefix_advice};
 pub(super) use decode::{Mapped, integer, through_a_map};
-pub(super) use sink::{BRIDGE, MASTER, Sink};
+pub(super) use sink::{BRIDGE, LINK, MASTER, REQUIRED_MASTER, Sink};
 use std::borrow::Cow;
 
 /// The keys of one object of a plugin's configuration.
@@ -67,6 +67,8 @@ pub(super) enum Takes {
     Text,
     /// An integer from 0 to 4294967295.
     Unsigned,
+    /// An integer from 0 to 9223372036854775807. `uint` and `uint64` of Go reach twice as far.
+    Unsigned64,
     /// One of these strings; the plugin refuses others with this message, followed by the string.
     Word(&'static [&'static str], &'static str),
 }
@@ -78,6 +80,9 @@ pub(super) enum UnknownKeys {
     Ignored(&'static [(&'static str, &'static str)]),
     /// They belong to another program.
     Allowed,
+    /// They are ignored without a warning, because releases differ in what they read, but for these,
+    /// which are mistakes.
+    Mistaken(&'static [(&'static str, &'static str)]),
 }
 
 /// A row of a table.
@@ -220,8 +225,10 @@ impl Table {
 
     /// Warns of a key that has no row.
     fn warn_of_unknown(&self, member: Member<'_>, report: &mut Report) {
-        let UnknownKeys::Ignored(hints) = self.unknown_keys else {
-            return;
+        let (hints, are_others_welcome) = match self.unknown_keys {
+            UnknownKeys::Allowed => return,
+            UnknownKeys::Ignored(hints) => (hints, false),
+            UnknownKeys::Mistaken(hints) => (hints, true),
         };
         let Some(name) = member.key.str() else {
             return;
@@ -239,6 +246,8 @@ impl Table {
         let plugin = self.plugin;
         let advice = if let Some((_, hint)) = hints.iter().find(|(key, _)| folds(&name, key)) {
             (*hint).to_owned()
+        } else if are_others_welcome {
+            return;
         } else {
             let known = self.keys.iter().map(|row| row.name);
             match nearest(&name, known) {
@@ -268,6 +277,9 @@ impl Takes {
             | (Self::List(_), Kind::Array)
             | (Self::Map(_) | Self::Object(_), Kind::Object) => true,
             (Self::Integer, Kind::Number) => integer(value).is_some(),
+            (Self::Unsigned64, Kind::Number) => {
+                !value.raw().starts_with('-') && integer(value).is_some()
+            }
             (Self::Unsigned, Kind::Number) => {
                 !value.raw().starts_with('-')
                     && integer(value).is_some_and(|number| u32::try_from(number).is_ok())
@@ -361,7 +373,7 @@ impl Takes {
             Self::Bool if matches!(text.as_ref(), "true" | "false") => {
                 format!(": write {text} without quotes")
             }
-            Self::Integer | Self::Unsigned if text.parse::<i64>().is_ok() => {
+            Self::Integer | Self::Unsigned | Self::Unsigned64 if text.parse::<i64>().is_ok() => {
                 format!(": write {text} without quotes")
             }
             Self::Text | Self::Word(..) if matches!(value.kind(), Kind::Number | Kind::Bool(_)) => {
@@ -374,12 +386,13 @@ impl Takes {
             Self::Bool => "true or false",
             Self::Integer => "an integer",
             Self::Unsigned => "an integer from 0 to 4294967295",
+            Self::Unsigned64 => "an integer, 0 or above",
             Self::Ip | Self::Network | Self::Text | Self::Word(..) => "a string",
             Self::List(_) => "an array",
             Self::Map(_) | Self::Object(_) => "an object",
         };
         let json = match value.kind() {
-            Kind::Number if matches!(self, Self::Integer | Self::Unsigned) => {
+            Kind::Number if matches!(self, Self::Integer | Self::Unsigned | Self::Unsigned64) => {
                 format!("number {shown}")
             }
             _ => value.type_name().to_owned(),
@@ -404,6 +417,7 @@ impl Takes {
             Self::Map(of) => return format!("map[string]{}", of.go()).into(),
             Self::Object(table) => table.go,
             Self::Unsigned => "uint32",
+            Self::Unsigned64 => "uint64",
         })
     }
 }

@@ -18,7 +18,6 @@ pub(super) fn master(
     at: Value<'_>,
     report: &mut Report,
 ) {
-    const MAX_ALTERNATIVE: usize = 127;
     let name = conf.text("master").unwrap_or_default();
     let Some(place) = conf.value("master").filter(|_| !name.is_empty()) else {
         if conf.is_true("linkInContainer") {
@@ -33,8 +32,27 @@ pub(super) fn master(
         );
         return;
     };
-    let shown = || shorten(&name);
-    if let Some(fault) = name_fault(&name) {
+    self::name(place, &name, plugin, says, report);
+    if name == "lo" {
+        let message = "\"lo\" is not an Ethernet interface and carries no traffic outside the node: use \
+             another";
+        if plugin == "macvlan" {
+            report.refuse(
+                place,
+                format!("{message} (macvlan: failed to create macvlan: invalid argument)"),
+            );
+        } else {
+            report.warn(place, message);
+        }
+    }
+}
+
+/// Judges the name of a link of the node. One that is longer than a name can be is looked up as an
+/// alternative name.
+pub(super) fn name(place: Value<'_>, name: &str, plugin: &str, says: &str, report: &mut Report) {
+    const MAX_ALTERNATIVE: usize = 127;
+    let shown = || shorten(name);
+    if let Some(fault) = name_fault(name) {
         report.refuse(
             place,
             format!(
@@ -61,17 +79,6 @@ pub(super) fn master(
                 shown()
             ),
         );
-    } else if name == "lo" {
-        let message = "\"lo\" is not an Ethernet interface and carries no traffic outside the node: use \
-             another";
-        if plugin == "macvlan" {
-            report.refuse(
-                place,
-                format!("{message} (macvlan: failed to create macvlan: invalid argument)"),
-            );
-        } else {
-            report.warn(place, message);
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `plugins/main/macvlan/macvlan.go` of v1.9.1.
 
+use super::attachment::{self, Link, LinkUse};
 use super::chain::{Chain, Plugin, Role};
 use super::ipam;
 use super::keys::{Decoded, MASTER, Sink, Table, Takes, UnknownKeys, key};
@@ -70,6 +71,15 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
         let says = "macvlan: invalid MTU, must be [0, master MTU]; failed to create macvlan: \
          invalid argument";
         link::mtu(&conf, Negative::Refuse, says, report);
+        if !conf.is_true("linkInContainer") {
+            report.link = Some(Link {
+                name: conf.text("master").unwrap_or_default().into(),
+                usage: LinkUse::Macvlan {
+                    passthru: conf.text("mode").is_some_and(|mode| mode == "passthru"),
+                    mac: conf.text("mac").and_then(|text| attachment::six(&text)),
+                },
+            });
+        }
         let runtime = conf.object("runtimeConfig");
         let given = runtime.as_ref().and_then(|runtime| runtime.value("mac"));
         if let Some(mac) = given

@@ -3,19 +3,37 @@
 use std::borrow::Cow;
 
 use super::chain::{self, Plugin, Role};
-use super::{bridge, host_local, ipvlan, macvlan, portmap, sbr, static_, tuning, whereabouts};
+use super::{
+    bandwidth, bond, bridge, dhcp, dummy, firewall, host_device, host_local, ipoib, ipvlan,
+    macvlan, macvtap, ovn, ovs, portmap, ptp, sbr, sriov, static_, tuning, vlan, vrf, whereabouts,
+};
 use crate::json::folds;
 
 /// Every plugin that is judged. Which ones may be used is for the administrator to decide.
-pub(super) static PLUGINS: [&Plugin; 9] = [
+pub(super) static PLUGINS: [&Plugin; 24] = [
+    &bandwidth::PLUGIN,
+    &bond::PLUGIN,
     &bridge::PLUGIN,
+    &dhcp::PLUGIN,
+    &dummy::PLUGIN,
+    &firewall::PLUGIN,
+    &host_device::PLUGIN,
     &host_local::PLUGIN,
+    &ipoib::PLUGIN,
     &ipvlan::PLUGIN,
     &macvlan::PLUGIN,
+    &macvtap::PLUGIN,
+    &ovn::PLUGIN,
+    &ovs::PLUGIN,
     &portmap::PLUGIN,
+    &ptp::PLUGIN,
     &sbr::PLUGIN,
+    &sriov::INFINIBAND,
+    &sriov::PLUGIN,
     &static_::PLUGIN,
     &tuning::PLUGIN,
+    &vlan::PLUGIN,
+    &vrf::PLUGIN,
     &whereabouts::PLUGIN,
 ];
 
@@ -66,7 +84,7 @@ mod tests {
                 (Takes::Bool | Takes::Word(..), Sink::Nothing)
                 | (Takes::Ip | Takes::Network, Sink::Address)
                 | (
-                    Takes::Integer | Takes::Unsigned,
+                    Takes::Integer | Takes::Unsigned | Takes::Unsigned64,
                     Sink::AtMost(..) | Sink::Number | Sink::Nothing,
                 )
                 | (Takes::Object(_), Sink::Below) => true,

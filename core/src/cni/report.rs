@@ -2,6 +2,8 @@
 
 use std::mem;
 
+use super::OwnName;
+use super::attachment::{Addresses, Link};
 use super::node_use::{NodeUse, Used};
 use crate::fault::{Fault, Inside};
 use crate::json::Value;
@@ -20,6 +22,12 @@ pub(super) struct Report {
     pub(super) default_routes: Vec<Fault>,
     /// What is used of the node.
     pub(super) uses: Vec<NodeUse>,
+    /// What becomes of addresses that a Pod asks for.
+    pub(super) addresses: Addresses,
+    /// The link of the node that the interface plugin uses, where it may not be free for it.
+    pub(super) link: Option<Link>,
+    /// The namespace and the name that the configuration gives of itself.
+    pub(super) own_name: Option<OwnName>,
 }
 
 impl Report {

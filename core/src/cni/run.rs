@@ -20,7 +20,8 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
         envelope.version_at,
         moves_routes,
         &PLUGINS,
-    );
+    )
+    .of_length(envelope.plugins.len());
     let mut is_version_refused = false;
     for raw in &envelope.plugins {
         arguments(raw, report);
@@ -114,26 +115,26 @@ fn refuse_standalone(raw: &RawPlugin<'_>, report: &mut Report) {
 const VERSIONS: &[&str] = &[
     "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0",
 ];
-const SINCE: &[(&str, &str)] = &[
-    ("bandwidth", "0.3.0"),
-    ("firewall", "0.4.0"),
-    ("vrf", "0.3.1"),
+/// The plugins that support fewer: the first and the last.
+const FEWER: &[(&str, &str, &str)] = &[
+    ("bandwidth", "0.3.0", "1.1.0"),
+    ("firewall", "0.4.0", "1.1.0"),
+    // Built with containernetworking/cni v0.8.1.
+    ("macvtap", "0.1.0", "0.4.0"),
+    ("vrf", "0.3.1", "1.1.0"),
 ];
 
 /// `cni/pkg/skel/skel.go:197`: a plugin runs only for the versions it names.
 fn refuse_version(raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) -> bool {
     let plugin = raw.kind.as_ref();
-    let since = SINCE.iter().find(|(name, _)| *name == plugin);
-    if since.is_none() && chain.find(plugin).is_none() {
+    if chain.find(plugin).is_none() {
         return false;
     }
-    if since.is_none() && (chain.version().is_empty() || VERSIONS.contains(&chain.version())) {
-        return false;
-    }
-    let first = since.map_or("0.1.0", |(_, first)| *first);
+    let fewer = FEWER.iter().find(|(name, ..)| *name == plugin);
+    let (first, last) = fewer.map_or(("0.1.0", "1.1.0"), |(_, first, last)| (*first, *last));
     let supported: Vec<_> = VERSIONS
         .iter()
-        .filter(|version| **version >= first)
+        .filter(|version| (first..=last).contains(*version))
         .collect();
     let version = if chain.version().is_empty() {
         "0.1.0"

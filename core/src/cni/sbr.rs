@@ -106,10 +106,19 @@ fn default_routes(raw: &RawPlugin<'_>, network: &IpamResult<'_>, report: &mut Re
         return;
     };
     for (table, lease) in (FIRST_TABLE..).zip(network.leases.iter().flatten()) {
+        let address = lease.address.addr();
         let Some(gateway) = lease.gateway else {
+            report.warn(
+                raw.kind_at,
+                format!(
+                    "the address {address} has no gateway, so sbr makes no default route for it: \
+                     what is not in {} goes out of another interface; write a \"gateway\" beside \
+                     the address",
+                    lease.address.trunc()
+                ),
+            );
             continue;
         };
-        let address = lease.address.addr();
         let place = lease.gateway_at.unwrap_or(raw.kind_at);
         if !same_family(gateway, address) {
             let (of, to) = (family(gateway), family(address));

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::attachment::Addresses;
 use super::chain::{Chain, Plugin, Role};
 use super::ipam_result::{IpamResult, Lease};
 use super::ipam_routes;
@@ -139,6 +140,9 @@ pub(super) fn answer<'d>(
     let leases = match replacements(&net, report)? {
         Some(leases) => leases,
         None => addresses(&ipam, is_replaceable, report)?,
+    };
+    report.addresses = Addresses::Static {
+        has_own: !leases.is_empty(),
     };
     if leases.is_empty() {
         if !is_replaceable {

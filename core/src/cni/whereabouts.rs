@@ -5,6 +5,7 @@
 
 mod pool;
 
+use super::attachment::Addresses;
 use super::chain::{Chain, Plugin, Role};
 use super::ipam_result::{IpamResult, Lease};
 use super::ipam_routes;
@@ -183,6 +184,7 @@ fn answer<'d>(
     if !ipam.check(report) {
         return None;
     }
+    report.addresses = Addresses::Whereabouts;
     let routes = ipam_routes::read(&ipam, "whereabouts", chain, report);
     let is_timing_sound = timings(&ipam, report);
     let gateway = gateway(&ipam, report);

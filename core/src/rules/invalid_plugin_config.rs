@@ -1,8 +1,9 @@
 #![doc = include_str!("invalid_plugin_config.md")]
 
-use super::{Check, Rule, Statement};
-use crate::finding::Level;
-use crate::view::Define;
+use super::{Check, Rule, Statement, unsupported_plugin};
+use crate::finding::{Level, Place};
+use crate::text::shorten;
+use crate::view::{Define, Object};
 use crate::world::World;
 
 /// The rule.
@@ -15,6 +16,36 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
-fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
-    super::config_faults(define, |config| &config.invalid)
+fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
+    let mut statements = super::config_faults(define, |config| &config.invalid);
+    // Of a plugin that may not be used, or not there, one finding is enough.
+    if super::is_asked(&unsupported_plugin::RULE, &define.object, world.policy) {
+        let said = unsupported_plugin::check(define, world);
+        statements.retain(|statement| !said.iter().any(|said| said.place == statement.place));
+    }
+    statements.extend(foreign_name(define));
+    statements
+}
+
+/// OVN-Kubernetes ignores a network attachment definition that gives itself another name than it has.
+fn foreign_name(define: &Define<'_>) -> Option<Statement> {
+    let own = define.config.new()?.own_name.as_ref()?;
+    let Object {
+        namespace, name, ..
+    } = &define.object;
+    let is_right = own
+        .text
+        .split_once('/')
+        .is_some_and(|(own_namespace, own_name)| own_namespace == *namespace && own_name == *name);
+    // Without a name, the API server is still to make one.
+    (!is_right && !name.is_empty()).then(|| {
+        let place = Place::inside("spec.config", own.at.clone());
+        let problem = format_args!(
+            "\"netAttachDefName\" is \"{}\": write \"{namespace}/{name}\", the namespace and the \
+             name of this network attachment definition (OVN-Kubernetes: net-attach-def name \
+             ({namespace}/{name}) is inconsistent with config)",
+            shorten(&own.text)
+        );
+        Statement::at(&define.object, place, problem)
+    })
 }

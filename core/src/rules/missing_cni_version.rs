@@ -16,18 +16,24 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
-    if !define
-        .config
-        .new()
-        .is_some_and(|config| config.version_missing)
-    {
+    let Some(config) = define.config.new().filter(|config| config.version_missing) else {
         return Vec::new();
-    }
-    let place = Place::field("spec.config");
-    let message = format!(
-        "{}: {place} has no cniVersion and counts as 0.1.0, in which results have no interfaces and \
-         networks need addresses: add \"cniVersion\": \"1.0.0\"",
-        define.object
-    );
-    vec![Statement::new(place, message)]
+    };
+    let field = Place::field("spec.config");
+    let consequence = "it is read as 0.1.0, whose results name no interface: the Pod's \
+                       network-status annotation does not list the network, and a network without \
+                       addresses fails";
+    let message = match &config.misplaced_version {
+        Some(inside) => format!(
+            "{}: {} stands inside a plugin, where libcni replaces it by that of the list, which \
+             has none: {consequence}; move it beside \"plugins\"",
+            define.object,
+            Place::inside("spec.config", inside.clone())
+        ),
+        None => format!(
+            "{}: {field} has no cniVersion: {consequence}; write \"cniVersion\": \"1.0.0\"",
+            define.object
+        ),
+    };
+    vec![Statement::new(field, message)]
 }

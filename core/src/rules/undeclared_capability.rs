@@ -1,9 +1,15 @@
 #![doc = include_str!("undeclared_capability.md")]
 
-use super::{Check, Rule, Statement};
+use std::borrow::Cow;
+
+use super::{Check, Rule, Statement, unusable_request};
+use crate::cni::PluginConf;
+use crate::cni::attachment::Addresses;
 use crate::finding::Level;
+use crate::network::Network;
 use crate::text::shorten;
 use crate::view::Attach;
+use crate::view::networks::Selection;
 use crate::world::World;
 
 /// The rule.
@@ -36,16 +42,66 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             if asked.selection.request(key).is_none() || network.declares(capability) {
                 continue;
             }
-            let network = asked.selection.network();
+            let Some(fate) = fate(key, asked.selection, network) else {
+                continue;
+            };
+            let name = asked.selection.network();
             let problem = format_args!(
                 "{key} is asked of network \"{}\", in which no plugin declares the \
-                 capability \"{capability}\": it may be ignored; declare \"capabilities\": \
+                 capability \"{capability}\": {fate}; declare \"capabilities\": \
                  {{\"{capability}\": true}} in the plugin that is to be given it",
-                shorten(&network),
+                shorten(&name),
             );
             let place = attach.place(asked.annotation, asked.selection);
             statements.push(Statement::at(&attach.object, place, problem));
         }
     }
     statements
+}
+
+/// Plugins that read the networks annotation themselves, and need no capability.
+const READERS: [&str; 2] = ["kube-ovn", "ovn-k8s-cni-overlay"];
+
+/// Plugins that read a hardware address from `CNI_ARGS`.
+const MAC_READERS: [&str; 6] = ["bridge", "macvlan", "macvtap", "ovs", "sriov", "tuning"];
+
+/// What becomes of what is asked for without a capability; `None` if it reaches the plugin.
+fn fate(key: &str, selection: &Selection, network: &Network) -> Option<Cow<'static, str>> {
+    let has = |kinds: &[&str]| {
+        let mut plugins = network.config.plugins.iter();
+        plugins.any(|plugin| kinds.contains(&&*plugin.kind))
+    };
+    let is_judged = network.config.plugins.iter().all(PluginConf::is_judged);
+    match key {
+        "ips" | "mac" if has(&READERS) => None,
+        "ips" => Some(addresses(selection, network)),
+        // Multus passes it as CNI_ARGS, with or without a capability.
+        "mac" if has(&MAC_READERS) => None,
+        _ if is_judged => Some("no plugin is given it, so it is ignored".into()),
+        _ => Some("it may be ignored".into()),
+    }
+}
+
+/// Multus passes addresses as `CNI_ARGS` too, which is deprecated.
+fn addresses(selection: &Selection, network: &Network) -> Cow<'static, str> {
+    let asked = unusable_request::ips(selection);
+    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+    let reader = match &network.config.addresses {
+        Addresses::Ignored => return "there is no IPAM plugin to read it, so it is ignored".into(),
+        Addresses::Unknown => return "it may be ignored".into(),
+        Addresses::Ranges(_) if asked.len() > 1 => {
+            return "it reaches host-local as CNI_ARGS only, which have room for one address, so \
+                    host-local fails (host-local: invalid IP address)"
+                .into();
+        }
+        Addresses::Ranges(_) => "host-local",
+        Addresses::Static { .. } => "static",
+        Addresses::Whereabouts => "whereabouts",
+    };
+    match network.config.addresses.problem(&asked) {
+        Some(problem) => format!("it reaches {reader} as CNI_ARGS, and {problem}").into(),
+        None => {
+            format!("it reaches {reader} as CNI_ARGS only, which Multus calls deprecated").into()
+        }
+    }
 }

@@ -1,8 +1,8 @@
 #![doc = include_str!("unsupported_ipam.md")]
 
+use super::unsupported_plugin::{ASK, meant};
 use super::{Check, Rule, Statement};
 use crate::finding::{Level, Place};
-use crate::nearest::nearest;
 use crate::text::shorten;
 use crate::view::Define;
 use crate::world::World;
@@ -27,11 +27,13 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
         .filter_map(|plugin| Some((plugin, plugin.ipam.as_ref()?)))
         .filter(|(_, ipam)| !supported.iter().any(|kind| **kind == *ipam.kind))
         .map(|(plugin, ipam)| {
-            let near = nearest(&ipam.kind, supported.iter().map(String::as_str));
+            let near = meant(&ipam.kind, supported.iter().map(String::as_str));
             let all = supported.join(", ");
             let advice = match near {
-                Some(near) => format!("did you mean \"{near}\"? Use one of {all}"),
-                None => format!("use one of {all}, or ask the administrator to add it"),
+                Some(near) => {
+                    format!("did you mean \"{near}\"? Otherwise use one of {all}, or {ASK}")
+                }
+                None => format!("use one of {all}, or {ASK}"),
             };
             let place = Place::inside("spec.config", plugin.ipam_place(ipam));
             let problem = format_args!(

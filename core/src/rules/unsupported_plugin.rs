@@ -2,6 +2,7 @@
 
 use super::{Check, Rule, Statement};
 use crate::cni::PluginConf;
+use crate::cni::known_plugins::{self, Kind};
 use crate::finding::{Level, Place};
 use crate::nearest::nearest;
 use crate::text::shorten;
@@ -18,17 +19,18 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
-fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
+pub(super) fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
     let Some(config) = define.config.new() else {
         return Vec::new();
     };
-    let plugins = &config.plugins;
     let listed =
         |list: &[String], plugin: &PluginConf| list.iter().any(|kind| **kind == *plugin.kind);
     let supported = &world.policy.supported_plugins;
     let mut interface = None;
+    // Whether a plugin that is not listed may have made the interface.
+    let mut may_have_interface = false;
     let mut statements = Vec::new();
-    for plugin in plugins {
+    for plugin in &config.plugins {
         let problem = if listed(&supported.interface, plugin) {
             let first = interface.replace(&plugin.kind);
             first.map(|first| {
@@ -41,7 +43,7 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
                 )
             })
         } else if listed(&supported.meta, plugin) {
-            interface.is_none().then(|| {
+            (interface.is_none() && !may_have_interface).then(|| {
                 let kind = shorten(&plugin.kind);
                 format!(
                     "plugin \"{kind}\" changes an interface, and no plugin before it makes one: \
@@ -50,7 +52,9 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
                 )
             })
         } else {
-            Some(unsupported(&shorten(&plugin.kind), world))
+            let kind = known_plugins::kind(&plugin.kind);
+            may_have_interface |= !matches!(kind, Some(Kind::Ipam | Kind::Meta));
+            Some(unsupported(&plugin.kind, world))
         };
         if let Some(problem) = problem {
             let place = Place::inside("spec.config", plugin.place());
@@ -62,27 +66,47 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
 
 fn unsupported(kind: &str, world: &World<'_>) -> String {
     let supported = &world.policy.supported_plugins;
-    if supported.ipam.iter().any(|ipam| ipam == kind) {
+    let shown = shorten(kind);
+    let is_ipam = supported.ipam.iter().any(|ipam| ipam == kind)
+        || known_plugins::kind(kind) == Some(Kind::Ipam);
+    if is_ipam {
         return format!(
-            "plugin \"{kind}\" assigns addresses and does not make an interface: use it as \
-             \"ipam\": {{\"type\": \"{kind}\"}} of an interface plugin"
+            "plugin \"{shown}\" assigns addresses and does not make an interface: use it as \
+             \"ipam\": {{\"type\": \"{shown}\"}} of an interface plugin"
         );
     }
-    let known = supported
-        .interface
-        .iter()
-        .chain(&supported.meta)
-        .map(String::as_str);
-    let interface = supported.interface.join(", ");
-    let meta = supported.meta.join(", ");
-    match nearest(kind, known) {
+    let known = supported.interface.iter().chain(&supported.meta);
+    let choice = if kind == OVN_KUBERNETES {
+        format!(
+            "OVN-Kubernetes creates such networks for UserDefinedNetworks: {ASK}, or to exempt the              controller by its user in exemptions"
+        )
+    } else {
+        format!(
+            "use one of the interface plugins {}, and after it one of {}, or {ASK}",
+            supported.interface.join(", "),
+            supported.meta.join(", ")
+        )
+    };
+    match meant(kind, known.map(String::as_str)) {
         Some(near) => format!(
-            "plugin \"{kind}\" is not supported here: did you mean \"{near}\"? Use one of the \
-             interface plugins {interface}, and after it one of {meta}"
+            "plugin \"{shown}\" is not supported here: did you mean \"{near}\"? Otherwise {choice}"
         ),
-        None => format!(
-            "plugin \"{kind}\" is not supported here: use one of the interface plugins \
-             {interface}, and after it one of {meta}, or ask the administrator to add it"
-        ),
+        None => format!("plugin \"{shown}\" is not supported here: {choice}"),
+    }
+}
+
+const OVN_KUBERNETES: &str = "ovn-k8s-cni-overlay";
+
+/// What a user can do about a plugin that is not listed.
+pub(super) const ASK: &str = "ask the administrator to add it to supportedPlugins";
+
+/// The listed plugin that was probably meant. One that exists is not a misspelled one.
+pub(super) fn meant<'a>(
+    kind: &str,
+    supported: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    match known_plugins::kind(kind) {
+        Some(_) => None,
+        None => nearest(kind, supported),
     }
 }

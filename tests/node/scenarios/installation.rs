@@ -1,6 +1,6 @@
-//! The chart as a user installs it, and what is left when it is gone.
+//! The chart as a user installs it, its certificates, and what is left when it is gone.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, thread, time::Duration};
 
 use serde_json::json;
 
@@ -12,23 +12,20 @@ use crate::{
     programs,
 };
 
-pub(crate) const ALL: &[Scenario] = &[("helm_install_with_an_image_and_nothing_else", install)];
+pub(crate) const ALL: &[Scenario] = &[
+    ("helm_install_with_an_image_and_nothing_else", install),
+    ("helm_test", helm_test),
+];
 
 /// These end the release.
 pub(crate) const LAST: &[Scenario] = &[
+    ("authorities_are_replaced", authorities_replaced),
     ("upgrade_from_the_previous_chart", upgrade),
     ("helm_uninstall_leaves_nothing", uninstall),
 ];
 
-/// Where the certificate of multinic comes from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Certificates {
-    /// From a Secret that the tests make.
-    Supplied,
-}
-
-/// What the chart is installed with.
-const CERTIFICATES: Certificates = Certificates::Supplied;
+/// The name of the Secret with a certificate that the tests make.
+const SUPPLIED: &str = "multinic-tls";
 
 impl Cluster {
     /// Installs the chart, unless it is installed.
@@ -40,8 +37,15 @@ impl Cluster {
 
     /// `helm install` as README has it: the image, and nothing else.
     fn install(&self) {
-        let chart = programs::chart().display().to_string();
-        self.release("install", &chart, CERTIFICATES, &[]);
+        self.install_with(&programs::chart(), &[]);
+    }
+
+    fn install_with(&self, chart: &Path, values: &[&str]) {
+        self.release(
+            "install",
+            chart,
+            &[&["--create-namespace"], values].concat(),
+        );
         self.set_installed(true);
         self.rolled_out();
         self.wait_until_refusing();
@@ -49,44 +53,20 @@ impl Cluster {
 
     /// Upgrades to the chart of this project, with the values that the release has and these.
     pub(crate) fn upgrade(&self, values: &[&str]) {
-        let chart = programs::chart().display().to_string();
-        let args = [
-            "upgrade",
-            "multinic",
-            &chart,
-            "-n",
-            SYSTEM,
-            "--reuse-values",
-        ];
-        self.helm(&[&args[..], values].concat()).accepted();
+        let values = [&["--reuse-values"], values].concat();
+        self.release("upgrade", &programs::chart(), &values);
         self.rolled_out();
     }
 
-    fn release(&self, command: &str, chart: &str, certificates: Certificates, values: &[&str]) {
+    fn release(&self, command: &str, chart: &Path, values: &[&str]) {
+        let chart = chart.display().to_string();
         let image = format!("image.repository={REPOSITORY}");
-        let mut args = vec![command, "multinic", chart, "-n", SYSTEM];
-        if command == "install" {
-            args.push("--create-namespace");
-        }
-        args.extend(["--set", &image]);
-        args.extend(values);
-        let ca = format!("certificates.caBundle={}", self.plane.pki.ca().display());
-        if certificates == Certificates::Supplied {
-            self.supply_certificate();
-            args.extend(["--set", "certificates.mode=secret"]);
-            args.extend(["--set", "certificates.secretName=multinic-tls"]);
-            args.extend(["--set-file", &ca]);
-        }
-        self.helm(&args).accepted();
+        let args = [command, "multinic", &chart, "-n", SYSTEM, "--set", &image];
+        self.helm(&[&args[..], values].concat()).accepted();
     }
 
-    /// Makes the Secret of a certificate for the Service, unless it is there.
+    /// Makes the Secret of a certificate for the Service, in the namespace of the release.
     fn supply_certificate(&self) {
-        let secrets = format!("/api/v1/namespaces/{SYSTEM}/secrets");
-        let there = self.api.get(&format!("{secrets}/multinic-tls"));
-        if there.is_ok_and(|answer| answer.is_success()) {
-            return;
-        }
         let known = self.api.get(&format!("/api/v1/namespaces/{SYSTEM}"));
         if !known.is_ok_and(|answer| answer.is_success()) {
             self.namespace(SYSTEM);
@@ -96,8 +76,8 @@ impl Cluster {
         let leaf = leaf.expect("a certificate");
         let text = |path: &Path| std::fs::read_to_string(path).expect("a file of the certificate");
         self.create(
-            &secrets,
-            &json!({"metadata": {"name": "multinic-tls"}, "type": "kubernetes.io/tls", "stringData": {
+            &format!("/api/v1/namespaces/{SYSTEM}/secrets"),
+            &json!({"metadata": {"name": SUPPLIED}, "type": "kubernetes.io/tls", "stringData": {
                 "tls.crt": text(&leaf.cert), "tls.key": text(&leaf.key), "ca.crt": text(&self.plane.pki.ca()),
             }}),
         );
@@ -129,18 +109,77 @@ fn upgrade(c: &Cluster) {
     if c.is_installed() {
         uninstall(c);
     }
-    let chart = programs::root().join(PREVIOUS).display().to_string();
-    c.release("install", &chart, Certificates::Supplied, &[]);
-    c.set_installed(true);
-    c.rolled_out();
-    c.wait_until_refusing();
+    c.supply_certificate();
+    let secret = format!("certificates.secretName={SUPPLIED}");
+    let ca = format!("certificates.caBundle={}", c.plane.pki.ca().display());
+    c.install_with(
+        &programs::root().join(PREVIOUS),
+        &[
+            "--set",
+            "certificates.mode=secret",
+            "--set",
+            &secret,
+            "--set-file",
+            &ca,
+        ],
+    );
     let report = load::during(c, "upgrade from the previous chart", || {
-        let chart = programs::chart().display().to_string();
-        // Nothing of the old values: a user who never set more than the image has none.
-        c.release("upgrade", &chart, CERTIFICATES, &["--reset-values"]);
+        // To the default mode, in which multinic makes its certificates itself.
+        c.release("upgrade", &programs::chart(), &["--reset-values"]);
         c.rolled_out();
     });
     report.flawless();
+    let secret = format!("/api/v1/namespaces/{SYSTEM}/secrets/{SUPPLIED}");
+    c.api.delete(&secret).expect("delete the Secret");
+}
+
+/// The authorities of the release, the oldest first.
+fn authorities(c: &Cluster) -> Vec<(u32, String)> {
+    let secret = format!("/api/v1/namespaces/{SYSTEM}/secrets/multinic-authority");
+    let secret = c.get(&secret);
+    let entries = secret["data"].as_object().into_iter().flatten();
+    let authority = |(key, value): (&String, &serde_json::Value)| {
+        let number = key.strip_suffix(".crt")?.parse().ok()?;
+        Some((number, value.as_str()?.to_owned()))
+    };
+    let mut all: Vec<_> = entries.filter_map(authority).collect();
+    all.sort();
+    all
+}
+
+/// A year, shortened to 40 s: twice the authority that signs is replaced while Pods are created.
+fn authorities_replaced(c: &Cluster) {
+    if c.is_installed() {
+        uninstall(c);
+    }
+    let lives =
+        r#"extraArgs=["--test-authority-life=40s","--test-leaf-life=30s","--test-hold=3s"]"#;
+    c.install_with(
+        &programs::chart(),
+        &["--set", "replicaCount=3", "--set-json", lives],
+    );
+    let report = load::during(c, "two replaced authorities", || {
+        for _ in 0..2 {
+            let before = authorities(c);
+            eventually("a new authority", || {
+                let now = authorities(c);
+                if now.last() == before.last() {
+                    Err(format!("{} authorities", now.len()))
+                } else {
+                    Ok(())
+                }
+            });
+        }
+        // Until every replica serves what the last one signed.
+        thread::sleep(Duration::from_secs(8));
+    });
+    report.flawless();
+}
+
+fn helm_test(c: &Cluster) {
+    c.ensure_installed();
+    c.helm(&["test", "multinic", "-n", SYSTEM, "--logs"])
+        .accepted();
 }
 
 fn uninstall(c: &Cluster) {

@@ -252,6 +252,18 @@ impl Case {
     }
 }
 
+/// Rules whose pages say that Pods stay in `ContainerCreating`, without a case here.
+const WITHOUT_CASE: [(&str, &str); 2] = [
+    (
+        "network-in-use",
+        "a network that is deleted is one that is missing, when the sandbox is made anew",
+    ),
+    (
+        "unrequested-resource",
+        "devices that a device plugin hands out: there is none here",
+    ),
+];
+
 /// Pages promise what is seen here: that a Pod stays in `ContainerCreating`.
 fn complete(_: &Cluster) {
     let rules = programs::root().join("core/src/rules");
@@ -270,8 +282,10 @@ fn complete(_: &Cluster) {
             .unwrap_or_default()
             .to_string_lossy()
             .replace('_', "-");
-        // A network that is stored and would be refused has no mistake of its own.
-        if page.contains("ContainerCreating") && rule != "unusable-network" {
+        let excused = WITHOUT_CASE.iter().find(|(name, _)| *name == rule);
+        if let Some((rule, why)) = excused {
+            eprintln!("  {rule} has no case: {why}");
+        } else if page.contains("ContainerCreating") {
             promised += 1;
             assert!(
                 CASES.iter().any(|case| case.rule == rule),

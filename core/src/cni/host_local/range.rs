@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::super::attachment::AddressRange;
 use super::super::ipam_result::MAX_COMPARED;
 use super::super::keys::{Decoded, Key, Sink, Table, Takes, UnknownKeys, key};
 use super::super::report::Report;
@@ -63,6 +64,17 @@ pub(super) struct Range<'d> {
     pub(super) gateway: IpAddr,
     pub(super) at: Value<'d>,
     pub(super) gateway_at: Option<Value<'d>>,
+}
+
+impl Range<'_> {
+    /// What a Pod can ask for.
+    pub(super) fn given(&self) -> AddressRange {
+        AddressRange {
+            first: self.start,
+            last: self.end,
+            gateway: Some(self.gateway),
+        }
+    }
 }
 
 impl Range<'_> {

@@ -25,6 +25,8 @@ pub(in crate::cni) enum Sink {
     Chain,
     /// The words are added to a rule of iptables or nftables.
     Conditions,
+    /// It picks a device of the node, by a PCI address or a name below `/sys`.
+    Device,
     /// It names a link of the node.
     Interface(Interface),
     /// A part of the name of a file or of a Kubernetes object; what it may be is judged by the plugin.
@@ -58,7 +60,6 @@ pub(in crate::cni) enum Absent {
     /// The one of this name.
     Named(&'static str),
     /// None.
-    #[expect(dead_code, reason = "for plugins that also work without a link")]
     Nothing,
 }
 
@@ -66,6 +67,18 @@ pub(in crate::cni) enum Absent {
 pub(in crate::cni) const BRIDGE: Sink = Sink::Interface(Interface {
     absent: Absent::Named("cni0"),
     unless: None,
+});
+
+/// A link of the node that has to be there.
+pub(in crate::cni) const LINK: Sink = Sink::Interface(Interface {
+    absent: Absent::Nothing,
+    unless: None,
+});
+
+/// `master` of the plugins that build on an interface of the node, and need it to be named.
+pub(in crate::cni) const REQUIRED_MASTER: Sink = Sink::Interface(Interface {
+    absent: Absent::Nothing,
+    unless: Some("linkInContainer"),
 });
 
 /// `master` of the plugins that build on an interface of the node.
@@ -84,6 +97,7 @@ impl Sink {
             Self::Below => "below",
             Self::Chain => "chain",
             Self::Conditions => "conditions",
+            Self::Device => "device",
             Self::Interface(_) => "interface",
             Self::Name => "name",
             Self::Nothing => "nothing",
@@ -102,6 +116,7 @@ impl Sink {
             Self::AtMost(most, why) => at_most(value, *most, why, report),
             Self::Chain => chain(value, report),
             Self::Conditions => conditions::check(value, report),
+            Self::Device => device(value, report),
             Self::Path(access) => {
                 for path in texts(value) {
                     let text = path.str().unwrap_or_default();
@@ -121,6 +136,17 @@ impl Sink {
             | Self::Sysctl
             | Self::Text => {}
         }
+    }
+}
+
+fn device(value: Value<'_>, report: &mut Report) {
+    let text = value.str().unwrap_or_default();
+    if text.is_empty() {
+        return;
+    }
+    report.uses(value, Used::interface(&text));
+    if let Some(problem) = danger::device(&text) {
+        report.danger(value, format!("the value {problem}"));
     }
 }
 
