@@ -135,7 +135,7 @@ impl Cluster {
         let api: Api<Object> = Api::namespaced(self.client.clone(), namespace);
         // Absent on 404 only: the network does not exist, or its definition does not.
         match api.get(name).await {
-            Ok(found) => Ok(Some(found.network)),
+            Ok(found) => Ok(Some(Arc::new(found.network().0))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(described(&error)),
         }

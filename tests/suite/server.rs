@@ -192,7 +192,7 @@ fn serve(
         metrics: Arc::new(Metrics::new()),
     };
     let _inside = runtime.enter();
-    (parts.start(), addresses.0, addresses.1)
+    (parts.start().unwrap(), addresses.0, addresses.1)
 }
 
 /// No test waits for ever.
