@@ -81,7 +81,7 @@ fn counts(networks: &Snapshot, usage: &Usage) -> BTreeMap<String, usize> {
             continue;
         }
         add(ANY.to_owned());
-        for plugin in plugins.iter() {
+        for plugin in &plugins {
             add((*plugin).to_owned());
         }
         if plugins.len() > 1 {

@@ -40,7 +40,10 @@ const REVIEW: &[u8] =
     include_bytes!("../reviews/recorded/pod-foreign-network.create-pods.validate.json");
 
 /// A server in this process.
-#[expect(clippy::struct_field_names, reason = "one of the fields is the server that runs")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "one of the fields is the server that runs"
+)]
 struct Running {
     address: SocketAddr,
     admin: SocketAddr,
