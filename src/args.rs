@@ -26,6 +26,10 @@ pub struct Args {
     command: Command,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is made once, from the command line"
+)]
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print the default configuration, with the meaning of each key

@@ -156,13 +156,13 @@ fn private_key((path, pem): (&Path, &[u8])) -> Result<PrivateKeyDer<'static>, Er
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|error: io::Error| fault(path, error))
+    fs::read(path).map_err(|error: io::Error| fault(path, error.to_string()))
 }
 
-fn fault(path: &Path, problem: impl ToString) -> Error {
+fn fault(path: &Path, problem: impl Into<String>) -> Error {
     Error::File {
         path: path.display().to_string(),
-        problem: problem.to_string(),
+        problem: problem.into(),
     }
 }
 

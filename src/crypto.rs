@@ -1,6 +1,7 @@
 //! Cryptography: the provider, digests, and whether a certificate is trusted. The one place that
 //! names the provider.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
@@ -132,4 +133,13 @@ pub(crate) fn reason(error: &rustls::Error) -> String {
             }
         }
     }
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
+    bytes.into_iter().fold(String::new(), |mut digits, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }

@@ -17,13 +17,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use multinic_core::answer::{Answer, Case, Verdict};
 use multinic_core::finding::Level;
-use multinic_core::network::{Fetched, Snapshot};
+use multinic_core::network::Snapshot;
 use multinic_core::policy::Policy;
 use multinic_core::review::{self, Request, Webhook};
 use multinic_core::text::{escape, shorten};
 use multinic_core::usage::Usage;
 use multinic_core::world::World;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::cert::Certificate;
 use crate::cluster::lookup::{Lookup, LookupError};
@@ -32,6 +32,9 @@ use crate::listen::Phase;
 use crate::metrics::Metrics;
 
 mod body;
+mod turns;
+
+use turns::Turns;
 
 /// What the routes share.
 #[derive(Debug)]
@@ -41,9 +44,17 @@ pub struct Server {
     phase: watch::Receiver<Phase>,
     metrics: Arc<Metrics>,
     /// Bytes of bodies that may still be held.
-    memory: AtomicUsize,
-    /// Large reviews are decided one at a time: reading one takes a multiple of its size.
-    large: Semaphore,
+    memory: Arc<AtomicUsize>,
+    turns: Turns,
+}
+
+/// What a review amounts to without waiting for anything.
+enum Step {
+    /// The body of the answer.
+    Answer(Vec<u8>),
+    /// Networks have to be looked up first, given as namespace and name. Only the body of the review
+    /// is kept meanwhile: what it is read into takes a multiple of that.
+    LookUp(Vec<(String, String)>),
 }
 
 /// What the server knows at the moment. Each value is replaced as a whole while the server runs.
@@ -147,8 +158,8 @@ impl Server {
             known,
             phase,
             metrics,
-            memory: AtomicUsize::new(memory),
-            large: Semaphore::new(1),
+            memory: Arc::new(AtomicUsize::new(memory)),
+            turns: Turns::default(),
         }
     }
 
@@ -172,26 +183,23 @@ impl Server {
         (!loaded).then(|| "the networks are not loaded yet\n".to_owned())
     }
 
-    async fn review(&self, webhook: Webhook, request: HttpRequest<Body>) -> Response {
+    async fn review(self: Arc<Self>, webhook: Webhook, request: HttpRequest<Body>) -> Response {
         let start = Instant::now();
         self.metrics.in_flight.inc();
         let _in_flight = InFlight(&self.metrics);
         let trace = trace_parent(request.headers());
-        match caught(self.answer(webhook, request, start, trace.as_deref())).await {
-            Ok(Ok(body)) => {
+        let answered = caught(self.answer(webhook, request, start, trace.as_deref())).await;
+        match answered.unwrap_or(Err(Fault::Panic)) {
+            Ok(body) => {
                 let json = HeaderValue::from_static("application/json");
                 ([(header::CONTENT_TYPE, json)], body).into_response()
             }
-            Ok(Err(fault)) => self.fault(webhook, &fault, start, trace.as_deref()),
-            Err(Panicked) => {
-                self.metrics.panics.inc();
-                self.fault(webhook, &Fault::Panic, start, trace.as_deref())
-            }
+            Err(fault) => self.fault(webhook, &fault, start, trace.as_deref()),
         }
     }
 
     async fn answer(
-        &self,
+        self: &Arc<Self>,
         webhook: Webhook,
         request: HttpRequest<Body>,
         start: Instant,
@@ -201,38 +209,76 @@ impl Server {
             return Err(Fault::WrongType);
         }
         let deadline = start + limit(request.uri().query());
-        let bytes = body::read(request, deadline.into(), &self.memory).await?;
-        let _large = if bytes.len() > body::LARGE {
-            let turn = tokio::time::timeout_at(deadline.into(), self.large.acquire()).await;
-            Some(turn.map_err(|_| Fault::TooLate)?)
-        } else {
-            None
-        };
+        let body = body::read(request, deadline.into(), &self.memory).await?;
+        let body = Arc::new(body);
         let networks = self.known.networks.borrow().clone();
         let snapshot = networks.ok_or(Fault::NotLoaded)?;
-        let config = Arc::clone(&self.known.config.borrow());
-        let document = review::read(&bytes)?;
-        let request = Request::of(&document)?;
-        let case = Case::of(&request, &config);
-        let unknown = case.unknown(&config, &snapshot);
-        let fetched = if unknown.is_empty() {
-            Fetched::default()
-        } else {
-            self.known.lookup.fetch(&unknown, deadline).await?
-        };
-        if Instant::now() >= deadline {
-            return Err(Fault::TooLate);
-        }
+        let policy = Arc::clone(&self.known.config.borrow());
         let usage = self.known.usage.borrow().clone();
-        let world = World {
-            snapshot: &snapshot,
-            fetched: &fetched,
-            policy: &config,
-            usage: usage.as_deref(),
-        };
-        let answer = case.answer(webhook, &world);
+        let mut fetched = None;
+        loop {
+            let bytes = body.len();
+            let (server, body, trace) = (
+                Arc::clone(self),
+                Arc::clone(&body),
+                trace.map(str::to_owned),
+            );
+            let (snapshot, policy) = (Arc::clone(&snapshot), Arc::clone(&policy));
+            let usage = usage.clone();
+            let step = move || {
+                let has_looked_up = fetched.is_some();
+                let world = World {
+                    snapshot: &snapshot,
+                    fetched: &fetched.unwrap_or_default(),
+                    policy: &policy,
+                    usage: usage.as_deref(),
+                };
+                server.step(
+                    webhook,
+                    &body,
+                    &world,
+                    has_looked_up,
+                    start,
+                    trace.as_deref(),
+                )
+            };
+            let turn = self.turns.run(bytes, deadline.into(), step).await;
+            match turn.map_err(|_| Fault::TooLate)?.ok_or(Fault::Panic)?? {
+                Step::Answer(answer) => return Ok(answer),
+                Step::LookUp(names) => {
+                    let names: Vec<_> = names.iter().map(|(a, b)| (&**a, &**b)).collect();
+                    fetched = Some(self.known.lookup.fetch(&names, deadline).await?);
+                }
+            }
+            if Instant::now() >= deadline {
+                return Err(Fault::TooLate);
+            }
+        }
+    }
+
+    /// Answers a review, or finds out what has to be looked up for that.
+    fn step(
+        &self,
+        webhook: Webhook,
+        body: &[u8],
+        world: &World<'_>,
+        has_looked_up: bool,
+        start: Instant,
+        trace: Option<&str>,
+    ) -> Result<Step, Fault> {
+        let document = review::read(body)?;
+        let request = Request::of(&document)?;
+        let case = Case::of(&request, world.policy);
+        if !has_looked_up {
+            let unknown = case.unknown(world.policy, world.snapshot);
+            if !unknown.is_empty() {
+                let owned = |(namespace, name): (&str, &str)| (namespace.into(), name.into());
+                return Ok(Step::LookUp(unknown.into_iter().map(owned).collect()));
+            }
+        }
+        let answer = case.answer(webhook, world);
         self.report(webhook, &request, &case, &answer, start.elapsed(), trace);
-        Ok(answer.body)
+        Ok(Step::Answer(answer.body))
     }
 
     fn report(
@@ -281,6 +327,9 @@ impl Server {
     ) -> Response {
         self.metrics.review(webhook, "", "error", start.elapsed());
         self.metrics.fault(fault.reason());
+        if matches!(fault, Fault::Panic) {
+            self.metrics.panics.inc();
+        }
         let status = fault.status();
         let text = fault.to_string();
         let error = &*escape(&text);

@@ -4,7 +4,7 @@
 //! | module | |
 //! |---|---|
 //! | [`args`] | the command line, a file for each subcommand |
-//! | [`serve`], [`shutdown`] | the server as a whole, and its end |
+//! | [`serve`], [`shutdown`], [`thread`] | the server as a whole, its end, and its threads |
 //! | [`listen`], [`http`] | TCP, TLS and HTTP with a limit on every wait; the routes |
 //! | [`crypto`], [`cert`], [`tls`] | certificates: created, read, verified, served |
 //! | [`cluster`] | the networks of a cluster, or of a folder |
@@ -23,4 +23,5 @@ pub mod log;
 pub mod metrics;
 pub mod serve;
 pub mod shutdown;
+pub mod thread;
 pub mod tls;

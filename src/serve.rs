@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::http::{self, Known, Server};
 use crate::listen::{self, Limits, Phase};
 use crate::metrics::Metrics;
+use crate::thread;
 
 /// What a server is started with.
 #[derive(Debug)]
@@ -42,8 +43,12 @@ pub struct Running {
 }
 
 impl Parts {
-    /// Starts both listeners on the current runtime.
-    pub fn start(self) -> Running {
+    /// Starts the listener of the webhooks on the current runtime, and that of health, readiness and
+    /// metrics on a thread of its own: no review delays its answers.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub fn start(self) -> std::io::Result<Running> {
         let Self {
             webhooks,
             admin,
@@ -66,13 +71,22 @@ impl Parts {
         };
         let server = Arc::new(Server::new(known, phase.clone(), metrics, memory));
         let routes = http::admin(Arc::clone(&server));
-        tokio::spawn(listen::serve(admin, None, routes, few, admin_phase));
+        // A listener is registered with the runtime that it is created on.
+        let admin = admin.into_std()?;
+        thread::run("admin", move || async move {
+            match TcpListener::from_std(admin) {
+                Ok(admin) => {
+                    listen::serve(admin, None, routes, few, admin_phase).await;
+                }
+                Err(error) => tracing::error!(%error, "cannot serve health, readiness and metrics"),
+            }
+        })?;
         let routes = http::webhooks(server);
         let webhooks = tokio::spawn(listen::serve(webhooks, Some(tls), routes, limits, phase));
-        Running {
+        Ok(Running {
             phase: phase_sender,
             webhooks,
             _admin: admin_sender,
-        }
+        })
     }
 }

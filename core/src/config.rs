@@ -198,10 +198,10 @@ mod tests {
                 "  |\n2 | globalNamespace: [x]\n  | ^",
             ),
             (
-                "exemptions:\n- {rules: [missing-network], objects: [a/b, A/b], reason: x}",
-                (2, 45),
-                "  |\n2 | - {rules: [missing-network], objects: [a/b, A/b], reason: x}\n  | \
-                 \x20                                           ^",
+                "exemptions:\n- {rules: [malformed-config], objects: [a/b, A/b], reason: x}",
+                (2, 46),
+                "  |\n2 | - {rules: [malformed-config], objects: [a/b, A/b], reason: x}\n  | \
+                 \x20                                            ^",
             ),
             (
                 "enforcement: off",

@@ -37,6 +37,10 @@ pub enum Subject<'a> {
 
 /// A carrier of the annotations: a Pod, a Binding, the template of a workload; or an object that names
 /// networks in its spec.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts of an object that do not depend on each other"
+)]
 #[derive(Debug)]
 pub struct Attach<'a> {
     /// What it is called in messages.

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use multinic_core::network::Snapshot;
@@ -27,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::serve::Parts;
 use crate::shutdown::Signals;
 use crate::tls::{self, ClientCa};
-use crate::{crypto, duration};
+use crate::{crypto, duration, thread};
 
 mod address;
 mod certificates;
@@ -140,21 +139,18 @@ impl Args {
         let webhooks = address::bind(self.listen, "--listen").await?;
         let admin = address::bind(self.admin_listen, "--admin-listen").await?;
         let mut distrusted = watch::channel(None).1;
-        let (folder, lookup) = match &self.networks {
-            Some(folder) => {
-                let follow = Follow::new(folder, networks_sender, config.clone());
-                (Some(follow), Lookup::Nowhere)
+        let (folder, lookup) = if let Some(folder) = &self.networks {
+            let follow = Follow::new(folder, networks_sender, config.clone());
+            (Some(follow), Lookup::Nowhere)
+        } else {
+            let (networks, config) = (networks_sender, config.clone());
+            let watched = self.watch_cluster(networks, usage_sender, config, &metrics);
+            let (client, lookup) = watched.await?;
+            if let Some((settings, gate)) = sources.trust.settings(&certificate) {
+                tokio::spawn(cert::trust::keep(client, settings, Arc::clone(&metrics)));
+                distrusted = gate;
             }
-            None => {
-                let (networks, config) = (networks_sender, config.clone());
-                let watched = self.watch_cluster(networks, usage_sender, config, &metrics);
-                let (client, lookup) = watched.await?;
-                if let Some((settings, gate)) = sources.trust.settings(&certificate) {
-                    tokio::spawn(cert::trust::keep(client, settings, Arc::clone(&metrics)));
-                    distrusted = gate;
-                }
-                (None, lookup)
-            }
+            (None, lookup)
         };
         let files = FollowedFiles {
             config: config_file,
@@ -192,7 +188,11 @@ impl Args {
             memory: http::MEMORY,
             metrics,
         }
-        .start();
+        .start()
+        .map_err(|source| Error::Start {
+            what: "the admin listener",
+            source,
+        })?;
         Ok(signals.shut_down(running, self.drain_delay).await)
     }
 
@@ -222,11 +222,21 @@ impl Args {
         let client = cluster::watch::client(self.kubeconfig.as_deref()).await?;
         let lookup = cluster::lookup::Cluster::new(client.clone(), Arc::clone(metrics));
         tokio::spawn(cluster::usage::follow(client.clone(), config, usage));
-        tokio::spawn(cluster::watch::follow(
-            client.clone(),
-            networks,
-            Arc::clone(metrics),
-        ));
+        // On a thread of its own, with a client of its own: no review delays what is known.
+        let (kubeconfig, metrics) = (self.kubeconfig.clone(), Arc::clone(metrics));
+        let watch = move || async move {
+            match cluster::watch::client(kubeconfig.as_deref()).await {
+                Ok(client) => cluster::watch::follow(client, networks, metrics).await,
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::error!(error = &*escape(&error), "cannot watch the networks");
+                }
+            }
+        };
+        thread::run("networks", watch).map_err(|source| Error::Start {
+            what: "the thread that watches the networks",
+            source,
+        })?;
         Ok((client, Lookup::Cluster(lookup)))
     }
 
@@ -252,7 +262,7 @@ impl Args {
 /// As many threads as cores, and no more than four: a decision takes microseconds, and each thread
 /// has memory of its own.
 fn runtime() -> Result<Runtime, Error> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let built = Builder::new_multi_thread()
         .worker_threads(cores.min(4))
         .enable_all()

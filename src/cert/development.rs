@@ -52,7 +52,7 @@ pub fn ensure(folder: &Path) -> Result<bool, Error> {
     if !there(&CA_KEY) && [CA, CERT, KEY].iter().any(there) {
         return Err(Error::Foreign(folder.display().to_string()));
     }
-    fs::create_dir_all(folder).map_err(|error| fault(folder, error))?;
+    fs::create_dir_all(folder).map_err(|error| fault(folder, error.to_string()))?;
     let leaf_ends = now() + 90 * DAY;
     let (issuer, ends) = match ca {
         // The same name and key make the same issuer: its certificate need not be parsed.
@@ -127,5 +127,5 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
         .open(&beside)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .and_then(|()| fs::rename(&beside, path))
-        .map_err(|error| fault(path, error))
+        .map_err(|error| fault(path, error.to_string()))
 }

@@ -188,13 +188,16 @@ impl Files {
     }
 }
 
+/// The CA certificates of the moment, in PEM.
+pub(crate) type Published = watch::Receiver<Arc<Vec<u8>>>;
+
 impl CaBundle {
     /// Reads the file; the CA certificates that it holds, in PEM, are published whenever they
     /// change.
     ///
     /// # Errors
     /// Returns an error if the file cannot be read, or does not hold certificates.
-    pub fn open(path: &Path) -> Result<(Self, watch::Receiver<Arc<Vec<u8>>>), Error> {
+    pub fn open(path: &Path) -> Result<(Self, Published), Error> {
         let pem = read(path)?;
         checked(path, &pem)?;
         let (publish, published) = watch::channel(Arc::new(pem.clone()));
@@ -218,7 +221,7 @@ impl CaBundle {
 }
 
 fn checked(path: &Path, pem: &[u8]) -> Result<(), Error> {
-    let roots = crypto::roots(pem).map_err(|error| super::fault(path, error));
+    let roots = crypto::roots(pem).map_err(|error| super::fault(path, error.to_string()));
     roots.map(|_| ())
 }
 

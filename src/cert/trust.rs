@@ -259,7 +259,7 @@ impl Trust {
             Event::Secret(Ok(None)) => self.look_at_secret().await,
             Event::Secret(Err(error)) => self.cannot_watch("the Secret of the authorities", &error),
             Event::Registration(index, Ok(Some(object))) => {
-                self.see_registration(index, Some(object))
+                self.see_registration(index, Some(object));
             }
             Event::Registration(index, Ok(None)) => self.look_at_registration(index).await,
             Event::Registration(index, Err(error)) => {
@@ -561,7 +561,7 @@ impl Trust {
                 continue;
             };
             let seen = one.seen.as_ref().and_then(|seen| seen.object.as_ref());
-            let writer = seen.and_then(|(object, _)| object.writer(&entry));
+            let writer = seen.and_then(|(object, _)| object.writer(entry));
             let writer = writer.unwrap_or("unknown").to_owned();
             let what = format!("{entry} of the webhook configuration {}", one.reference);
             let text = format!(
@@ -603,12 +603,13 @@ impl Trust {
         match objects::put(&api, &name, &secret).await {
             Ok(secret) => {
                 self.reports.done(&action);
-                match &minted {
-                    Some(one) => tracing::info!(
+                if let Some(one) = &minted {
+                    tracing::info!(
                         authority = short(&one.facts),
                         "made an authority and stored it in the Secret {name}"
-                    ),
-                    None => tracing::warn!("restored authorities that the Secret {name} had lost"),
+                    );
+                } else {
+                    tracing::warn!("restored authorities that the Secret {name} had lost");
                 }
                 self.see_secret(Some(secret));
                 true
@@ -739,8 +740,7 @@ fn is_older(this: Option<&str>, that: Option<&str>) -> bool {
 
 /// Enough of a fingerprint to tell authorities apart in a log.
 fn short(authority: &authority::Certificate) -> String {
-    let bytes = authority.id.0.iter().take(4);
-    bytes.map(|byte| format!("{byte:02x}")).collect()
+    crypto::hex(authority.id.0.iter().take(4))
 }
 
 fn names(writes: &[WriteBundle]) -> String {

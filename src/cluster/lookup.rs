@@ -135,7 +135,7 @@ impl Cluster {
         let api: Api<Object> = Api::namespaced(self.client.clone(), namespace);
         // Absent on 404 only: the network does not exist, or its definition does not.
         match api.get(name).await {
-            Ok(found) => Ok(Some(found.network)),
+            Ok(found) => Ok(Some(Arc::new(found.network().0))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(described(&error)),
         }
@@ -156,8 +156,8 @@ impl InFlight {
             let waiting = self.wait(name);
             // The first review sends the request; if it gives up, the next one sends it again.
             let send = async || (Instant::now(), send().await);
-            let (sent, outcome) = waiting.request.get_or_init(send).await.clone();
-            if sent >= called || !matches!(outcome, Ok(None)) {
+            let (at, outcome) = waiting.request.get_or_init(send).await.clone();
+            if at >= called || !matches!(outcome, Ok(None)) {
                 return outcome;
             }
         }

@@ -7,7 +7,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,35 +18,35 @@ use multinic_core::selector::NODE_SELECTOR;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// What is kept of a NetworkAttachmentDefinition.
+/// What is kept of a NetworkAttachmentDefinition until its network is read.
 #[derive(Clone, Debug)]
 pub(super) struct Object {
     /// Namespace, name and resource version; nothing else.
     metadata: ObjectMeta,
-    /// What it comes to. One that cannot be read is there, and nobody can use it.
-    pub(super) network: Arc<Network>,
-    /// Why it cannot be read.
-    pub(super) unreadable: Option<String>,
+    annotations: Option<Box<RawValue>>,
+    spec: Option<Box<RawValue>>,
+    /// Why it cannot be decoded.
+    undecodable: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Whole<'a> {
-    metadata: Metadata<'a>,
-    #[serde(borrow, default)]
-    spec: Option<&'a RawValue>,
+struct Whole {
+    metadata: Metadata,
+    #[serde(default)]
+    spec: Option<Box<RawValue>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Metadata<'a> {
+struct Metadata {
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]
     namespace: Option<String>,
     #[serde(default)]
     resource_version: Option<String>,
-    #[serde(borrow, default)]
-    annotations: Option<&'a RawValue>,
+    #[serde(default)]
+    annotations: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -65,43 +64,48 @@ impl Object {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 
-    fn read(text: &str) -> Self {
-        let whole = serde_json::from_str(text);
-        let (Whole { metadata, spec }, mut unreadable) = match whole {
-            Ok(whole) => (whole, None),
-            Err(error) => {
-                let metadata = Metadata::default();
-                let nothing = Whole {
-                    metadata,
-                    spec: None,
-                };
-                (nothing, Some(error.to_string()))
-            }
-        };
-        let name = metadata.name.unwrap_or_default();
-        let annotations = metadata.annotations.and_then(annotations);
+    /// What its network is read from: as long as this is the same, so is the network.
+    pub(super) fn source(&self) -> [Option<&str>; 2] {
+        [&self.spec, &self.annotations].map(|part| part.as_deref().map(RawValue::get))
+    }
+
+    /// Reads its network, and why it cannot be read. One that cannot be read exists, and no Pod can
+    /// use it.
+    pub(super) fn network(&self) -> (Network, Option<String>) {
+        let annotations = self.annotations.as_deref().and_then(annotations);
         let annotation = |name| annotations.as_ref()?.get(name).map(String::as_str);
-        let selector = annotation(NODE_SELECTOR);
-        let network = match spec.map_or(Ok(String::new()), config) {
-            Ok(config) => Network::read(&name, &config, selector),
+        let (selector, resource) = (annotation(NODE_SELECTOR), annotation(RESOURCE_NAME));
+        let config = self.spec.as_deref().map_or(Ok(String::new()), config);
+        match config {
+            Ok(config) => (
+                Network::read(self.name(), &config, selector).with_resource(resource),
+                self.undecodable.clone(),
+            ),
             Err(why) => {
                 let network = Network {
                     config: malformed(&why),
-                    ..Network::read(&name, "", selector)
+                    ..Network::read(self.name(), "", selector)
                 };
-                unreadable = Some(why);
-                network
+                (network.with_resource(resource), Some(why))
             }
+        }
+    }
+
+    fn decode(text: &str) -> Self {
+        let (metadata, spec, undecodable) = match serde_json::from_str(text) {
+            Ok(Whole { metadata, spec }) => (metadata, spec, None),
+            Err(error) => (Metadata::default(), None, Some(error.to_string())),
         };
         Self {
             metadata: ObjectMeta {
-                name: Some(name),
+                name: Some(metadata.name.unwrap_or_default()),
                 namespace: metadata.namespace,
                 resource_version: metadata.resource_version,
                 ..ObjectMeta::default()
             },
-            network: Arc::new(network.with_resource(annotation(RESOURCE_NAME))),
-            unreadable,
+            annotations: metadata.annotations,
+            spec,
+            undecodable,
         }
     }
 }
@@ -109,7 +113,7 @@ impl Object {
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self::read(text.get()))
+        Ok(Self::decode(text.get()))
     }
 }
 
@@ -206,20 +210,20 @@ mod tests {
         assert_eq!((object.namespace(), object.name()), ("team-a", "net"));
         assert_eq!(object.meta().resource_version.as_deref(), Some("7"));
         assert_eq!(object.meta().managed_fields, None);
-        assert_eq!(object.unreadable, None);
-        assert_eq!(object.network.requirements().len(), 1);
-        assert_eq!(&*object.network.config.plugins[0].kind, "ipvlan");
+        assert_eq!(object.network().1, None);
+        assert_eq!(object.network().0.requirements().len(), 1);
+        assert_eq!(&*object.network().0.config.plugins[0].kind, "ipvlan");
     }
 
     #[test]
     fn no_config_is_an_empty_one() {
         for spec in ["null", "{}", r#"{"config": null}"#, r#"{"config": ""}"#] {
             let object = with_spec(spec);
-            assert!(object.network.config.on_disk, "{spec}");
-            assert_eq!(object.unreadable, None, "{spec}");
+            assert!(object.network().0.config.on_disk, "{spec}");
+            assert_eq!(object.network().1, None, "{spec}");
         }
         let bare = read(r#"{"metadata": {"name": "net", "annotations": null}}"#);
-        assert!(bare.network.config.on_disk);
+        assert!(bare.network().0.config.on_disk);
     }
 
     #[test]
@@ -236,10 +240,10 @@ mod tests {
         ] {
             let object = with_spec(spec);
             assert_eq!((object.namespace(), object.name()), ("team-a", "net"));
-            assert!(object.unreadable.is_some(), "{spec}");
-            assert!(object.network.config.malformed.is_some(), "{spec}");
+            assert!(object.network().1.is_some(), "{spec}");
+            assert!(object.network().0.config.malformed.is_some(), "{spec}");
             // Its selector is read all the same.
-            assert_eq!(object.network.requirements().len(), 1, "{spec}");
+            assert_eq!(object.network().0.requirements().len(), 1, "{spec}");
         }
         for odd in [
             "7",
@@ -247,7 +251,7 @@ mod tests {
             r#"{"metadata": 7}"#,
             r#"{"metadata": {"name": 7}}"#,
         ] {
-            assert!(read(odd).unreadable.is_some(), "{odd}");
+            assert!(read(odd).network().1.is_some(), "{odd}");
         }
     }
 }

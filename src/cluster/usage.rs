@@ -260,7 +260,7 @@ mod tests {
 
     fn users(pods: &Pods, name: &str) -> usize {
         let users = pods.usage.users("team-a", name);
-        users.map_or(0, |users| users.size())
+        users.map_or(0, multinic_core::usage::Users::size)
     }
 
     #[test]

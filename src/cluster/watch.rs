@@ -5,6 +5,8 @@
 //! and the known networks stay in force meanwhile. If the cluster has no definition of networks, it
 //! is known that there are none.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use kube::api::Api;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_networks};
-use multinic_core::network::Snapshot;
+use multinic_core::network::{Network, Snapshot};
 use multinic_core::text::escape;
 use tokio::sync::watch;
 
@@ -125,13 +127,21 @@ pub async fn follow(
 #[derive(Debug, Default)]
 struct Watched {
     known: Snapshot,
+    sources: Sources,
     /// A list that is not complete yet.
     listed: Snapshot,
+    listed_sources: Sources,
+    /// With keys that nobody else knows, so that nobody can make two texts with one hash.
+    hashing: RandomState,
     /// Whether there was a complete list.
     complete: bool,
     /// When it was last logged that the API server is away.
     reported: Option<Instant>,
 }
+
+/// What each network was read from: the hash of its text by that of its name. A network whose text is
+/// unchanged is not read again, and its other changes (labels, status) are no change of what is known.
+type Sources = HashMap<u64, u64>;
 
 impl Watched {
     /// Takes an event. Returns whether the known networks have changed.
@@ -140,23 +150,56 @@ impl Watched {
             // Precedes every attempt: it does not mean that the API server answered.
             Event::Init => {
                 self.listed = Snapshot::default();
+                self.listed_sources = Sources::default();
                 return false;
             }
             Event::InitApply(object) => {
-                add(&mut self.listed, &object);
+                let (name, source) = self.hashes(&object);
+                let network = self.unchanged(&object, name, source);
+                let network = network.unwrap_or_else(|| read(&object));
+                add(&mut self.listed, &object, network);
+                self.listed_sources.insert(name, source);
                 return false;
             }
             Event::InitDone => {
                 self.known = std::mem::take(&mut self.listed);
+                self.sources = std::mem::take(&mut self.listed_sources);
                 self.complete = true;
                 metrics.reload(Reloaded::Networks, true);
                 tracing::info!(networks = self.known.len(), "networks loaded");
             }
-            Event::Apply(object) => add(&mut self.known, &object),
-            Event::Delete(object) => self.known.remove(object.namespace(), object.name()),
+            Event::Apply(object) => {
+                self.reported = None;
+                let (name, source) = self.hashes(&object);
+                if self.unchanged(&object, name, source).is_some() {
+                    return false;
+                }
+                add(&mut self.known, &object, read(&object));
+                self.sources.insert(name, source);
+            }
+            Event::Delete(object) => {
+                self.known.remove(object.namespace(), object.name());
+                self.sources.remove(&self.hashes(&object).0);
+            }
         }
         self.reported = None;
         true
+    }
+
+    /// The hashes of the name of an object, and of what its network is read from.
+    fn hashes(&self, object: &Object) -> (u64, u64) {
+        let name = (object.namespace(), object.name());
+        (
+            self.hashing.hash_one(name),
+            self.hashing.hash_one(object.source()),
+        )
+    }
+
+    /// The network of an object, if it is known and would be read from the same text again.
+    fn unchanged(&self, object: &Object, name: u64, source: u64) -> Option<Arc<Network>> {
+        let same = self.sources.get(&name) == Some(&source);
+        let known = same.then(|| self.known.get(object.namespace(), object.name()));
+        known.flatten().map(Arc::clone)
     }
 
     /// Takes a failed attempt. Returns whether the known networks have changed.
@@ -187,8 +230,28 @@ impl Watched {
         // It is known that there are no networks: the server is as ready as with an empty list.
         let changed = !self.complete || !self.known.is_empty();
         self.known = Snapshot::default();
+        self.sources = Sources::default();
         self.complete = true;
         changed
+    }
+}
+
+fn read(object: &Object) -> Arc<Network> {
+    let (network, unreadable) = object.network();
+    if let Some(why) = unreadable {
+        tracing::warn!(
+            namespace = &*escape(object.namespace()),
+            name = &*escape(object.name()),
+            error = &*escape(&why),
+            "the network cannot be read: Pods that request it are refused"
+        );
+    }
+    Arc::new(network)
+}
+
+fn add(snapshot: &mut Snapshot, object: &Object, network: Arc<Network>) {
+    if !object.name().is_empty() {
+        snapshot.insert(object.namespace(), object.name(), network);
     }
 }
 
@@ -221,24 +284,6 @@ pub(crate) fn described(error: &kube::Error) -> String {
         _ => chain(error),
     };
     text.replace('\n', " ")
-}
-
-fn add(snapshot: &mut Snapshot, object: &Object) {
-    if let Some(why) = &object.unreadable {
-        tracing::warn!(
-            namespace = &*escape(object.namespace()),
-            name = &*escape(object.name()),
-            error = &*escape(why),
-            "the network cannot be read: Pods that request it are refused"
-        );
-    }
-    if !object.name().is_empty() {
-        snapshot.insert(
-            object.namespace(),
-            object.name(),
-            Arc::clone(&object.network),
-        );
-    }
 }
 
 #[cfg(test)]
@@ -281,6 +326,34 @@ mod tests {
         let mut names: Vec<_> = watched.known.names("team-a").collect();
         names.sort_unstable();
         assert_eq!(names, ["three", "two"]);
+    }
+
+    #[test]
+    fn a_network_whose_text_is_unchanged_is_not_read_again() {
+        let read = |text: &str| serde_json::from_str::<Object>(text).expect("an object");
+        let object = |label: &str, config: &str| {
+            read(&format!(
+                r#"{{"metadata": {{"namespace": "team-a", "name": "one", "labels": {{"l": "{label}"}},
+                    "annotations": {{"k8s.v1.cni.cncf.io/nodeSelector": "zone=a"}}}},
+                    "spec": {{"config": "{config}"}}}}"#
+            ))
+        };
+        let (mut watched, metrics) = listed(&[]);
+        assert!(watched.take(Event::Apply(object("a", "{}")), &metrics));
+        let first = Arc::clone(watched.known.get("team-a", "one").unwrap());
+        assert!(!watched.take(Event::Apply(object("b", "{}")), &metrics));
+        let known = |watched: &Watched| Arc::clone(watched.known.get("team-a", "one").unwrap());
+        assert!(Arc::ptr_eq(&first, &known(&watched)));
+        // Neither when all are listed again.
+        assert!(!watched.take(Event::Init, &metrics));
+        assert!(!watched.take(Event::InitApply(object("c", "{}")), &metrics));
+        assert!(watched.take(Event::InitDone, &metrics));
+        assert!(Arc::ptr_eq(&first, &known(&watched)));
+        // Another config is another network, and one that was away is read again.
+        assert!(watched.take(Event::Apply(object("c", "[]")), &metrics));
+        assert!(!Arc::ptr_eq(&first, &known(&watched)));
+        assert!(watched.take(Event::Delete(object("c", "[]")), &metrics));
+        assert!(watched.take(Event::Apply(object("c", "[]")), &metrics));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Memory is reserved as bytes arrive, not as they are announced: a client that announces much and
 //! sends nothing reserves nothing.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::{Body, Bytes};
@@ -39,14 +40,14 @@ pub(super) enum Error {
 
 /// A body, and the memory reserved for it.
 #[derive(Debug)]
-pub(super) struct Held<'a> {
+pub(super) struct Held {
     bytes: Bytes,
-    share: Share<'a>,
+    share: Share,
 }
 
 #[derive(Debug)]
-struct Share<'a> {
-    memory: &'a AtomicUsize,
+struct Share {
+    memory: Arc<AtomicUsize>,
     taken: usize,
 }
 
@@ -66,14 +67,17 @@ impl Error {
 pub(super) async fn read(
     request: Request<Body>,
     deadline: Instant,
-    memory: &AtomicUsize,
-) -> Result<Held<'_>, Error> {
+    memory: &Arc<AtomicUsize>,
+) -> Result<Held, Error> {
     let mut body = request.into_body();
     let most = body.size_hint().exact().unwrap_or(LARGEST as u64);
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut held = Held {
         bytes: Bytes::new(),
-        share: Share { memory, taken: 0 },
+        share: Share {
+            memory: Arc::clone(memory),
+            taken: 0,
+        },
     };
     let mut read = 0;
     let mut more = Vec::new();
@@ -111,7 +115,7 @@ pub(super) async fn read(
     Ok(held)
 }
 
-impl Held<'_> {
+impl Held {
     /// Keeps what arrived: the first bytes as they are, because usually there are no others; further
     /// ones in `more`, which grows by doubling, up to `most`.
     fn add(&mut self, data: Bytes, more: &mut Vec<u8>, most: usize) -> Result<(), Error> {
@@ -140,7 +144,7 @@ impl Held<'_> {
     }
 }
 
-impl std::ops::Deref for Held<'_> {
+impl std::ops::Deref for Held {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -149,7 +153,7 @@ impl std::ops::Deref for Held<'_> {
     }
 }
 
-impl Share<'_> {
+impl Share {
     fn take(&mut self, bytes: usize) -> Result<(), Error> {
         let kept = if self.taken + bytes > LARGE { KEPT } else { 0 };
         self.memory
@@ -168,7 +172,7 @@ impl Share<'_> {
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for Share {
     fn drop(&mut self) {
         self.give_back(self.taken);
     }
@@ -180,9 +184,9 @@ mod tests {
 
     #[test]
     fn large_bodies_leave_room_for_the_others() {
-        let memory = AtomicUsize::new(KEPT + 2 * LARGE);
+        let memory = Arc::new(AtomicUsize::new(KEPT + 2 * LARGE));
         let share = || Share {
-            memory: &memory,
+            memory: Arc::clone(&memory),
             taken: 0,
         };
         let (mut large, mut other, mut small) = (share(), share(), share());
@@ -192,6 +196,6 @@ mod tests {
         assert!(matches!(other.take(LARGE + 1), Err(Error::Busy)));
         assert!(small.take(LARGE).is_ok());
         drop((large, other, small));
-        assert_eq!(memory.into_inner(), KEPT + 2 * LARGE);
+        assert_eq!(memory.load(Ordering::Relaxed), KEPT + 2 * LARGE);
     }
 }

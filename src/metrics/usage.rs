@@ -81,7 +81,9 @@ fn counts(networks: &Snapshot, usage: &Usage) -> BTreeMap<String, usize> {
             continue;
         }
         add(ANY.to_owned());
-        plugins.iter().for_each(|plugin| add((*plugin).to_owned()));
+        for plugin in &plugins {
+            add((*plugin).to_owned());
+        }
         if plugins.len() > 1 {
             add(plugins.into_iter().collect::<Vec<_>>().join(","));
         }

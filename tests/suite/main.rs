@@ -10,7 +10,6 @@
     clippy::redundant_closure,
     clippy::similar_names,
     clippy::unnecessary_wraps,
-    clippy::used_underscore_binding,
     reason = "a test that cannot go on fails where it stands; tables of cases read best side by side"
 )]
 

@@ -40,6 +40,10 @@ const REVIEW: &[u8] =
     include_bytes!("../reviews/recorded/pod-foreign-network.create-pods.validate.json");
 
 /// A server in this process.
+#[expect(
+    clippy::struct_field_names,
+    reason = "one of the fields is the server that runs"
+)]
 struct Running {
     address: SocketAddr,
     admin: SocketAddr,
@@ -191,7 +195,7 @@ fn serve(
         metrics: Arc::new(Metrics::new()),
     };
     let _inside = runtime.enter();
-    (parts.start(), addresses.0, addresses.1)
+    (parts.start().unwrap(), addresses.0, addresses.1)
 }
 
 /// No test waits for ever.

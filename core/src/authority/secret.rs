@@ -34,7 +34,7 @@ impl Memory {
             return (write(false), None);
         }
         if let Some(since) = self.lacking {
-            let at = since + self.patience(observed, terms);
+            let at = since + Self::patience(observed, terms);
             return if at <= now.uptime {
                 (write(true), None)
             } else {
@@ -56,7 +56,7 @@ impl Memory {
 
     /// How long a replica that knows no authority waits for others to restore theirs. Where no
     /// bundle holds a certificate nobody is trusted, so not much can be restored.
-    fn patience(&self, observed: &Observed, terms: &Terms) -> Duration {
+    fn patience(observed: &Observed, terms: &Terms) -> Duration {
         let published = observed.confirmed().is_none()
             || observed
                 .entries()

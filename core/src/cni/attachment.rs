@@ -284,10 +284,8 @@ mod tests {
         let mac = Some("02:00:00:00:00:aa");
         assert!(macvlan.conflict(&macvlan, [mac, mac]).is_some());
         assert!(macvlan.conflict(&macvlan, [mac, None]).is_none());
-        let other = Link {
-            name: "eth2".into(),
-            ..macvlan.clone()
-        };
+        let mut other = macvlan.clone();
+        other.name = "eth2".into();
         assert!(macvlan.conflict(&other, [mac, mac]).is_none());
     }
 

@@ -52,7 +52,9 @@ fn additions(
         path.push_back("spec");
         path.push_back("containers");
         path.push_back(index);
-        names.iter().for_each(|name| path.push_back(*name));
+        for name in names {
+            path.push_back(*name);
+        }
         path
     };
     let Some(resources) = present(container.get("resources")) else {
@@ -77,10 +79,12 @@ fn additions(
 
 /// The `resources` that the patch makes, applied to nothing but them.
 fn apply(index: usize, container: Value<'_>, patch: &Patch) -> Option<Json> {
-    let mut own = json!({});
-    if let Some(resources) = container.get("resources") {
-        own["resources"] = serde_json::from_str(resources.raw()).ok()?;
-    }
+    let own = match container.get("resources") {
+        Some(resources) => {
+            json!({"resources": serde_json::from_str::<Json>(resources.raw()).ok()?})
+        }
+        None => json!({}),
+    };
     let mut containers = vec![Json::Null; index];
     containers.push(own);
     let mut pod = json!({"spec": {"containers": containers}});

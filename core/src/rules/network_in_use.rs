@@ -21,7 +21,6 @@ const MOST_NAMED: usize = 3;
 
 fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
     let (field, what) = match define.existence {
-        Change::New(()) => return Vec::new(),
         Change::Absent => (
             "metadata.name",
             "is deleted: Pods that run keep their interfaces, and one that has to be started again \
@@ -35,7 +34,7 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
             "metadata.annotations[k8s.v1.cni.cncf.io/nodeSelector]",
             "changes: Pods that run stay on the nodes where they are",
         ),
-        Change::Kept(()) => return Vec::new(),
+        Change::New(()) | Change::Kept(()) => return Vec::new(),
     };
     let object = &define.object;
     let Some(users) = world

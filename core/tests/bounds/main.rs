@@ -5,6 +5,12 @@
 //! decides: what runs beside it on a busy machine changes neither the memory nor, much, the CPU time.
 //! The core is compiled as it is for a release (`profile.test.package` in Cargo.toml).
 
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands, and prints what it measured"
+)]
+
 mod carriers;
 mod measure;
 mod networks;

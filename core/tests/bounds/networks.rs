@@ -220,18 +220,14 @@ fn units() -> Vec<(String, &'static str, String)> {
     }
     add(
         (
-            format!(
-                r#"{{"cniVersion":"1.0.0","name":"n","type":"macvlan","master":"eth1","ipam":{{"type":"host-local","ranges":[["#
-            ),
+            r#"{"cniVersion":"1.0.0","name":"n","type":"macvlan","master":"eth1","ipam":{"type":"host-local","ranges":[["#.to_string(),
             "]]}}".to_owned(),
         ),
         r#"{"subnet":"10.#.0.0/24"}"#,
     );
     add(
         (
-            format!(
-                r#"{{"cniVersion":"1.0.0","name":"n","type":"macvlan","master":"eth1","ipam":{{"type":"host-local","ranges":[["#
-            ),
+            r#"{"cniVersion":"1.0.0","name":"n","type":"macvlan","master":"eth1","ipam":{"type":"host-local","ranges":[["#.to_string(),
             "]]}}".to_owned(),
         ),
         r#"{"subnet":"fd00:#::/64"}"#,

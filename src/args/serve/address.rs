@@ -51,9 +51,9 @@ mod tests {
             ("8443", "127.0.0.1:8443 for this machine only"),
             (":9443", "[::]:9443 for all addresses"),
             ("localhost:8443", "write 127.0.0.1:8443 or [::1]:8443"),
-            ("localhost", "write 127.0.0.1:8443 or [::1]:8443"),
+            ("localhost", "write 127.0.0.1:8443 for this machine only"),
             ("example.com:1", "such as 127.0.0.1:1 or [::1]:1"),
-            ("127.0.0.1", "such as 127.0.0.1:8443"),
+            ("127.0.0.1", "127.0.0.1:8443 for this machine only"),
         ] {
             let error = flag(text).unwrap_err();
             assert!(error.contains(wanted), "{text}: {error}");

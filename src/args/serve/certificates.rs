@@ -66,6 +66,10 @@ pub(super) struct CertificateArgs {
 }
 
 /// Short lives, so that tests see certificates replaced.
+#[expect(
+    clippy::struct_field_names,
+    reason = "the fields are the names of the flags"
+)]
 #[derive(Debug, clap::Args)]
 struct TestArgs {
     #[arg(long, hide = true, value_parser = duration::flag)]

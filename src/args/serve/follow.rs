@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 use super::super::{Error, parse_config, read_text};
 use super::networks::Follow;
 use crate::cert::{CaBundle, Files};
+use crate::crypto;
 use crate::followed::Followed as FollowedFile;
 use crate::metrics::{Metrics, Reloaded, VERSION};
 use crate::tls::ClientCa;
@@ -133,10 +134,7 @@ fn fingerprint(bytes: &[u8]) -> String {
     let suite = TLS13_AES_128_GCM_SHA256.tls13();
     let hash = suite.map(|suite| suite.common.hash_provider.hash(bytes));
     let hash = hash.as_ref().map(AsRef::as_ref).unwrap_or_default();
-    hash.iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    crypto::hex(hash.iter().take(6))
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ mod tests {
         let made = [1, 2].map(|day| Authority::mint(&[], &Terms::new(0), day * 86_400).unwrap());
         let ders = made.each_ref().map(|one| one.der.clone());
         let text = write(&ders);
-        let bundle = Bundle::read(Some(text.clone()));
+        let bundle = Bundle::read(Some(text));
         let facts: Vec<_> = bundle.certificates.iter().map(|one| one.0).collect();
         assert_eq!(facts, made.each_ref().map(|one| one.facts));
         assert!(bundle.tidy);

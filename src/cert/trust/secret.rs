@@ -32,7 +32,7 @@ pub(super) struct SecretState {
 
 enum Seen {
     Absent,
-    Present(Secret),
+    Present(Box<Secret>),
     Unread,
 }
 
@@ -115,7 +115,7 @@ impl SecretState {
             annotations: secret.metadata.annotations.clone(),
             ..ObjectMeta::default()
         };
-        self.seen = Seen::Present(secret);
+        self.seen = Seen::Present(Box::new(secret));
     }
 
     pub(super) fn observed(&self) -> authority::Secret {
@@ -141,7 +141,7 @@ impl SecretState {
         minted: Option<&Authority>,
     ) -> Secret {
         let mut secret = match &self.seen {
-            Seen::Present(secret) => secret.clone(),
+            Seen::Present(secret) => (**secret).clone(),
             Seen::Absent | Seen::Unread => {
                 let name = self.target.as_ref().map(|(_, name)| name.clone());
                 let metadata = ObjectMeta {

@@ -205,3 +205,21 @@ fn plain_http_and_old_tls_are_refused() {
     assert_eq!(alert[5], 2, "fatal: {alert:?}");
     server.proves_alive();
 }
+
+/// No review holds health, readiness and metrics: they have a thread of their own.
+#[test]
+fn health_is_served_while_every_thread_of_the_webhooks_is_busy() {
+    let server = Running::start(limits());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let busy = Duration::from_secs(10);
+    for _ in 0..threads {
+        server
+            .runtime
+            .spawn(async move { std::thread::sleep(busy) });
+    }
+    let start = Instant::now();
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(server.admin(path).status, 200, "{path}");
+    }
+    assert!(start.elapsed() < busy / 2, "{:?}", start.elapsed());
+}

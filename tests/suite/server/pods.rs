@@ -48,7 +48,7 @@ fn serve(stream: &TcpStream, count: usize) -> Option<()> {
     if query("watch").is_some() {
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n").ok()?;
         // Nothing happens, for longer than the test.
-        std::thread::sleep(Duration::from_secs(600));
+        std::thread::sleep(Duration::from_mins(10));
         return None;
     }
     let body = if path.starts_with("/api/v1/pods") {

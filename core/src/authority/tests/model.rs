@@ -666,8 +666,9 @@ proptest! {
         for step in steps {
             world.step(step, without);
         }
-        // Whatever happened, it comes to rest.
-        world.fairly(12, without);
+        // Whatever happened, it comes to rest, also where half of the life of an authority is over
+        // only now.
+        world.fairly(24, without);
         world.assert_settled();
     }
 

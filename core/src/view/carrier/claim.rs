@@ -78,7 +78,9 @@ fn come_to(entries: &[Entry], inherits: bool) -> Vec<Wanted> {
         if entry.requests.is_empty() {
             entry.set(&mut for_all);
             if inherits {
-                by_request.values_mut().for_each(|wanted| entry.set(wanted));
+                for wanted in by_request.values_mut() {
+                    entry.set(wanted);
+                }
             }
         }
         for request in &entry.requests {

@@ -76,7 +76,7 @@ fn conflict(requirements: &[(usize, &Requirement)]) -> Option<(usize, usize)> {
     let earlier = requirements.get(..met).unwrap_or_default();
     let alone = !are_met(&[(*number, *last)]);
     let other = earlier.iter().find(|(_, one)| !meet_together(one, last));
-    let other = other.or(earlier.first()).filter(|_| !alone);
+    let other = other.or_else(|| earlier.first()).filter(|_| !alone);
     Some((other.map_or(*number, |(other, _)| *other), *number))
 }
 
