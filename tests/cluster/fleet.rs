@@ -454,13 +454,6 @@ impl<'a> Fleet<'a> {
         self.balance();
     }
 
-    /// One replica crashes.
-    pub(crate) fn kill_one(&mut self) {
-        let mut replica = self.replicas.remove(0);
-        replica.process.kill();
-        self.balance();
-    }
-
     pub(crate) fn replicas(&self) -> &[Replica] {
         &self.replicas
     }
@@ -864,21 +857,6 @@ impl Load {
         );
         assert!(calls > 10, "only {calls} calls");
         calls
-    }
-
-    /// Ends it; no certificate may have been refused. What else failed.
-    #[track_caller]
-    pub(crate) fn end_trusted(self) -> (usize, usize) {
-        let (calls, faults) = self.end();
-        let refused = |one: &&String| one.contains("x509") || one.contains("tls: ");
-        let refused: Vec<_> = faults.iter().filter(refused).collect();
-        let shown = refused.iter().take(5).collect::<Vec<_>>();
-        assert!(
-            refused.is_empty(),
-            "{} of {calls} refused: {shown:#?}",
-            refused.len()
-        );
-        (calls, faults.len())
     }
 }
 
