@@ -16,7 +16,7 @@ fn given_ca(mode: &str) -> String {
 /// Nobody but the one writer of a mode may write caBundle: the chart never does where the server runs in the cluster.
 fn ca_bundles(rendered: &Rendered) -> Vec<&Value> {
     let webhooks = rendered.webhooks();
-    assert_eq!(webhooks.len(), 4);
+    assert_eq!(webhooks.len(), 7);
     webhooks
         .into_iter()
         .map(|webhook| &webhook["clientConfig"])
@@ -235,7 +235,7 @@ fn a_server_outside_the_cluster_has_a_given_ca_or_authorities() {
         "webhook: {{url: \"https://192.0.2.7:8443/\"}}\n{}",
         given_ca("builtIn").replace("secretName: own", "secretName: \"\"")
     ));
-    assert_eq!(ca_bundles(&rendered).len(), 4);
+    assert_eq!(ca_bundles(&rendered).len(), 7);
     assert!(rendered.find("Deployment", "").is_none() && rendered.find("Secret", "").is_none());
     assert!(beside_networks(&rendered).is_empty());
     let urls: Vec<_> = rendered

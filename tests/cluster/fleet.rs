@@ -234,7 +234,7 @@ impl<'a> Fleet<'a> {
             "POST",
             &format!("/api/v1/namespaces/{NAMESPACE}/secrets"),
             &json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-                "metadata": {"name": SECRET, "labels": {"made-by": "the installer"}}}),
+                "metadata": {"name": SECRET, "labels": {"made-by": "installer"}}}),
         );
         for (kind, entries) in CONFIGURATIONS {
             self.register(kind, entries);

@@ -60,7 +60,7 @@ fn secret_lost(c: &Cluster) {
         // The installer's labels come back too.
         let secret = fleet.api().get(&secret());
         assert_eq!(
-            secret["metadata"]["labels"]["made-by"], "the installer",
+            secret["metadata"]["labels"]["made-by"], "installer",
             "{what}"
         );
     };

@@ -34,7 +34,7 @@ fn on_nothing(c: &Cluster) {
     load.end_without_fault();
     // The labels that the installer gave are still there, and no key is where it does not belong.
     let secret = fleet.api().get(&crate::fleet::secret());
-    assert_eq!(secret["metadata"]["labels"]["made-by"], "the installer");
+    assert_eq!(secret["metadata"]["labels"]["made-by"], "installer");
     assert!(
         !secret["metadata"]["managedFields"]
             .to_string()
