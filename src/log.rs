@@ -93,7 +93,7 @@ pub fn start(format: Format, lost: Counter) -> Log {
 }
 
 impl Log {
-    /// Waits until what was logged is written, at the end of the program; for [`LAST_LINES`] at most.
+    /// Waits until what was logged is written, at the end of the program; for `LAST_LINES` at most.
     pub fn flush(&self) {
         let mut lines = self.lines();
         lines.ending = true;

@@ -160,7 +160,7 @@ impl<'d> Value<'d> {
         before.is_some_and(|index| Self { index, ..self }.is_str(key))
     }
 
-    /// Whether this is a key that Go takes for the struct field `field`; see [`folds`].
+    /// Whether this is a key that Go takes for the struct field `field`; see [`folds`](super::folds).
     #[inline]
     pub fn folds(self, field: &str) -> bool {
         let node = self.node();
