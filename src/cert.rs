@@ -29,7 +29,7 @@ pub struct Certificate {
     pub not_before: i64,
     /// Valid until then, in seconds since 1970.
     pub not_after: i64,
-    /// Why it should not be served. It is all the same where there is nothing better, and the
+    /// Why it should not be served. It is served anyway if there is no better one, and the
     /// server is not ready then.
     pub fault: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! The networks of a cluster: from its API server, or from the files of a folder.
 
 pub mod folder;
-mod heard;
+mod contact;
 pub mod lookup;
 mod object;
 pub mod usage;

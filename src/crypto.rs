@@ -14,7 +14,7 @@ use rustls::server::ParsedCertificate;
 /// Why a certificate is not trusted, or cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no certificate in a text that should hold some.
+    /// A text that should contain certificates contains none.
     #[error("there is no certificate in it: expected PEM with `-----BEGIN CERTIFICATE-----`")]
     NoCertificate,
     /// A PEM section is damaged.
@@ -42,7 +42,7 @@ pub fn warm_up() {
     std::thread::spawn(|| provider().secure_random.fill(&mut [0]));
 }
 
-/// A random number; 0 where the source of randomness does not work.
+/// A random number; 0 if the source of randomness does not work.
 pub fn random() -> u8 {
     let mut bytes = [0];
     let _ = provider().secure_random.fill(&mut bytes);
@@ -57,7 +57,7 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     array
 }
 
-/// The certificates in a PEM text, of which there must be one.
+/// The certificates in a PEM text: at least one.
 ///
 /// # Errors
 /// Returns an error if there is none, or if a section is damaged.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Parses `15s`, `1m30s`, `250ms` or `1.5h`. Returns `None` if the duration is negative or has no unit;
-/// a bare `0` is valid.
+/// Parses `15s`, `1m30s`, `250ms` or `1.5h`. Returns `None` if the duration is negative or has no
+/// unit; a bare `0` is valid.
 pub fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);

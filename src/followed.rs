@@ -1,4 +1,4 @@
-//! A file that is read again and again, and whose content is published when it changes.
+//! A file that is read repeatedly, and whose content is published when it changes.
 
 use multinic_core::text::escape;
 
@@ -31,7 +31,7 @@ impl<T: Clone + PartialEq> Followed<T> {
                 self.last = Some(now.clone());
                 Some(Ok(now))
             }
-            // Missing in the middle of a swap, or for good.
+            // Missing in the middle of a swap, or permanently.
             Err(_) if self.last.is_none() => None,
             Err(error) => {
                 self.last = None;

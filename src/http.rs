@@ -52,12 +52,12 @@ pub struct Server {
 enum Step {
     /// The body of the answer.
     Answer(Vec<u8>),
-    /// Networks have to be looked up first, given as namespace and name. Only the body of the review
-    /// is kept meanwhile: what it is read into takes a multiple of that.
+    /// Networks have to be looked up first, given as namespace and name. Only the body of the
+    /// review is kept meanwhile: what it is read into takes a multiple of that.
     LookUp(Vec<(String, String)>),
 }
 
-/// What the server knows at the moment. Each value is replaced as a whole while the server runs.
+/// The current state of the server. Each value is replaced as a whole while the server runs.
 #[derive(Debug)]
 pub struct Known {
     /// What the administrator decided.
@@ -147,7 +147,7 @@ pub fn admin(server: Arc<Server>) -> Router {
 }
 
 impl Server {
-    /// Returns a server that knows this, and holds at most so many bytes of bodies.
+    /// Returns a server with this state that holds at most this many bytes of bodies.
     pub fn new(
         known: Known,
         phase: watch::Receiver<Phase>,

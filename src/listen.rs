@@ -44,7 +44,8 @@ pub struct Limits {
     /// After this time a connection is closed with its next answer, so that clients connect to new
     /// replicas.
     pub age: Duration,
-    /// How long an idle connection is kept open at shutdown, for a request that is already in flight.
+    /// How long an idle connection is kept open at shutdown, for a request that is already in
+    /// flight.
     pub linger: Duration,
     /// For all connections to end at shutdown.
     pub drain: Duration,
@@ -94,9 +95,9 @@ struct Shared {
     pending: PendingConnections,
 }
 
-/// Serves until the phase is [`Phase::Close`] and all connections have ended, or [`Limits::drain`] is
-/// over. Returns how many connections were cut then. New connections use the current value of `tls`;
-/// without it, plain HTTP.
+/// Serves until the phase is [`Phase::Close`] and all connections have ended, or [`Limits::drain`]
+/// is over. Returns how many connections were cut then. New connections use the current value of
+/// `tls`; without it, plain HTTP.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
@@ -137,7 +138,7 @@ pub async fn serve(
             let stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    // Usually there are no file descriptors left: all there is to do is wait.
+                    // Usually no file descriptors are left: the only remedy is to wait.
                     tracing::warn!(%error, "cannot accept connections");
                     sleep(Duration::from_millis(50)).await;
                     continue;
@@ -181,7 +182,7 @@ pub async fn serve(
 
 impl Shared {
     async fn connection(&self, stream: TcpStream, pending: &PendingConnection) {
-        // An answer is one small write: there is nothing to wait for.
+        // An answer is one small write: delaying it would gain nothing.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
             return self.http(stream, pending).await;

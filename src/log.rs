@@ -1,11 +1,11 @@
-//! Logs: one line per event on stdout, written by a thread of its own.
+//! Logs: one line per event on stdout, written by a dedicated thread.
 //!
 //! A review never waits for whatever reads the log. Lines are collected in a buffer that is written
-//! every few milliseconds. Lines that do not fit, because the reader stalls, are counted, and the count
-//! is logged as soon as there is room. A crash loses the lines of the last milliseconds.
+//! every few milliseconds. Lines that do not fit, because the reader stalls, are counted, and the
+//! count is logged as soon as there is room. A crash loses the lines of the last milliseconds.
 //!
-//! The non-blocking writer of `tracing-appender` does the same line by line, and wakes its thread for
-//! each. `docs/measurements.md` has the figures.
+//! The non-blocking writer of `tracing-appender` does the same line by line, and wakes its thread
+//! for each. `docs/measurements.md` has the figures.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -60,11 +60,11 @@ const ENOUGH: usize = 64 << 10;
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// What is logged by default. Libraries report the same failure again and in other words, at every
-/// attempt: what an operator must know of it is logged here.
+/// attempt: what an operator needs is logged here.
 const DEFAULT_FILTER: &str = "off,multinic=info,multinic_core=info";
 
-/// Starts to log to stdout, and counts in `lost` the lines that nothing read. `RUST_LOG` overrides the
-/// filter: a level, or a list such as `info,kube_client=debug`.
+/// Starts to log to stdout, and counts in `lost` the lines that nothing read. `RUST_LOG` overrides
+/// the filter: a level, or a list such as `info,kube_client=debug`.
 pub fn start(format: Format, lost: Counter) -> Log {
     let log = Log(Arc::new(Inner {
         lost,
@@ -125,8 +125,8 @@ impl Log {
         }
     }
 
-    /// Swaps `bytes` for what waits, once there is enough of it or it is old enough. Two buffers take
-    /// turns, and are shrunk after a burst.
+    /// Swaps `bytes` for what waits, once there is enough of it or it is old enough. Two buffers
+    /// take turns, and are shrunk after a burst.
     fn collect(&self, bytes: &mut Vec<u8>) {
         bytes.clear();
         bytes.shrink_to(2 * ENOUGH);

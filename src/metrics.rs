@@ -121,7 +121,7 @@ impl Reloaded {
 /// The version of multinic.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The commit that was built, where the build names it in `MULTINIC_REVISION`.
+/// The commit that was built, if the build names it in `MULTINIC_REVISION`.
 const REVISION: &str = match option_env!("MULTINIC_REVISION") {
     Some(revision) => revision,
     None => "unknown",

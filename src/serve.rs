@@ -43,8 +43,8 @@ pub struct Running {
 }
 
 impl Parts {
-    /// Starts the listener of the webhooks on the current runtime, and that of health, readiness and
-    /// metrics on a thread of its own: no review delays its answers.
+    /// Starts the listener of the webhooks on the current runtime, and that of health, readiness
+    /// and metrics on a dedicated thread: no review delays its answers.
     ///
     /// # Errors
     /// If the thread cannot be started.

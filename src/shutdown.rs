@@ -29,9 +29,9 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal, and shuts the server down: on SIGTERM it keeps serving for `delay`, while
-    /// others learn that it ends, and then finishes the requests in flight. SIGINT, or a second
-    /// SIGTERM, ends it at once.
+    /// Waits for a signal, and shuts the server down: on SIGTERM it keeps serving for `delay`,
+    /// while others learn that it ends, and then finishes the requests in flight. SIGINT, or a
+    /// second SIGTERM, ends it at once.
     pub async fn shut_down(mut self, server: Running, delay: Duration) -> ExitCode {
         tokio::select! {
             _ = self.terminate.recv() => {}

@@ -1,10 +1,10 @@
-//! Threads with a runtime of their own, for what no review may delay.
+//! Threads with their own runtime, for work that no review may delay.
 
 use std::io;
 
 use tokio::runtime::Builder;
 
-/// Runs a future, which `make` returns, on a thread and a runtime of its own. It ends with the
+/// Runs a future, which `make` returns, on its own thread and runtime. It ends with the
 /// process, or when the future is complete.
 ///
 /// # Errors

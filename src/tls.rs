@@ -1,4 +1,4 @@
-//! TLS as the server speaks it.
+//! The TLS settings of the server.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ pub mod client_ca;
 
 pub use client_ca::ClientCa;
 
-/// TLS 1.3 and HTTP/1.1 with the certificate that is current when a connection is made; with a client
-/// CA, in PEM, only for callers whose certificate it signed.
+/// TLS 1.3 and HTTP/1.1 with the certificate that is current when a connection is made; with a
+/// client CA, in PEM, only for callers whose certificate it signed.
 ///
 /// # Errors
 /// Returns an error if the client CA does not hold certificates.
@@ -40,7 +40,7 @@ pub fn server(
     let mut config = builder.with_cert_resolver(Arc::new(Current(certificate)));
     // The API server takes HTTP/2 on loopback URLs, and HTTP/1.1 everywhere.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // Go's clients resume no sessions unless told to: tickets are work and memory for nothing.
+    // Go's clients do not resume sessions by default, so tickets would be wasted work and memory.
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(Arc::new(config))

@@ -24,7 +24,8 @@ use crate::cluster::folder::Folder;
 /// Answer a recorded AdmissionReview
 ///
 /// The answer is written to stdout as the server would send it. Exit codes: 0 allowed, 1 denied,
-/// 2 invalid input or usage, 3 a fault for which the server would answer with an HTTP status of 500.
+/// 2 invalid input or usage, 3 a fault for which the server would answer with an HTTP status of
+/// 500.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The AdmissionReview, in JSON; - is stdin
@@ -52,7 +53,7 @@ fn webhook() -> impl TypedValueParser<Value = Webhook> {
     })
 }
 
-/// The exit code where the server would answer with an HTTP status of 500.
+/// The exit code if the server would answer with HTTP status 500.
 const FAULT: u8 = 3;
 
 impl Args {
@@ -161,7 +162,7 @@ fn not_a_review(path: &Path, body: &[u8], error: &review::Error) -> Error {
     }
 }
 
-/// As much of a manifest as says what it is.
+/// The fields of a manifest that identify its kind.
 #[derive(Deserialize)]
 struct Manifest {
     #[serde(default)]

@@ -40,7 +40,8 @@ use networks::Follow;
 /// Serve the webhooks
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A folder with NetworkAttachmentDefinitions, in YAML or JSON; without it, those of the cluster
+    /// A folder with NetworkAttachmentDefinitions, in YAML or JSON; without it, those of the
+    /// cluster
     #[arg(long, value_name = "DIR", conflicts_with = "kubeconfig")]
     networks: Option<PathBuf>,
     /// How to reach the API server; without it, the files in $KUBECONFIG, or the service account of
@@ -88,7 +89,8 @@ impl Args {
         let metrics = Arc::new(Metrics::new());
         let format = self.log_format;
         let log = log::start(format, metrics.log_lines_lost.clone());
-        // The message of a panic may quote what a user wrote; the place is enough to find the defect.
+        // The message of a panic may quote what a user wrote; the place is enough to find the
+        // defect.
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string);
             tracing::error!(place, "a defect of multinic");
@@ -222,7 +224,7 @@ impl Args {
         let client = cluster::watch::client(self.kubeconfig.as_deref()).await?;
         let lookup = cluster::lookup::Cluster::new(client.clone(), Arc::clone(metrics));
         tokio::spawn(cluster::usage::follow(client.clone(), config, usage));
-        // On a thread of its own, with a client of its own: no review delays what is known.
+        // On a dedicated thread with its own client: no review delays the watch.
         let (kubeconfig, metrics) = (self.kubeconfig.clone(), Arc::clone(metrics));
         let watch = move || async move {
             match cluster::watch::client(kubeconfig.as_deref()).await {

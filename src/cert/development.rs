@@ -115,8 +115,8 @@ fn valid_until(params: &mut CertificateParams, ends: i64) {
     params.not_after = (SystemTime::UNIX_EPOCH + ends).into();
 }
 
-/// Writes beside and renames, so that nobody reads half a file, and the mode is right from the first
-/// byte on.
+/// Writes beside and renames, so that a reader never sees half a file, and the mode is right from
+/// the first byte on.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
     let beside = path.with_extension("new");
     let _ = fs::remove_file(&beside);

@@ -41,7 +41,7 @@ pub struct CaBundle {
 
 impl Files {
     /// Reads the files and publishes what they hold. A certificate that should not be served is
-    /// published with its fault: there is nothing better.
+    /// published with its fault, because there is no better one.
     ///
     /// # Errors
     /// Returns an error if one of them cannot be read or does not hold what it should, or if they
@@ -147,7 +147,7 @@ impl Files {
             Err(fault) if served.is_none_or(|one| one.fault.is_some()) => {
                 tracing::error!(
                     error = fault,
-                    "served all the same, for there is nothing better"
+                    "served anyway, because there is no better one"
                 );
                 let fault = Some(fault);
                 self.publish(Certificate { fault, ..candidate }, metrics);

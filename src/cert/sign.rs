@@ -20,7 +20,7 @@ use multinic_core::authority::{self, BACKDATE, Terms};
 
 /// A CA certificate with its key.
 pub(super) struct Authority {
-    /// What the plan knows of it.
+    /// The authority as the plan sees it.
     pub(super) facts: authority::Certificate,
     /// The certificate.
     pub(super) der: CertificateDer<'static>,
@@ -53,7 +53,7 @@ impl Authority {
         let key = KeyPair::generate()?;
         let digest = crypto::sha256(key.der_bytes());
         let serial = crypto::hex(digest.iter().take(8));
-        // The number tells two of them apart for people.
+        // The number lets people distinguish two of them.
         let mut params = ca(&format!("multinic CA {serial}"), 1);
         params.name_constraints = Some(NameConstraints {
             permitted_subtrees: names.iter().filter_map(subtree).collect(),
@@ -82,7 +82,7 @@ impl Authority {
         }
         let facts = x509::facts(&der).ok_or(Unusable::NotCa)?;
         let authority = Self { facts, der, key };
-        // Whatever is wrong with it shows where it is used.
+        // Errors in it surface where it is used.
         let now = facts.not_before + (facts.not_after - facts.not_before) / 2;
         authority
             .leaf(None, names, (now - 1, facts.not_after))
@@ -142,8 +142,8 @@ impl Authority {
         })
     }
 
-    /// Its certificate, signed by an earlier authority: who only trusts that one trusts this one
-    /// too. `None` if it cannot be made, or if it would not be accepted.
+    /// Its certificate, signed by an earlier authority: a client that trusts only that one trusts
+    /// this one too. `None` if it cannot be made, or if it would not be accepted.
     fn bridge(&self, predecessor: &Self) -> Option<CertificateDer<'static>> {
         let (name, _) = x509::ca(&self.der)?;
         let mut params = ca(&name, 0);

@@ -21,7 +21,7 @@ pub(super) fn validity(der: &[u8]) -> Result<(i64, i64), String> {
     Ok(valid(&certificate))
 }
 
-/// A certificate as the plan for built-in certificates knows it; `None` if it cannot be read.
+/// A certificate as the plan for built-in certificates uses it; `None` if it cannot be read.
 pub(super) fn facts(der: &CertificateDer<'_>) -> Option<authority::Certificate> {
     let (not_before, not_after) = valid(&parse(der).ok()?);
     Some(authority::Certificate {

@@ -45,8 +45,8 @@ type Name = (String, String);
 /// A request that several reviews wait for: its outcome, and when it was sent.
 type Shared = Arc<OnceCell<(Instant, Outcome)>>;
 
-/// A review that waits for a request. A request with an outcome is removed by the first of them that
-/// is dropped, one without by the last.
+/// A review that waits for a request. A request with an outcome is removed by the first of them
+/// that is dropped, one without by the last.
 struct Waiting<'a> {
     of: &'a InFlight,
     name: &'a Name,
@@ -65,8 +65,8 @@ pub struct LookupError {
 
 /// The maximum number of requests in flight.
 const MAX_IN_FLIGHT: usize = 8;
-/// The maximum of one review: a Pod can request tens of thousands of networks, and other reviews must
-/// not wait for all of them.
+/// The maximum of one review: a Pod can request tens of thousands of networks, and other reviews
+/// must not wait for all of them.
 const MAX_OF_ONE_REVIEW: usize = 4;
 
 impl Lookup {
@@ -145,8 +145,8 @@ impl Cluster {
 impl InFlight {
     /// Returns the outcome of a request for a name: of one that is in flight, or of a new one.
     ///
-    /// That a network does not exist is accepted only from a request sent after this call: the network
-    /// may have been created after an earlier request, and before the review that calls.
+    /// That a network does not exist is accepted only from a request sent after this call: the
+    /// network may have been created after an earlier request, and before the review that calls.
     async fn outcome<F>(&self, name: &Name, send: impl Fn() -> F) -> Outcome
     where
         F: Future<Output = Outcome>,
@@ -233,7 +233,7 @@ mod tests {
         let answers = join_all((0..50).map(|_| in_flight.outcome(&name, ask))).await;
         assert!(answers.iter().all(|one| matches!(one, Ok(Some(_)))));
         assert_eq!(asked.get(), 1);
-        // Nothing is kept: a later review sends a request of its own.
+        // Nothing is cached: a later review sends its own request.
         assert!(in_flight.map().is_empty());
         assert!(in_flight.outcome(&name, ask).await.is_ok());
         assert_eq!(asked.get(), 2);

@@ -1,9 +1,9 @@
 //! A NetworkAttachmentDefinition on its way from the API server.
 //!
-//! Where its definition leaves fields open, a stored object can hold anything, at any depth, and one
-//! that cannot be decoded would end the list and the watch of all others. So an object is taken as
-//! text, and only what makes a [`Network`] is read from it. What is not asked for, `managedFields` and
-//! the rest, is never made.
+//! Where its definition leaves fields open, a stored object can hold anything, at any depth, and
+//! one that cannot be decoded would end the list and the watch of all others. So an object is taken
+//! as text, and only what makes a [`Network`] is read from it. What is not asked for,
+//! `managedFields` and the rest, is never made.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -122,20 +122,20 @@ fn annotations(annotations: &RawValue) -> Option<BTreeMap<String, String>> {
     serde_json::from_str::<Option<_>>(annotations.get()).ok()?
 }
 
-/// The text in `spec.config`, empty where there is none; or why Multus could not decode it.
+/// The text in `spec.config`, empty if it is absent; or why Multus could not decode it.
 fn config(spec: &RawValue) -> Result<String, String> {
     // An array would be taken for the fields of a struct in their order.
     if !spec.get().starts_with('{') {
         return match spec.get() {
             "null" => Ok(String::new()),
-            _ => Err("spec is no object, and must be one with a config in it".to_owned()),
+            _ => Err("expected an object with a config".to_owned()),
         };
     }
     let spec: Spec<'_> = serde_json::from_str(spec.get()).map_err(|error| error.to_string())?;
     let text = spec.config.map_or("null", RawValue::get);
     serde_json::from_str::<Option<String>>(text)
         .map(Option::unwrap_or_default)
-        .map_err(|_| "the field is no string, and must be one with JSON in it".to_owned())
+        .map_err(|_| "expected a string that contains JSON".to_owned())
 }
 
 fn malformed(why: &str) -> cni::Config {

@@ -1,6 +1,6 @@
 //! Which Pods use which networks, from the metadata of the Pods.
 //!
-//! Nothing is watched unless the configuration says `usage: true`, and then the metadata alone: of
+//! Nothing is watched unless the configuration has `usage: true`, and then only metadata: of
 //! 100,000 Pods, those that ask for a network are kept, by name, and of the others nothing.
 
 use std::borrow::Cow;
@@ -31,8 +31,8 @@ const BURST: usize = 256;
 /// How often it is logged that the Pods cannot be watched.
 const REMIND: Duration = Duration::from_mins(1);
 
-/// Publishes the networks in use while the configuration asks for them, and `None` while it does not
-/// or while the Pods are not listed yet; for as long as anybody listens.
+/// Publishes the networks in use while the configuration asks for them, and `None` while it does
+/// not or while the Pods are not listed yet; for as long as anybody listens.
 pub async fn follow(
     client: kube::Client,
     mut policy: watch::Receiver<Arc<Policy>>,

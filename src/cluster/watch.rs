@@ -1,9 +1,9 @@
 //! The networks of a cluster, watched through its API server.
 //!
-//! The first list is published once it is complete; until then no network is known and the server is
-//! not ready. When the watch breaks or the API server restarts, the watch is resumed after a pause,
-//! and the known networks stay in force meanwhile. If the cluster has no definition of networks, it
-//! is known that there are none.
+//! The first list is published once it is complete; until then no network is known and the server
+//! is not ready. When the watch breaks or the API server restarts, the watch is resumed after a
+//! pause, and the known networks stay in force meanwhile. If the cluster has no definition of
+//! networks, it is certain that there are none.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -21,7 +21,7 @@ use multinic_core::network::{Network, Snapshot};
 use multinic_core::text::escape;
 use tokio::sync::watch;
 
-use super::heard::heard;
+use super::contact::observed;
 use super::object::Object;
 use crate::error::chain;
 use crate::metrics::{Metrics, Reloaded};
@@ -48,8 +48,8 @@ pub enum Error {
     },
 }
 
-/// An API server that sends nothing for this long is considered gone. Longer than the minute between
-/// the bookmarks of a watch.
+/// An API server that sends nothing for this long is considered gone. Longer than the minute
+/// between the bookmarks of a watch.
 const SILENCE: Duration = Duration::from_secs(90);
 /// How many events are published together, if they are there at once.
 const BURST: usize = 256;
@@ -59,8 +59,8 @@ const REMIND: Duration = Duration::from_mins(1);
 /// Returns a client of the API server: that of a kubeconfig file, or else of the files in
 /// `KUBECONFIG`, or else of the cluster that this Pod runs in.
 ///
-/// Certificates, tokens, token files (which are read again when they are renewed) and `exec` plugins
-/// are supported.
+/// Certificates, tokens, token files (which are read again when they are renewed) and `exec`
+/// plugins are supported.
 ///
 /// # Errors
 /// If the configuration cannot be read or used. No request is sent yet.
@@ -97,9 +97,9 @@ pub async fn follow(
     publish: watch::Sender<Option<Arc<Snapshot>>>,
     metrics: Arc<Metrics>,
 ) {
-    let client = heard(client, Arc::clone(&metrics));
-    // Listed in pages: of 100,000 networks, 500 are in memory as they arrive. With bookmarks, so that a
-    // watch can be resumed after an hour without an event.
+    let client = observed(client, Arc::clone(&metrics));
+    // Listed in pages: of 100,000 networks, 500 are in memory as they arrive. With bookmarks, so
+    // that a watch can be resumed after an hour without an event.
     let events = watch_networks(Api::all(client), watcher::Config::default()).default_backoff();
     // Events that are there at once are published at once: a burst costs one snapshot, and a single
     // event does not wait for others.
@@ -131,7 +131,7 @@ struct Watched {
     /// A list that is not complete yet.
     listed: Snapshot,
     listed_sources: Sources,
-    /// With keys that nobody else knows, so that nobody can make two texts with one hash.
+    /// With secret random keys, so that two texts with the same hash cannot be constructed.
     hashing: RandomState,
     /// Whether there was a complete list.
     complete: bool,
@@ -139,8 +139,9 @@ struct Watched {
     reported: Option<Instant>,
 }
 
-/// What each network was read from: the hash of its text by that of its name. A network whose text is
-/// unchanged is not read again, and its other changes (labels, status) are no change of what is known.
+/// What each network was read from: the hash of its text by that of its name. A network whose text
+/// is unchanged is not read again, and its other changes (labels, status) are no change of what is
+/// known.
 type Sources = HashMap<u64, u64>;
 
 impl Watched {
@@ -227,7 +228,7 @@ impl Watched {
         if !undefined {
             return false;
         }
-        // It is known that there are no networks: the server is as ready as with an empty list.
+        // There can be no networks: the server is as ready as with an empty list.
         let changed = !self.complete || !self.known.is_empty();
         self.known = Snapshot::default();
         self.sources = Sources::default();
@@ -266,8 +267,8 @@ pub(crate) fn cause(error: &watcher::Error) -> Option<&kube::Error> {
     }
 }
 
-/// Returns whether the API server answered that an object, or a kind of objects, does not exist. While it
-/// starts, it answers 503. For a kind that is not defined it sends the code only.
+/// Returns whether the API server answered that an object, or a kind of objects, does not exist.
+/// While it starts, it answers 503. For a kind that is not defined it sends the code only.
 pub(super) fn is_absent(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }

@@ -17,8 +17,8 @@ pub(super) const LARGEST: usize = 8 << 20;
 
 /// A body of more bytes is large, and leaves the last [`KEPT`] bytes to others.
 pub(super) const LARGE: usize = 1 << 20;
-/// Bytes reserved for bodies that are not large: most have a few kilobytes, and a few large ones that
-/// arrive slowly must not block them.
+/// Bytes reserved for bodies that are not large: most have a few kilobytes, and a few large ones
+/// that arrive slowly must not block them.
 const KEPT: usize = 16 << 20;
 
 /// Why a body cannot be read.
@@ -62,8 +62,8 @@ impl Error {
     }
 }
 
-/// Reads a body. If it is too large, some more is read and discarded: a client that is still writing
-/// would not see the answer.
+/// Reads a body. If it is too large, some more is read and discarded: a client that is still
+/// writing would not see the answer.
 pub(super) async fn read(
     request: Request<Body>,
     deadline: Instant,
@@ -116,8 +116,8 @@ pub(super) async fn read(
 }
 
 impl Held {
-    /// Keeps what arrived: the first bytes as they are, because usually there are no others; further
-    /// ones in `more`, which grows by doubling, up to `most`.
+    /// Keeps what arrived: the first bytes as they are, because usually there are no others;
+    /// further ones in `more`, which grows by doubling, up to `most`.
     fn add(&mut self, data: Bytes, more: &mut Vec<u8>, most: usize) -> Result<(), Error> {
         if self.bytes.is_empty() && more.is_empty() {
             self.share.take(data.len())?;

@@ -1,10 +1,11 @@
-//! Who decides when: small reviews where they arrive, larger ones on threads of their own, one at a
-//! time of each size.
+//! Where and when reviews are decided: small ones where they arrive, larger ones on other threads,
+//! one at a time of each size.
 //!
 //! A review takes some eight times its size in memory and up to 100 ms of CPU while it is decided
-//! (core/tests/bounds). So a thread that also reads from connections decides small ones only, and what is
-//! decided at one moment holds no more than one large review, one of middle size, and a small one for
-//! each thread. A turn ends with the decision: it is not kept while networks are looked up.
+//! (core/tests/bounds). So a thread that also reads from connections decides small ones only, and
+//! what is decided at one moment holds no more than one large review, one of middle size, and a
+//! small one for each thread. A turn ends with the decision: it is not kept while networks are
+//! looked up.
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -36,7 +37,7 @@ impl Turns {
         decide: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Option<T>, TooLate> {
         if bytes <= SMALL {
-            // A panic is caught where the review is.
+            // Panics are caught inside the job.
             return Ok(Some(decide()));
         }
         let size = if bytes > body::LARGE {
@@ -48,7 +49,7 @@ impl Turns {
         let turn: Option<OwnedSemaphorePermit> = turn.map_err(|_| TooLate)?.ok();
         let decided = tokio::task::spawn_blocking(move || {
             let decided = decide();
-            // Also where nobody waits any more: the next one begins when this one ends.
+            // Even if the caller has gone: the next one begins when this one ends.
             drop(turn);
             decided
         });

@@ -1,5 +1,5 @@
 //! Connections without a request yet. They are closed in favour of newer ones when the limit of
-//! connections is reached, so that silent clients do not lock others out.
+//! connections is reached, so that clients that send nothing do not lock others out.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -54,12 +54,12 @@ impl Certificates {
         );
         registry.register(
             "ca_bundle_repairs",
-            "Entries of webhook configurations whose caBundle somebody else had changed",
+            "Entries of webhook configurations whose caBundle another client had changed",
             self.repairs.clone(),
         );
         registry.register(
             "ca_bundle_disputed",
-            "Whether somebody else changes a caBundle again and again: 1 or 0",
+            "Whether another client repeatedly changes a caBundle: 1 or 0",
             self.disputed.clone(),
         );
         registry.register(
@@ -90,7 +90,7 @@ impl Certificates {
         gauge.set(i64::from(in_sync));
     }
 
-    /// So many entries were put right that somebody else had changed.
+    /// Counts entries that were repaired after another client had changed them.
     pub fn repaired(&self, entries: usize) {
         self.repairs.inc_by(entries as u64);
     }

@@ -13,14 +13,15 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
 
-/// At most so many combinations of plugins are told apart, those that most Pods use.
+/// The maximum number of combinations of plugins that have a label of their own: those that most
+/// Pods use.
 const MAX_SERIES: usize = 256;
 /// What is counted for every Pod that uses a known network.
 const ANY: &str = "any";
-/// The plugins of which it is said that nobody uses them.
+/// The plugins that are reported as 0 if no Pod uses them.
 const UP: [&str; 3] = [ANY, "ib-sriov", "sriov"];
 
-/// Counts at each scrape, and nothing before it knows where.
+/// Counts at each scrape; reports nothing until the tables are set.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NetworksInUse(pub(super) Arc<OnceLock<Sources>>);
 

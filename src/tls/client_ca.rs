@@ -1,4 +1,4 @@
-//! The CA of the callers, followed: who may call changes without a restart.
+//! The CA of the callers, followed: the allowed callers change without a restart.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

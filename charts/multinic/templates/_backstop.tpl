@@ -16,7 +16,7 @@ which the places of keys and values are certain: an array of objects without bac
 {{- if and $on (ne $level "off") }}{{ $level }}{{ end }}
 {{- end }}
 
-{{/* A pattern of the configuration, in which "*" stands for anything but a slash, as a regular expression. */}}
+{{/* A pattern of the configuration, in which "*" matches anything but a slash, as a regular expression. */}}
 {{- define "multinic.pattern" -}}
 {{- . | replace "." "[.]" | replace "*" "[^/]*" }}
 {{- end }}
@@ -28,7 +28,7 @@ which the places of keys and values are certain: an array of objects without bac
 ^(?:{{ join "|" $patterns }})$
 {{- end }}
 
-{{/* The requests that an exemption from isolated-network covers, in CEL; nothing where there is none. */}}
+{{/* The requests that an exemption from isolated-network covers, in CEL; empty if there is none. */}}
 {{- define "multinic.backstopExempt" -}}
 {{- $exempt := list }}
 {{- range .Values.config.exemptions }}

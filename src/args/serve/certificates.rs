@@ -1,4 +1,4 @@
-//! Which certificate is served, and who makes it.
+//! Which certificate is served, and what makes it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -39,7 +39,7 @@ pub(super) struct ConfigFile {
 const INTERVAL: Duration = Duration::from_secs(1);
 
 impl FollowedFiles {
-    /// Starts to check the files, on a thread of its own, so that a file system that hangs blocks no
+    /// Starts to check the files, on a dedicated thread, so that a file system that hangs blocks no
     /// review. The receiver resolves after the first check.
     pub(super) fn start(mut self) -> Result<oneshot::Receiver<()>, Error> {
         let (sender, checked) = oneshot::channel();

@@ -1,5 +1,5 @@
-//! The networks of a folder, followed while the server runs: changed files are read again. A file that
-//! becomes unreadable keeps its last valid networks.
+//! The networks of a folder, followed while the server runs: changed files are read again. A file
+//! that becomes unreadable keeps its last valid networks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -11,7 +11,7 @@ use multinic_core::authority::Certificate;
 /// The bundle of an entry as it was read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bundle {
-    /// As it stands in the object; `None` where the field is absent.
+    /// As it is in the object; `None` if the field is absent.
     pub(super) text: Option<String>,
     /// The certificates in it.
     pub(super) certificates: Vec<(Certificate, CertificateDer<'static>)>,
@@ -38,7 +38,7 @@ impl Bundle {
 pub(super) fn parse(pem: &[u8]) -> Vec<(Certificate, CertificateDer<'static>)> {
     let mut all: Vec<(Certificate, _)> = Vec::new();
     for der in CertificateDer::pem_slice_iter(pem) {
-        // After a damaged section the others are looked at all the same.
+        // The sections after a damaged one are still read.
         let Ok(der) = der else { continue };
         if let Some(facts) = x509::facts(&der)
             && all.iter().all(|(one, _)| *one != facts)

@@ -23,7 +23,7 @@ pub(super) enum Failure {
     Other(String),
 }
 
-/// What is written into the bundle of an entry, where it is still as it was read.
+/// What is written into the bundle of an entry, if it is still as it was read.
 pub(super) struct Change<'a> {
     pub(super) index: usize,
     pub(super) name: &'a str,
@@ -39,7 +39,7 @@ pub(super) fn registrations(client: Client, reference: &Reference) -> Api<Regist
     Api::all_with(client, &reference.kind)
 }
 
-/// `None` where it does not exist.
+/// Returns `None` if it does not exist.
 pub(super) async fn get<K>(api: &Api<K>, name: &str) -> Result<Option<K>, Failure>
 where
     K: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
@@ -50,7 +50,7 @@ where
     }
 }
 
-/// Replaces the Secret where it is still as it was read, or creates it.
+/// Replaces the Secret if it is still as it was read, or creates it.
 pub(super) async fn put(api: &Api<Secret>, name: &str, secret: &Secret) -> Result<Secret, Failure> {
     let params = PostParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -80,7 +80,7 @@ pub(super) async fn patch(
             jsonptr::PointerBuf::from_tokens(path)
         };
         let bundle = path(&["clientConfig", "caBundle"]);
-        // A value of null stands for a field that is absent.
+        // A value of null means an absent field.
         let old = change.old.text.clone().map_or(Value::Null, Value::String);
         operations.extend([
             PatchOperation::Test(TestOperation {

@@ -33,7 +33,7 @@ impl Reports {
         report.until = now + pause.min(MAX_PAUSE);
         report.failures += 1;
         let error = match failure {
-            Failure::Changed => "it is changed by others again and again".to_owned(),
+            Failure::Changed => "another client repeatedly changes it".to_owned(),
             Failure::Other(error) => error,
         };
         if report.is_due(&error, now) {
@@ -63,7 +63,7 @@ impl Reports {
         (until > now).then_some(until)
     }
 
-    /// Something to be known, and not again and again.
+    /// A notice that is reported once, not repeatedly.
     pub(super) fn remind(&mut self, what: &str, text: &str, now: Duration) {
         let report = self.0.entry(what.to_owned()).or_default();
         if report.is_due(text, now) {

@@ -10,8 +10,8 @@ use kube::api::Api;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use super::super::sign::{Authority, Unusable};
-use super::is_older;
 use super::object::Secret;
+use super::reading::is_older;
 use crate::crypto;
 use multinic_core::authority::{self, Certificate};
 
@@ -68,7 +68,7 @@ impl SecretState {
         self.target.clone()
     }
 
-    /// Takes in the Secret as it was read; `None` where it does not exist.
+    /// Takes in the Secret as it was read; `None` if it does not exist.
     pub(super) fn see(&mut self, secret: Option<Secret>, names: &[ServerName<'static>]) {
         let Some(secret) = secret else {
             (self.seen, self.usable) = (Seen::Absent, BTreeSet::new());
@@ -134,7 +134,7 @@ impl SecretState {
         self.keys.get(facts).map(|authority| &authority.der)
     }
 
-    /// The Secret with these authorities, to be written where it is still as it was read.
+    /// The Secret with these authorities, to be written if it is still as it was read.
     pub(super) fn with(
         &self,
         authorities: &BTreeSet<Certificate>,

@@ -1,7 +1,7 @@
-//! A client that notes when the API server was last heard from.
+//! A client that notes when the API server was last in contact.
 //!
-//! A watch without events is alive as long as the API server sends bookmarks. They are not visible as
-//! events, so every piece of a response counts.
+//! A watch without events is alive as long as the API server sends bookmarks. They are not visible
+//! as events, so every piece of a response counts.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use tower_service::Service;
 
 use crate::metrics::Metrics;
 
-/// Returns a client that sends its requests with another, and notes in `metrics` whenever a piece of
-/// a successful response arrives.
-pub(super) fn heard(client: kube::Client, metrics: Arc<Metrics>) -> kube::Client {
+/// Returns a client that sends its requests with another, and notes in `metrics` whenever a piece
+/// of a successful response arrives.
+pub(super) fn observed(client: kube::Client, metrics: Arc<Metrics>) -> kube::Client {
     let namespace = client.default_namespace().to_owned();
-    kube::Client::new(Heard { client, metrics }, namespace)
+    kube::Client::new(Observed { client, metrics }, namespace)
 }
 
-struct Heard {
+struct Observed {
     client: kube::Client,
     metrics: Arc<Metrics>,
 }
 
-impl Service<Request<Body>> for Heard {
+impl Service<Request<Body>> for Observed {
     type Response = Response<UnsyncBoxBody<Bytes, <Body as hyper::body::Body>::Error>>;
     type Error = kube::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, kube::Error>> + Send>>;
