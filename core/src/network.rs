@@ -40,6 +40,7 @@ pub type Selector = Result<Vec<Requirement>, Fault>;
 pub struct Snapshot {
     namespaces: HashTrieMapSync<Arc<str>, Namespace>,
     len: usize,
+    stores: Stores,
 }
 
 type Namespace = HashTrieMapSync<Arc<str>, Arc<Network>>;
@@ -135,6 +136,27 @@ impl Snapshot {
         })
     }
 
+    /// The networks of other namespaces that use the address store of the network `name`, with their
+    /// namespaces and names, in no order.
+    ///
+    /// Visits all networks if another network uses the store, and none otherwise.
+    pub fn sharing(
+        &self,
+        store: u64,
+        namespace: &str,
+        name: &str,
+    ) -> impl Iterator<Item = (&str, &str, &Network)> {
+        let uses = move |network: &Network| {
+            let stores = network.config.stores();
+            stores.filter(|used| *used == store).count()
+        };
+        let own = self.get(namespace, name).map_or(0, |own| uses(own));
+        let is_shared = self.stores.uses(store) > own;
+        let all = is_shared.then(|| self.iter()).into_iter().flatten();
+        let namespace = namespace.to_owned();
+        all.filter(move |(other, _, network)| *other != namespace && uses(network) > 0)
+    }
+
     /// How many networks there are.
     pub fn len(&self) -> usize {
         self.len
@@ -149,6 +171,10 @@ impl Snapshot {
     pub fn insert(&mut self, namespace: &str, name: &str, network: Arc<Network>) {
         let mut names = self.namespaces.get(namespace).cloned().unwrap_or_default();
         let before = names.size();
+        self.stores.add(&network);
+        if let Some(replaced) = names.get(name) {
+            self.stores.remove(replaced);
+        }
         names.insert_mut(Arc::from(name), network);
         self.len += names.size() - before;
         self.namespaces.insert_mut(Arc::from(namespace), names);
@@ -160,12 +186,42 @@ impl Snapshot {
             return;
         };
         let mut names = names.clone();
+        if let Some(removed) = names.get(name) {
+            self.stores.remove(removed);
+        }
         if names.remove_mut(name) {
             self.len -= 1;
             if names.is_empty() {
                 self.namespaces.remove_mut(namespace);
             } else {
                 self.namespaces.insert_mut(Arc::from(namespace), names);
+            }
+        }
+    }
+}
+
+/// How many uses of each address store there are, so that a store that no other network uses is
+/// known not to be shared without a visit of all networks.
+#[derive(Clone, Debug, Default)]
+struct Stores(HashTrieMapSync<u64, u32>);
+
+impl Stores {
+    fn uses(&self, store: u64) -> usize {
+        self.0.get(&store).map_or(0, |count| *count as usize)
+    }
+
+    fn add(&mut self, network: &Network) {
+        for store in network.config.stores() {
+            let count = self.0.get(&store).copied().unwrap_or_default();
+            self.0.insert_mut(store, count.saturating_add(1));
+        }
+    }
+
+    fn remove(&mut self, network: &Network) {
+        for store in network.config.stores() {
+            match self.0.get(&store).copied().unwrap_or_default() {
+                0 | 1 => drop(self.0.remove_mut(&store)),
+                count => self.0.insert_mut(store, count - 1),
             }
         }
     }

@@ -30,9 +30,7 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
     });
     let mut statements = Vec::new();
     for (at, store) in stores {
-        let mut others = world.snapshot.iter().filter(|(namespace, _, network)| {
-            *namespace != own && network.config.stores().any(|other| other == store)
-        });
+        let mut others = world.snapshot.sharing(store, own, &define.object.name);
         let Some(first) = others.next() else {
             continue;
         };
