@@ -244,7 +244,7 @@ impl PluginConf {
             at: TypeAt::of(raw.kind_at, true),
             ipam: raw.ipam_kind().map(|(kind, at)| Ipam {
                 kind: registry::name(kind),
-                addresses: raw.addresses(),
+                addresses: if kind == "static" { raw.addresses() } else { 0 },
                 at: TypeAt::of(at, raw.ipam_or_kind().has_key("ipam")),
             }),
             capabilities: raw.capabilities().map(Into::into).collect(),

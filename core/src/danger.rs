@@ -25,7 +25,7 @@ pub fn control_character(text: &str) -> Option<String> {
 /// Whether JSON text can have a string with a control character: written as it is, it is a DEL or one
 /// of two bytes, of which the first is this.
 pub fn may_have_control_characters(json: &str) -> bool {
-    json.bytes().any(|byte| matches!(byte, b'\\' | 0x7f | 0xc2))
+    memchr::memchr3(b'\\', 0x7f, 0xc2, json.as_bytes()).is_some()
 }
 
 /// Why this name, which an interface can have, is not used: scripts, rules of a firewall and paths of

@@ -6,6 +6,10 @@ pub const MAX_LENGTH: usize = 15;
 /// Why no interface can have this name, whatever its length: the kernel's `dev_valid_name` and
 /// libcni's `ValidateInterfaceName` (`pkg/utils/utils.go`). `None` if one can.
 pub fn name_fault(name: &str) -> Option<String> {
+    // As nearly all are.
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
     if matches!(name, "." | "..") {
         return Some(format!("it is \"{name}\""));
     }

@@ -150,8 +150,11 @@ impl Snapshot {
             let stores = network.config.stores();
             stores.filter(|used| *used == store).count()
         };
-        let own = self.get(namespace, name).map_or(0, |own| uses(own));
-        let is_shared = self.stores.uses(store) > own;
+        let of_own = || self.get(namespace, name).map_or(0, |own| uses(own));
+        let is_shared = match self.stores.uses(store) {
+            0 => false,
+            all => all > of_own(),
+        };
         let all = is_shared.then(|| self.iter()).into_iter().flatten();
         let namespace = namespace.to_owned();
         all.filter(move |(other, _, network)| *other != namespace && uses(network) > 0)
@@ -242,5 +245,43 @@ impl Fetched {
         self.networks
             .get(&(namespace.to_owned(), name.to_owned()))?
             .as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn network(range: u8) -> Network {
+        let ipam = format!(r#"{{"type":"whereabouts","range":"10.0.{range}.0/24"}}"#);
+        let config = format!(r#"{{"cniVersion":"1.0.0","type":"macvlan","ipam":{ipam}}}"#);
+        Network::read("n", &config, None)
+    }
+
+    proptest! {
+        /// The counts of stores only spare visits: they never change what is found.
+        #[test]
+        fn networks_that_share_a_store_are_found_after_any_events(
+            events in prop::collection::vec((0..3_u8, 0..3_u8, prop::option::of(0..3_u8)), 0..40),
+        ) {
+            let mut snapshot = Snapshot::default();
+            for (namespace, name, range) in events {
+                let (namespace, name) = (format!("ns-{namespace}"), format!("net-{name}"));
+                match range {
+                    Some(range) => snapshot.insert(&namespace, &name, Arc::new(network(range))),
+                    None => snapshot.remove(&namespace, &name),
+                }
+            }
+            for range in 0..3 {
+                let store = network(range).config.stores().next().unwrap();
+                for (namespace, name) in [("ns-0", "net-0"), ("ns-1", "net-2"), ("ns-9", "net-0")] {
+                    let all = snapshot.iter().filter(|(other, _, network)| {
+                        *other != namespace && network.config.stores().any(|own| own == store)
+                    });
+                    prop_assert_eq!(snapshot.sharing(store, namespace, name).count(), all.count());
+                }
+            }
+        }
     }
 }

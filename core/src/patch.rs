@@ -72,7 +72,13 @@ pub fn merged(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<Strin
 
 /// Whether what would have to be added to `placement` comes to more than [`MAX_PATCH`].
 pub fn is_too_large(placement: &Placement<'_>, wanted: &[Requirement]) -> bool {
-    additions(placement, wanted).is_none()
+    let terms = match &placement.required {
+        Required::Terms(terms) => terms.len(),
+        Required::Absent | Required::TooLarge | Required::Unreadable => 1,
+    };
+    let each = wanted.iter().map(Requirement::weight).sum::<usize>();
+    // Usually it is small even if every term lacks every requirement.
+    each.saturating_mul(terms) > MAX_PATCH && additions(placement, wanted).is_none()
 }
 
 /// The affinity that the patch makes. A patch that does not apply would reject the Pod even where

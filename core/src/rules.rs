@@ -230,26 +230,23 @@ fn refusal(
         usage: None,
         ..*world
     };
-    let denied =
-        asked(&define.object, world.policy).filter(|rule| rule.level(world.policy) == Level::Deny);
     // That no network may be used at all is said of the Pod, once; and what a network shares with others
     // says nothing about itself: the other one may have come later.
     let others = [
         multi_nic_disabled::RULE.name,
         shared_address_store::RULE.name,
     ];
-    denied
-        .filter(|rule| !others.contains(&rule.name))
-        .find_map(|rule| match rule.check {
-            Check::Define(check) | Check::Both(_, check) => {
-                let statements = check(&define, world).into_iter();
-                statements
-                    .filter(|statement| statement.ceiling == Level::Deny)
-                    .map(|statement| (rule, statement))
-                    .next()
-            }
-            Check::Attach(_) => None,
-        })
+    RULES.into_iter().find_map(|rule| {
+        let (Check::Define(check) | Check::Both(_, check)) = rule.check else {
+            return None;
+        };
+        if rule.level(world.policy) != Level::Deny || others.contains(&rule.name) {
+            return None;
+        }
+        let mut statements = check(&define, world).into_iter();
+        let refused = statements.find(|statement| statement.ceiling == Level::Deny)?;
+        is_asked(rule, &define.object, world.policy).then_some((rule, refused))
+    })
 }
 
 /// The rule of that name.
@@ -289,12 +286,6 @@ impl Statement {
             ..self
         }
     }
-}
-
-fn asked(object: &Object<'_>, policy: &Policy) -> impl Iterator<Item = &'static Rule> {
-    RULES
-        .into_iter()
-        .filter(move |rule| is_asked(rule, object, policy))
 }
 
 #[inline]

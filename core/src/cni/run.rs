@@ -168,14 +168,14 @@ fn check_length_of_name(envelope: &Envelope<'_>, root: Value<'_>, report: &mut R
     const CONTAINER: usize = 64;
     let longest = |interface: &str| MAX_FILE_NAME - CONTAINER - interface.len() - 2;
     let length = envelope.name.len();
-    let place = root
-        .get("name")
-        .filter(|name| !name.is_str(""))
-        .unwrap_or(root);
+    let place = || {
+        let name = root.get("name").filter(|name| !name.is_str(""));
+        name.unwrap_or(root)
+    };
     if length > longest("net1") {
         let most = longest("net1");
         report.refuse(
-            place,
+            place(),
             format!(
                 "the name of the network has {length} bytes and can have at most {most}, because \
                  libcni uses it in the name of a file: write a shorter \"name\" (file name too \
@@ -185,7 +185,7 @@ fn check_length_of_name(envelope: &Envelope<'_>, root: Value<'_>, report: &mut R
     } else if length > longest("fifteen-letters") {
         let most = longest("fifteen-letters");
         report.warn(
-            place,
+            place(),
             format!(
                 "the name of the network has {length} bytes: above {most}, a Pod that requests a \
                  long interface name fails, because libcni uses both in the name of a file: write \

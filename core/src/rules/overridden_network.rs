@@ -30,6 +30,9 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         let is_own = selection.namespace == attach.object.namespace;
         let ceiling = if is_own { Level::Warn } else { Level::Deny };
         let of = if is_own { "" } else { " of another namespace" };
+        if ["cni-args", "deviceID"].map(|key| selection.request(key)) == [None; 2] {
+            continue;
+        }
         let shown = selection.network();
         let shown = shorten(&shown);
         let mut say = |problem: String, ceiling: Level| {
