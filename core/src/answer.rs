@@ -154,7 +154,10 @@ impl<'a> Case<'a> {
                         denying,
                         warnings,
                     }) => {
-                        let response = Response::deny(request, causes, *denying, warnings, audit);
+                        let rule = causes.first().map_or("", |cause| cause.line.rule);
+                        let reference = world.policy.documentation.replace("{rule}", rule);
+                        let response =
+                            Response::deny(request, causes, *denying, &reference, warnings, audit);
                         (Verdict::Deny, response.write())
                     }
                 };

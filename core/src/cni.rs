@@ -312,8 +312,10 @@ fn not_json(config: &str, error: &SyntaxError) -> Fault {
         }
         None => String::new(),
     };
-    let message =
-        format!("the config is not valid JSON{hint} (failed to unmarshal Spec.Config: {problem})");
+    let near = Inside::surroundings(config, *offset);
+    let message = format!(
+        "the config is not valid JSON{near}{hint} (failed to unmarshal Spec.Config: {problem})"
+    );
     Fault::offset(config, *offset, "", message)
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use crate::json::{Places, Value, line_and_column};
+use crate::text::escape;
 
 /// The maximum number of faults that are kept of one text, and of findings that one rule returns:
 /// more than a denial has causes.
@@ -66,6 +67,24 @@ impl Inside {
         Self::at(line_and_column(text, offset), path)
     }
 
+    /// What surrounds a byte offset of `text`, if its line and column are hard to find: YAML folds a
+    /// quoted text of several lines into one. Begins with a space.
+    pub fn surroundings(text: &str, offset: usize) -> String {
+        const EASY: usize = 60;
+        const AROUND: usize = 20;
+        if text.len() <= EASY || text.contains('\n') {
+            return String::new();
+        }
+        let (before, after) = text.split_at_checked(offset).unwrap_or((text, ""));
+        let mut start: Vec<_> = before.chars().rev().take(AROUND).collect();
+        start.reverse();
+        let start: String = start.into_iter().collect();
+        let end: String = after.chars().take(AROUND).collect();
+        let is_cut = |shown: &str, whole: &str| if shown.len() < whole.len() { "…" } else { "" };
+        let (left, right) = (is_cut(&start, before), is_cut(&end, after));
+        format!(" near `{left}{}{right}`", escape(&format!("{start}{end}")))
+    }
+
     /// The place of a byte offset, one of many.
     pub fn among(places: &mut Places<'_>, offset: usize, path: impl Into<String>) -> Self {
         Self::at(places.at(offset), path)
@@ -121,5 +140,26 @@ impl Fault {
             at: Inside::value(value, path),
             message: message.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn surroundings_are_shown_of_a_long_line_only() {
+        let long = format!("{{\"name\": \"é{}\", \"a\": 1,}}", "x".repeat(60));
+        assert_eq!(
+            Inside::surroundings(&long, long.len() - 1),
+            " near `…xxxxxxxxxx\", \"a\": 1,}`"
+        );
+        assert_eq!(
+            Inside::surroundings(&long, long.len()),
+            " near `…xxxxxxxxx\", \"a\": 1,}`"
+        );
+        assert!(Inside::surroundings(&long, 0).starts_with(" near `{\"name\": \"é"));
+        assert_eq!(Inside::surroundings("{\"a\": 1,}", 8), "");
+        assert_eq!(Inside::surroundings(&long.replace(", ", ",\n"), 70), "");
     }
 }

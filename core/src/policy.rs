@@ -43,6 +43,8 @@ pub struct Policy {
     /// The container that requests for devices are added to; the first one if there is none of that
     /// name.
     pub device_container: Option<String>,
+    /// Where a denial refers its reader to, with `{rule}` for the name of the rule; empty for nowhere.
+    pub documentation: String,
     /// Whether the Pods are watched for the networks that they use.
     pub usage: bool,
     /// Files and folders of the nodes that plugins may open.
@@ -228,6 +230,7 @@ impl Default for Policy {
             levels: BTreeMap::new(),
             exemptions: Vec::new(),
             device_container: None,
+            documentation: "multinic explain {rule}".to_owned(),
             usage: false,
             node_paths: NodePaths::default(),
             node_interfaces: Vec::new(),

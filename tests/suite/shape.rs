@@ -127,12 +127,40 @@ fn a_denial_is_a_status_that_kubectl_shows() {
         assert_eq!(cause["field"], format!("metadata.annotations[{NETWORKS}]"));
     }
     let lines: Vec<&str> = status["message"].as_str().unwrap().lines().collect();
-    assert_eq!(lines.len(), 10);
+    assert_eq!(lines.len(), 11);
+    let (reference, lines) = lines.split_last().unwrap();
+    assert_eq!(*reference, "See: multinic explain isolated-network");
     let first = causes[0]["message"].as_str().unwrap();
     assert_eq!(lines[0], format!("{first} (and 13 more)"));
     for (line, cause) in lines.iter().zip(causes).skip(1) {
         assert_eq!(cause["message"], *line);
     }
+}
+
+#[test]
+fn a_denial_refers_to_what_the_configuration_names() {
+    let message = |documentation: &str| {
+        let policy =
+            multinic_core::config::parse(&format!("documentation: {documentation:?}")).unwrap();
+        let body = pod("other/n").to_string();
+        let answer = answer(body.as_bytes(), Webhook::Validate, &networks(""), &policy);
+        let found: Value = serde_json::from_slice(&answer.body).unwrap();
+        let message = &found["response"]["status"]["message"];
+        message
+            .as_str()
+            .unwrap()
+            .lines()
+            .skip(1)
+            .collect::<String>()
+    };
+    let url = "https://docs.example/{rule}.html";
+    assert_eq!(
+        message(url),
+        "See: https://docs.example/isolated-network.html"
+    );
+    assert_eq!(message(""), "");
+    let error = multinic_core::config::parse("documentation: \"a\\nb\"").unwrap_err();
+    assert!(error.to_string().contains("documentation"), "{error}");
 }
 
 #[test]

@@ -45,6 +45,7 @@ pub(super) struct Unvalidated {
     rules: BTreeMap<String, Spanned<Level>>,
     exemptions: Vec<UnvalidatedExemption>,
     device_container: Option<Text>,
+    documentation: Text,
     usage: bool,
     node_paths: UnvalidatedPaths,
     node_interfaces: Vec<UnvalidatedInterfaces>,
@@ -93,6 +94,7 @@ impl Unvalidated {
             rules,
             exemptions,
             device_container,
+            documentation,
             usage,
             node_paths,
             node_interfaces,
@@ -137,6 +139,7 @@ impl Unvalidated {
             levels,
             exemptions,
             device_container,
+            documentation: reference(documentation)?,
             usage,
             node_paths: node_paths.validate()?,
             node_interfaces: node_interfaces
@@ -217,6 +220,7 @@ impl Default for Unvalidated {
             levels: _,
             exemptions: _,
             device_container: _,
+            documentation,
             usage,
             node_paths: _,
             node_interfaces: _,
@@ -239,6 +243,7 @@ impl Default for Unvalidated {
             rules: BTreeMap::new(),
             exemptions: Vec::new(),
             device_container: None,
+            documentation: text(documentation),
             usage,
             node_paths: UnvalidatedPaths::default(),
             node_interfaces: Vec::new(),
@@ -292,6 +297,16 @@ impl Default for UnvalidatedPlugins {
     fn default() -> Self {
         Self::of(SupportedPlugins::default())
     }
+}
+
+/// The text that refers to the page of a rule, which becomes a line of a denial.
+fn reference(text: Text) -> Result<String, Error> {
+    const MAX: usize = 512;
+    if text.value.len() > MAX || text.value.chars().any(char::is_control) {
+        let problem = format!("expected one line of at most {MAX} bytes");
+        return Err(wrong(at("documentation", &text), problem));
+    }
+    Ok(text.value)
 }
 
 /// Path of a field and, where it is known, its line and column.

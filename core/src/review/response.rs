@@ -39,6 +39,7 @@ struct Refusal<'a> {
     kind: &'a str,
     causes: &'a [Cause<'a>],
     denying: usize,
+    reference: &'a str,
 }
 
 /// One reason of a refusal.
@@ -73,11 +74,13 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// The request is refused for `denying` findings, the first of which are the causes.
+    /// The request is refused for `denying` findings, the first of which are the causes. People are
+    /// referred to `reference`, unless it is empty.
     pub fn deny(
         request: &'a Request<'_>,
         causes: &'a [Cause<'a>],
         denying: usize,
+        reference: &'a str,
         warnings: &'a [Line<'a>],
         audit: Audit<'a>,
     ) -> Self {
@@ -87,6 +90,7 @@ impl<'a> Response<'a> {
             kind: &request.kind,
             causes,
             denying,
+            reference,
         };
         Self {
             refusal: Some(refusal),
@@ -160,6 +164,10 @@ impl Refusal<'_> {
                 out.raw(itoa::Buffer::new().format(self.denying - 1));
                 out.raw(" more)");
             }
+        }
+        if !self.reference.is_empty() {
+            out.raw("\\nSee: ");
+            write_escaped(self.reference, &mut out.0);
         }
         out.raw(r#"","reason":"Forbidden","code":403,"details":{"#);
         for (key, text) in [(r#""name":"#, self.name), (r#""group":"#, self.group)] {

@@ -82,8 +82,9 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
                 }
                 None => "write [{\"name\": …, \"namespace\": …}]",
             };
+            let near = Inside::surroundings(annotation, error.offset);
             let message = format!(
-                "{}: {advice} (Multus: failed to parse pod Network Attachment Selection \
+                "{}{near}: {advice} (Multus: failed to parse pod Network Attachment Selection \
                  Annotation JSON format)",
                 error.problem
             );
