@@ -12,8 +12,10 @@ use multinic_core::policy::Policy;
 
 use crate::error::chain;
 
+pub mod check;
 pub mod doctor;
 pub mod explain;
+mod output;
 mod problems;
 pub mod review;
 pub mod serve;
@@ -32,6 +34,8 @@ pub struct Args {
 )]
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Judge manifests before they are applied
+    Check(check::Args),
     /// Print the default configuration, with the meaning of each key
     Config,
     /// Check by a dry run that the API server asks multinic, and that a Pod is refused
@@ -99,6 +103,14 @@ pub enum Error {
     /// The output cannot be written.
     #[error("cannot write to stdout")]
     Write(#[source] io::Error),
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    WriteFile {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// The exit code of a command that failed.
@@ -109,6 +121,7 @@ impl Args {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Config => print(config::DEFAULT.as_bytes()).map(|()| ExitCode::SUCCESS),
+            Command::Check(args) => args.run(),
             Command::Doctor(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Review(args) => args.run(),

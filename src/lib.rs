@@ -8,10 +8,13 @@
 //! | [`listen`], [`http`] | TCP, TLS and HTTP with a limit on every wait; the routes |
 //! | [`crypto`], [`cert`], [`tls`] | certificates: created, read, verified, served |
 //! | [`cluster`] | the networks of a cluster, or of a folder |
+//! | [`check`], [`manifest`] | manifests, judged before they are applied |
+//! | [`report`] | findings, and the formats in which they are reported |
 //! | [`metrics`], [`log`] | what the server counts and logs |
 
 pub mod args;
 pub mod cert;
+pub mod check;
 pub mod cluster;
 pub mod crypto;
 pub mod duration;
@@ -20,7 +23,10 @@ mod followed;
 pub mod http;
 pub mod listen;
 pub mod log;
+pub mod manifest;
 pub mod metrics;
+mod parallel;
+pub mod report;
 pub mod serve;
 pub mod shutdown;
 pub mod thread;

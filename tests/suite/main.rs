@@ -13,6 +13,7 @@
     reason = "a test that cannot go on fails where it stands; tables of cases read best side by side"
 )]
 
+mod check;
 mod cni;
 mod examples;
 mod laws;

@@ -1,0 +1,234 @@
+//! `multinic check`, without its command line: manifests are judged together, as the webhooks would
+//! judge them when they are created.
+//!
+//! Each file is parsed twice at most: once for its objects, of which only the JSON is kept, and once
+//! more for the places of its findings, if it has any.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use multinic_core::network::{Network, RESOURCE_NAME, Snapshot};
+use multinic_core::policy::Policy;
+use multinic_core::selector::NODE_SELECTOR;
+use serde_json::json;
+
+use crate::manifest::{self, Node};
+use crate::parallel;
+use crate::report::{Cause, Entry, Position, Problem, Report, Source};
+
+mod judge;
+mod kinds;
+mod locate;
+
+use judge::Judged;
+use kinds::Kind;
+
+/// How manifests are judged.
+#[derive(Debug)]
+pub struct Options {
+    /// What the administrator decided.
+    pub policy: Policy,
+    /// The namespace of objects that name none.
+    pub namespace: String,
+    /// Networks beside those among the manifests.
+    pub networks: Snapshot,
+    /// Whether there are no other networks: one that is not among them is missing, not unknown.
+    pub is_complete: bool,
+}
+
+/// What was judged.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// The findings.
+    pub report: Report,
+    /// The number of documents.
+    pub documents: usize,
+    /// Networks that are requested and are not among the manifests, as `namespace/name`, each once.
+    pub unknown: Vec<String>,
+}
+
+/// An object that is judged.
+#[derive(Debug)]
+struct Object {
+    kind: &'static Kind,
+    version: String,
+    namespace: String,
+    /// Its name; empty if it has none.
+    name: String,
+    /// Its kind, namespace and name, for people.
+    title: String,
+    /// The object, as it is sent to the API server.
+    json: String,
+}
+
+/// What is kept of a file.
+#[derive(Default)]
+struct File {
+    documents: usize,
+    objects: Vec<Object>,
+    networks: Vec<(String, String, Arc<Network>)>,
+    error: Option<manifest::Error>,
+}
+
+/// Judges the manifests of all files together.
+pub fn check(sources: Vec<Source>, options: &Options) -> Checked {
+    let files = parallel::map(&sources, |source| File::read(&source.text, options));
+    let mut snapshot = options.networks.clone();
+    for (namespace, name, network) in files.iter().flat_map(|file| &file.networks) {
+        snapshot.insert(namespace, name, Arc::clone(network));
+    }
+    let work: Vec<_> = sources.iter().zip(&files).enumerate().collect();
+    let judged = parallel::map(&work, |(index, (source, file))| {
+        let judge = |object| judge::judge(object, &snapshot, options);
+        let judged: Vec<_> = file.objects.iter().map(judge).collect();
+        let positions = positions(*index, &source.text, &judged);
+        (judged, positions)
+    });
+    let mut checked = Checked::default();
+    let report = &mut checked.report;
+    report.command = "check";
+    for (index, ((file, source), (judged, mut positions))) in
+        files.into_iter().zip(&sources).zip(judged).enumerate()
+    {
+        checked.documents += file.documents;
+        if let Some(error) = file.error {
+            report.problems.push(Problem {
+                cause: Cause::Unreadable,
+                message: format!("{} cannot be read: {}", source.path, error.problem),
+                position: Some(Position {
+                    source: index,
+                    span: error.at..error.at,
+                    origin: None,
+                }),
+            });
+        }
+        let suite: Arc<str> = Arc::from(&*source.path);
+        for (object, judged) in file.objects.into_iter().zip(judged) {
+            let object = report.add_object(object.title, Arc::clone(&suite));
+            for finding in &judged.findings {
+                let position = positions.next();
+                report.findings.push(Entry::new(finding, object, position));
+            }
+            checked.unknown.extend(judged.unknown);
+        }
+    }
+    report.sources = sources;
+    checked.unknown.sort_unstable();
+    checked.unknown.dedup();
+    let details = json!({
+        "files": checked.report.sources.len(),
+        "documents": checked.documents,
+        "objects": checked.report.objects.len(),
+        "unknownNetworks": checked.unknown,
+    });
+    if let serde_json::Value::Object(details) = details {
+        checked.report.details = details;
+    }
+    checked
+}
+
+/// The positions of all findings of a file, in their order.
+fn positions(source: usize, text: &str, judged: &[Judged]) -> std::vec::IntoIter<Position> {
+    let mut positions = Vec::new();
+    if judged.iter().any(|judged| !judged.findings.is_empty())
+        && let Ok(documents) = manifest::parse(text)
+    {
+        let mut objects = Vec::new();
+        for document in &documents {
+            let origin = document.origin.as_deref().map(Arc::from);
+            let before = objects.len();
+            collect(&document.root, &mut |node, _| {
+                objects.push((node, None));
+            });
+            for (node, own) in objects.iter_mut().skip(before) {
+                let annotated = kinds::origin(node).map(Arc::from);
+                *own = annotated.or_else(|| origin.clone());
+            }
+        }
+        for (judged, (node, origin)) in judged.iter().zip(&objects) {
+            positions.extend(judged.findings.iter().map(|finding| Position {
+                source,
+                span: locate::span(node, &finding.place, text),
+                origin: origin.clone(),
+            }));
+        }
+    }
+    positions.into_iter()
+}
+
+impl File {
+    fn read(text: &str, options: &Options) -> Self {
+        let mut file = Self::default();
+        let documents = match manifest::parse(text) {
+            Ok(documents) => documents,
+            Err(error) => {
+                file.error = Some(error);
+                return file;
+            }
+        };
+        file.documents = documents.len();
+        for document in &documents {
+            collect(&document.root, &mut |node, kind| {
+                file.add(node, kind, options);
+            });
+        }
+        file
+    }
+
+    fn add(&mut self, node: &Node, kind: &'static Kind, options: &Options) {
+        let metadata = node.get("metadata");
+        let text = |key| {
+            let text = metadata.and_then(|metadata| metadata.get(key)?.text());
+            text.filter(|text| !text.is_empty())
+        };
+        let name = text("name").unwrap_or_default();
+        let namespace = text("namespace").unwrap_or(&options.namespace);
+        if kind.is_network() && !name.is_empty() {
+            let annotations = metadata.and_then(|metadata| metadata.get("annotations"));
+            let annotation = |key| annotations.and_then(|all| all.get(key)?.text());
+            let config = node.get("spec").and_then(|spec| spec.get("config")?.text());
+            let network =
+                Network::read(name, config.unwrap_or_default(), annotation(NODE_SELECTOR))
+                    .with_resource(annotation(RESOURCE_NAME));
+            let network = (namespace.to_owned(), name.to_owned(), Arc::new(network));
+            self.networks.push(network);
+        }
+        let mut title = format!("{} {namespace}/", kind.kind);
+        match (name, text("generateName")) {
+            ("", Some(prefix)) => drop(write!(title, "{prefix}*")),
+            ("", None) => title.push('*'),
+            (name, _) => title.push_str(name),
+        }
+        let api_version = node.get("apiVersion").and_then(Node::text);
+        let (_, version) = kinds::group_version(api_version.unwrap_or_default());
+        let mut json = String::new();
+        node.write_json(&mut json);
+        self.objects.push(Object {
+            kind,
+            version: version.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            title,
+            json,
+        });
+    }
+}
+
+/// Finds the objects of a document that are judged; `List`s are taken apart.
+fn collect<'n>(node: &'n Node, found: &mut impl FnMut(&'n Node, &'static Kind)) {
+    let Some(name) = node.get("kind").and_then(Node::text) else {
+        return;
+    };
+    if name.ends_with("List")
+        && let Some(items) = node.get("items")
+    {
+        for item in items.elements() {
+            collect(item, found);
+        }
+        return;
+    }
+    let api_version = node.get("apiVersion").and_then(Node::text);
+    if let Some(kind) = Kind::find(api_version.unwrap_or_default(), name) {
+        found(node, kind);
+    }
+}

@@ -1,0 +1,101 @@
+//! The judgement of one object: what the webhooks would answer if it were created.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use multinic_core::answer::{Case, Verdict};
+use multinic_core::finding::Finding;
+use multinic_core::network::{Fetched, Snapshot};
+use multinic_core::review::{self, Request, Webhook};
+use multinic_core::rules::missing_network;
+use multinic_core::world::World;
+
+use super::kinds::Kind;
+use super::{Object, Options};
+
+/// What is wrong with an object.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    pub(super) findings: Vec<Finding>,
+    /// Networks that it requests and that are unknown, as `namespace/name`.
+    pub(super) unknown: Vec<String>,
+}
+
+/// Judges an object as if it were created, with what the mutating webhook writes.
+pub(super) fn judge(object: &Object, snapshot: &Snapshot, options: &Options) -> Judged {
+    let world = World {
+        snapshot,
+        fetched: &Fetched::default(),
+        policy: &options.policy,
+        // Which Pods use a network shows in a cluster only.
+        usage: None,
+    };
+    let review = review_of(object, &object.json);
+    let patched = with_case(&review, &world, |case| {
+        let answer = case.answer(Webhook::Mutate, &world);
+        let patch = (answer.verdict == Verdict::Patch).then(|| patch(&answer.body));
+        patch
+            .flatten()
+            .and_then(|patch| apply(&object.json, &patch))
+    });
+    let patched = patched.flatten().map(|json| review_of(object, &json));
+    let review = patched.unwrap_or(review);
+    let judged = with_case(&review, &world, |case| {
+        let mut judged = Judged {
+            findings: case.findings(&world),
+            unknown: Vec::new(),
+        };
+        if !options.is_complete {
+            let unknown = case.unknown(&options.policy, snapshot).into_iter();
+            let names = unknown.map(|(namespace, name)| format!("{namespace}/{name}"));
+            judged.unknown = names.collect();
+            let is_missing = |finding: &Finding| finding.rule == missing_network::RULE.name;
+            judged.findings.retain(|finding| !is_missing(finding));
+        }
+        judged
+    });
+    judged.unwrap_or_default()
+}
+
+/// Calls `ask` with what a review is about.
+fn with_case<T>(review: &str, world: &World<'_>, ask: impl FnOnce(&Case<'_>) -> T) -> Option<T> {
+    // It is written here, so it can be read.
+    let document = review::read(review.as_bytes()).ok()?;
+    let request = Request::of(&document).ok()?;
+    Some(ask(&Case::of(&request, world.policy)))
+}
+
+/// The JSON Patch in the body of an answer.
+fn patch(body: &[u8]) -> Option<json_patch::Patch> {
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let text = answer.pointer("/response/patch")?.as_str()?;
+    serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()
+}
+
+fn apply(json: &str, patch: &json_patch::Patch) -> Option<String> {
+    let mut object = serde_json::from_str(json).ok()?;
+    json_patch::patch(&mut object, patch).ok()?;
+    Some(object.to_string())
+}
+
+/// The AdmissionReview of an object that is created.
+fn review_of(object: &Object, json: &str) -> String {
+    let Kind {
+        kind,
+        group,
+        resource,
+    } = object.kind;
+    let text = |text: &str| serde_json::Value::from(text).to_string();
+    let mut out = String::with_capacity(json.len() + 512);
+    // Writing to a String does not fail.
+    let _ = write!(
+        out,
+        r#"{{"apiVersion":"{api}","kind":"AdmissionReview","request":{{"uid":"check","kind":{{"group":"{group}","version":{version},"kind":"{kind}"}},"resource":{{"group":"{group}","version":{version},"resource":"{resource}"}},"name":{name},"namespace":{namespace},"operation":"CREATE","object":{json}}}}}"#,
+        api = review::API_VERSION,
+        version = text(&object.version),
+        name = text(&object.name),
+        namespace = text(&object.namespace),
+    );
+    out
+}
