@@ -4,7 +4,9 @@
 //! Each file is parsed twice at most: once for its objects, of which only the JSON is kept, and once
 //! more for the places of its findings, if it has any.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 use multinic_core::network::{Network, RESOURCE_NAME, Snapshot};
@@ -12,16 +14,20 @@ use multinic_core::policy::Policy;
 use multinic_core::selector::NODE_SELECTOR;
 use serde_json::json;
 
-use crate::manifest::{self, Node};
+use crate::manifest::{self, Comment, Node};
 use crate::parallel;
+use crate::progress::Progress;
 use crate::report::{Cause, Entry, Position, Problem, Report, Source};
 
+pub mod fix;
 mod judge;
 mod kinds;
 mod locate;
+mod suppress;
 
 use judge::Judged;
 use kinds::Kind;
+use suppress::Suppression;
 
 /// How manifests are judged.
 #[derive(Debug)]
@@ -45,6 +51,14 @@ pub struct Checked {
     pub documents: usize,
     /// Networks that are requested and are not among the manifests, as `namespace/name`, each once.
     pub unknown: Vec<String>,
+    /// What is odd and not a finding, in one line each.
+    pub notes: Vec<String>,
+}
+
+/// The manifests of all files, and the networks among them and beside them.
+struct Manifests {
+    files: Vec<File>,
+    snapshot: Snapshot,
 }
 
 /// An object that is judged.
@@ -59,6 +73,8 @@ struct Object {
     title: String,
     /// The object, as it is sent to the API server.
     json: String,
+    /// The comments that are for it, as indices of [`File::suppressions`].
+    suppressions: Vec<usize>,
 }
 
 /// What is kept of a file.
@@ -67,23 +83,25 @@ struct File {
     documents: usize,
     objects: Vec<Object>,
     networks: Vec<(String, String, Arc<Network>)>,
+    suppressions: Vec<Suppression>,
+    /// What is wrong with comments, with the number of the line.
+    notes: Vec<(usize, String)>,
     error: Option<manifest::Error>,
 }
 
 /// Judges the manifests of all files together.
 pub fn check(sources: Vec<Source>, options: &Options) -> Checked {
-    let files = parallel::map(&sources, |source| File::read(&source.text, options));
-    let mut snapshot = options.networks.clone();
-    for (namespace, name, network) in files.iter().flat_map(|file| &file.networks) {
-        snapshot.insert(namespace, name, Arc::clone(network));
-    }
+    let Manifests { files, snapshot } = Manifests::read(&sources, options);
     let work: Vec<_> = sources.iter().zip(&files).enumerate().collect();
+    let progress = Progress::start(Some(work.len()), "files judged");
     let judged = parallel::map(&work, |(index, (source, file))| {
         let judge = |object| judge::judge(object, &snapshot, options);
         let judged: Vec<_> = file.objects.iter().map(judge).collect();
         let positions = positions(*index, &source.text, &judged);
+        progress.add(1);
         (judged, positions)
     });
+    drop(progress);
     let mut checked = Checked::default();
     let report = &mut checked.report;
     report.command = "check";
@@ -103,15 +121,37 @@ pub fn check(sources: Vec<Source>, options: &Options) -> Checked {
             });
         }
         let suite: Arc<str> = Arc::from(&*source.path);
+        let mut notes = file.notes;
+        let mut is_used = vec![false; file.suppressions.len()];
         for (object, judged) in file.objects.into_iter().zip(judged) {
+            let comments = object.suppressions;
             let object = report.add_object(object.title, Arc::clone(&suite));
             for finding in &judged.findings {
                 let position = positions.next();
-                report.findings.push(Entry::new(finding, object, position));
+                let mut entry = Entry::new(finding, object, position);
+                for index in &comments {
+                    if let Some(comment) = file.suppressions.get(*index) {
+                        is_used[*index] |= comment.apply(&mut entry);
+                    }
+                }
+                report.findings.push(entry);
             }
             checked.unknown.extend(judged.unknown);
         }
+        let comments = file.suppressions.iter().zip(is_used);
+        let unused = comments.filter(|(_, is_used)| !is_used);
+        notes.extend(unused.map(|(comment, _)| {
+            (
+                comment.line,
+                "the comment suppresses nothing: remove it".to_owned(),
+            )
+        }));
+        notes.sort_unstable();
+        let notes = notes.into_iter();
+        let notes = notes.map(|(line, note)| format!("{}:{line}: {note}", source.path));
+        checked.notes.extend(notes);
     }
+    checked.notes.extend(repeated(report));
     report.sources = sources;
     checked.unknown.sort_unstable();
     checked.unknown.dedup();
@@ -125,6 +165,24 @@ pub fn check(sources: Vec<Source>, options: &Options) -> Checked {
         checked.report.details = details;
     }
     checked
+}
+
+/// Objects that are there more than once, of which the cluster would keep the last.
+fn repeated(report: &Report) -> Vec<String> {
+    let mut known = HashMap::new();
+    let mut notes = Vec::new();
+    for object in &report.objects {
+        if object.title.ends_with('*') {
+            continue;
+        }
+        if let Some(first) = known.insert(&*object.title, &object.suite) {
+            notes.push(format!(
+                "{} is there twice: in {first} and in {}",
+                object.title, object.suite
+            ));
+        }
+    }
+    notes
 }
 
 /// The positions of all findings of a file, in their order.
@@ -156,6 +214,21 @@ fn positions(source: usize, text: &str, judged: &[Judged]) -> std::vec::IntoIter
     positions.into_iter()
 }
 
+impl Manifests {
+    fn read(sources: &[Source], options: &Options) -> Self {
+        let progress = Progress::start(Some(sources.len()), "files read");
+        let files = parallel::map(sources, |source| {
+            progress.add(1);
+            File::read(&source.text, options)
+        });
+        let mut snapshot = options.networks.clone();
+        for (namespace, name, network) in files.iter().flat_map(|file| &file.networks) {
+            snapshot.insert(namespace, name, Arc::clone(network));
+        }
+        Self { files, snapshot }
+    }
+}
+
 impl File {
     fn read(text: &str, options: &Options) -> Self {
         let mut file = Self::default();
@@ -168,11 +241,33 @@ impl File {
         };
         file.documents = documents.len();
         for document in &documents {
+            let first = file.objects.len();
+            let mut spans = Vec::new();
             collect(&document.root, &mut |node, kind| {
                 file.add(node, kind, options);
+                spans.push(node.span.clone());
             });
+            for comment in &document.comments {
+                file.add_comment(comment, first, &spans);
+            }
         }
         file
+    }
+
+    /// Adds a comment for one of the objects from `first` on, whose spans are given, or for all of
+    /// them.
+    fn add_comment(&mut self, comment: &Comment, first: usize, spans: &[Range<usize>]) {
+        let suppression = match Suppression::parse(comment) {
+            Ok(suppression) => suppression,
+            Err(problem) => return self.notes.push((comment.line, problem)),
+        };
+        let index = self.suppressions.len();
+        self.suppressions.push(suppression);
+        let own = spans.iter().position(|span| span.contains(&comment.at));
+        let objects = self.objects.iter_mut().skip(first).enumerate();
+        for (_, object) in objects.filter(|(at, _)| own.is_none_or(|own| own == *at)) {
+            object.suppressions.push(index);
+        }
     }
 
     fn add(&mut self, node: &Node, kind: &'static Kind, options: &Options) {
@@ -193,7 +288,7 @@ impl File {
             let network = (namespace.to_owned(), name.to_owned(), Arc::new(network));
             self.networks.push(network);
         }
-        let mut title = format!("{} {namespace}/", kind.kind);
+        let mut title = format!("{} {namespace}/", kind.name);
         match (name, text("generateName")) {
             ("", Some(prefix)) => drop(write!(title, "{prefix}*")),
             ("", None) => title.push('*'),
@@ -210,6 +305,7 @@ impl File {
             name: name.to_owned(),
             title,
             json,
+            suppressions: Vec::new(),
         });
     }
 }

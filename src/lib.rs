@@ -26,6 +26,7 @@ pub mod log;
 pub mod manifest;
 pub mod metrics;
 mod parallel;
+pub mod progress;
 pub mod report;
 pub mod serve;
 pub mod shutdown;

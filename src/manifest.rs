@@ -4,10 +4,13 @@
 //! reads them (YAML 1.1), anchors, aliases and merge keys are resolved.
 
 use std::collections::HashMap;
+use std::mem;
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle};
 
+pub mod edit;
+mod json;
 pub mod scalar;
 
 /// One document of a file.
@@ -17,6 +20,19 @@ pub struct Document {
     pub origin: Option<String>,
     /// Its content.
     pub root: Node,
+    /// Its comments that begin with `multinic:`, and those before it.
+    pub comments: Vec<Comment>,
+}
+
+/// A comment for multinic.
+#[derive(Debug)]
+pub struct Comment {
+    /// Where it is, in bytes of the file.
+    pub at: usize,
+    /// The number of its line.
+    pub line: usize,
+    /// What follows `multinic:`.
+    pub text: String,
 }
 
 /// A value, and where it is written.
@@ -59,9 +75,17 @@ const MAX_VALUES: usize = 4_000_000;
 /// # Errors
 /// The first mistake, with its place.
 pub fn parse(text: &str) -> Result<Vec<Document>, Error> {
+    if let Some(root) = json::parse(text) {
+        return Ok(vec![Document {
+            origin: None,
+            root,
+            comments: Vec::new(),
+        }]);
+    }
     let mut builder = Builder::default();
     let mut documents = Vec::new();
     let mut origin = None;
+    let mut comments = Vec::new();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| Error {
             problem: error.info(),
@@ -70,8 +94,16 @@ pub fn parse(text: &str) -> Result<Vec<Document>, Error> {
         let span = span.byte_range().unwrap_or_default();
         match event {
             Event::Comment(comment, _) => {
-                if let Some(file) = comment.trim().strip_prefix("Source:") {
+                let comment = comment.trim();
+                if let Some(file) = comment.strip_prefix("Source:") {
                     origin = Some(file.trim().to_owned());
+                } else if let Some(own) = comment.strip_prefix("multinic:") {
+                    let before = text.get(..span.start).unwrap_or_default();
+                    comments.push(Comment {
+                        at: span.start,
+                        line: before.matches('\n').count() + 1,
+                        text: own.to_owned(),
+                    });
                 }
             }
             Event::DocumentStart(..) => builder = Builder::default(),
@@ -80,6 +112,7 @@ pub fn parse(text: &str) -> Result<Vec<Document>, Error> {
                     documents.push(Document {
                         origin: origin.take(),
                         root,
+                        comments: mem::take(&mut comments),
                     });
                 }
             }
@@ -279,6 +312,14 @@ impl Node {
             Value::Map(map) => map.iter().map(|(_, node)| node.size()).sum::<usize>(),
             Value::Literal(_) | Value::Text(..) => 0,
         }
+    }
+
+    /// The value, with everything in it.
+    pub fn json(&self) -> serde_json::Value {
+        let mut text = String::new();
+        self.write_json(&mut text);
+        // What is written here can be read, and what is nested too deeply is nobody's manifest.
+        serde_json::from_str(&text).unwrap_or_default()
     }
 
     /// Writes the value as JSON.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use multinic_core::finding::{Finding, Level};
 
+pub mod baseline;
 mod github;
 mod json;
 mod junit;

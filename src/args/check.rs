@@ -40,6 +40,9 @@ pub struct Args {
     /// Skip paths that match; * stands for any number of characters. Repeatable
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
+    /// Write into the files what the mutating webhook would add to their Pods, then judge them
+    #[arg(long)]
+    fix: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -47,6 +50,10 @@ pub struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<ExitCode, Error> {
         self.output.verify()?;
+        if self.fix && self.paths.iter().any(|path| path == Path::new("-")) {
+            let problem = "--fix writes files, so stdin (-) cannot be fixed";
+            return Err(Error::Usage(problem.to_owned()));
+        }
         let policy = read_config(self.config.as_deref())?;
         let networks = match &self.networks {
             Some(folder) => networks(folder)?,
@@ -58,10 +65,13 @@ impl Args {
             networks,
             is_complete: self.assume_complete || self.networks.is_some(),
         };
-        let (sources, problems) = self.sources()?;
+        let (mut sources, problems) = self.sources()?;
+        if self.fix {
+            fix(&mut sources, &options)?;
+        }
         let mut checked = check::check(sources, &options);
         checked.report.problems.extend(problems);
-        let code = self.output.write(&checked.report)?;
+        let code = self.output.write(&mut checked.report)?;
         summarize(&checked);
         Ok(code)
     }
@@ -119,7 +129,8 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         let extension = path.extension().and_then(|extension| extension.to_str());
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
-        } else if path.is_dir() {
+        }
+        if path.is_dir() {
             walk(&path, files)?;
         } else if matches!(extension, Some("yaml" | "yml" | "json")) {
             files.push(path);
@@ -148,14 +159,46 @@ fn networks(folder: &Path) -> Result<Snapshot, Error> {
     Ok(folder.snapshot())
 }
 
+/// Writes what the mutating webhook would add into the files.
+fn fix(sources: &mut [Source], options: &Options) -> Result<(), Error> {
+    let mut stderr = io::stderr().lock();
+    for fixed in check::fix::fix(sources, options) {
+        let Some(source) = sources.get_mut(fixed.source) else {
+            continue;
+        };
+        let Some(text) = fixed.text else {
+            let _ = writeln!(
+                stderr,
+                "{} cannot be fixed, because of how it is written; what is to be added: multinic \
+                 review --webhook mutate",
+                source.path
+            );
+            continue;
+        };
+        fs::write(&source.path, &text).map_err(|error| Error::WriteFile {
+            path: source.path.clone(),
+            source: error,
+        })?;
+        source.text = text;
+        for object in fixed.objects {
+            let _ = writeln!(stderr, "fixed: {object} in {}", source.path);
+        }
+    }
+    Ok(())
+}
+
 /// Reports on stderr what was looked at.
 fn summarize(checked: &Checked) {
     let Checked {
         report,
         documents,
         unknown,
+        notes,
     } = checked;
     let mut stderr = io::stderr().lock();
+    for note in notes {
+        let _ = writeln!(stderr, "note: {note}");
+    }
     if !unknown.is_empty() {
         let _ = writeln!(
             stderr,
@@ -166,12 +209,16 @@ fn summarize(checked: &Checked) {
     }
     let _ = writeln!(
         stderr,
-        "{}, {}, {} judged: {} denied, {}",
+        "{}, {}, {} judged: {} denied, {}{}",
         count(report.sources.len(), "file"),
         count(*documents, "document"),
         count(report.objects.len(), "object"),
         report.count(Level::Deny),
         count(report.count(Level::Warn), "warning"),
+        match report.findings.len() - report.counted().count() {
+            0 => String::new(),
+            not_counted => format!("; {not_counted} suppressed or in the baseline"),
+        },
     );
     if report.objects.is_empty() && report.problems.is_empty() {
         let _ = writeln!(

@@ -1,13 +1,16 @@
 //! The flags that say how findings are reported, for every command that finds some.
 
 use std::fs;
-use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum as _;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-use super::{Error, print};
+use super::{Error, print, read_text};
+use crate::report::baseline::Baseline;
 use crate::report::{FailOn, Format, Report};
 
 /// How findings are reported
@@ -19,6 +22,12 @@ pub(super) struct OutputArgs {
     /// The lowest level of findings for which the exit code is 1
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "deny")]
     fail_on: FailOn,
+    /// A file with findings that are known: they are marked, and do not count
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write the findings that count to a file for --baseline
+    #[arg(long, value_name = "FILE")]
+    write_baseline: Option<PathBuf>,
 }
 
 /// A format, and where it goes.
@@ -56,22 +65,40 @@ impl OutputArgs {
         Ok(())
     }
 
-    /// Writes the report in every format, and returns the exit code.
+    /// Compares the report with the baseline, writes it in every format, and returns the exit code.
     ///
     /// # Errors
-    /// If a file or stdout cannot be written.
-    pub(super) fn write(&self, report: &Report) -> Result<ExitCode, Error> {
+    /// If the baseline is not one, or if a file or stdout cannot be written.
+    pub(super) fn write(&self, report: &mut Report) -> Result<ExitCode, Error> {
+        if let Some(path) = &self.baseline {
+            let baseline = Baseline::parse(&read_text(path)?);
+            let baseline = baseline.map_err(|problem| {
+                Error::Usage(format!("{} is not a baseline: {problem}", path.display()))
+            })?;
+            let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+            for note in baseline.apply(report, today) {
+                // That it cannot be said does not matter.
+                let _ = writeln!(io::stderr(), "note: {note}");
+            }
+        }
+        if let Some(path) = &self.write_baseline {
+            write_file(path, Baseline::of(report).write())?;
+        }
         for Output { format, file } in &self.output {
             match file {
                 None => print(format.write(report, is_coloured()).as_bytes())?,
-                Some(path) => fs::write(path, format.write(report, false)).map_err(|source| {
-                    let path = path.display().to_string();
-                    Error::WriteFile { path, source }
-                })?,
+                Some(path) => write_file(path, format.write(report, false))?,
             }
         }
         Ok(ExitCode::from(report.exit_code(self.fail_on)))
     }
+}
+
+fn write_file(path: &Path, text: String) -> Result<(), Error> {
+    fs::write(path, text).map_err(|source| Error::WriteFile {
+        path: path.display().to_string(),
+        source,
+    })
 }
 
 /// Whether stdout is a terminal on which colours are wanted (<https://no-color.org>).

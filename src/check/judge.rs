@@ -22,25 +22,27 @@ pub(super) struct Judged {
     pub(super) unknown: Vec<String>,
 }
 
-/// Judges an object as if it were created, with what the mutating webhook writes.
-pub(super) fn judge(object: &Object, snapshot: &Snapshot, options: &Options) -> Judged {
-    let world = World {
+/// What is known when objects are judged.
+pub(super) fn world<'a>(
+    snapshot: &'a Snapshot,
+    fetched: &'a Fetched,
+    options: &'a Options,
+) -> World<'a> {
+    World {
         snapshot,
-        fetched: &Fetched::default(),
+        fetched,
         policy: &options.policy,
         // Which Pods use a network shows in a cluster only.
         usage: None,
-    };
-    let review = review_of(object, &object.json);
-    let patched = with_case(&review, &world, |case| {
-        let answer = case.answer(Webhook::Mutate, &world);
-        let patch = (answer.verdict == Verdict::Patch).then(|| patch(&answer.body));
-        patch
-            .flatten()
-            .and_then(|patch| apply(&object.json, &patch))
-    });
-    let patched = patched.flatten().map(|json| review_of(object, &json));
-    let review = patched.unwrap_or(review);
+    }
+}
+
+/// Judges an object as if it were created, with what the mutating webhook writes.
+pub(super) fn judge(object: &Object, snapshot: &Snapshot, options: &Options) -> Judged {
+    let fetched = Fetched::default();
+    let world = world(snapshot, &fetched, options);
+    let patched = patched(object, &world).map(|object| object.to_string());
+    let review = review_of(object, patched.as_ref().unwrap_or(&object.json));
     let judged = with_case(&review, &world, |case| {
         let mut judged = Judged {
             findings: case.findings(&world),
@@ -58,6 +60,16 @@ pub(super) fn judge(object: &Object, snapshot: &Snapshot, options: &Options) -> 
     judged.unwrap_or_default()
 }
 
+/// The object with what the mutating webhook writes, if it writes anything.
+pub(super) fn patched(object: &Object, world: &World<'_>) -> Option<serde_json::Value> {
+    let patched = with_case(&review_of(object, &object.json), world, |case| {
+        let answer = case.answer(Webhook::Mutate, world);
+        let patch = (answer.verdict == Verdict::Patch).then(|| patch(&answer.body));
+        apply(&object.json, &patch??)
+    });
+    patched?
+}
+
 /// Calls `ask` with what a review is about.
 fn with_case<T>(review: &str, world: &World<'_>, ask: impl FnOnce(&Case<'_>) -> T) -> Option<T> {
     // It is written here, so it can be read.
@@ -73,16 +85,16 @@ fn patch(body: &[u8]) -> Option<json_patch::Patch> {
     serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()
 }
 
-fn apply(json: &str, patch: &json_patch::Patch) -> Option<String> {
+fn apply(json: &str, patch: &json_patch::Patch) -> Option<serde_json::Value> {
     let mut object = serde_json::from_str(json).ok()?;
     json_patch::patch(&mut object, patch).ok()?;
-    Some(object.to_string())
+    Some(object)
 }
 
 /// The AdmissionReview of an object that is created.
 fn review_of(object: &Object, json: &str) -> String {
     let Kind {
-        kind,
+        name: kind,
         group,
         resource,
     } = object.kind;

@@ -5,7 +5,7 @@ use crate::manifest::Node;
 /// A kind that is judged: those that the webhooks are registered for.
 #[derive(Debug)]
 pub(super) struct Kind {
-    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
     pub(super) group: &'static str,
     pub(super) resource: &'static str,
 }
@@ -36,9 +36,9 @@ static KINDS: [Kind; 13] = [
     ),
 ];
 
-const fn kind(kind: &'static str, group: &'static str, resource: &'static str) -> Kind {
+const fn kind(name: &'static str, group: &'static str, resource: &'static str) -> Kind {
     Kind {
-        kind,
+        name,
         group,
         resource,
     }
@@ -50,12 +50,12 @@ impl Kind {
         let (group, _) = group_version(api_version);
         KINDS
             .iter()
-            .find(|kind| kind.kind == name && kind.group == group)
+            .find(|kind| kind.name == name && kind.group == group)
     }
 
     /// Whether it is that of networks.
     pub(super) fn is_network(&self) -> bool {
-        self.kind == NETWORK
+        self.name == NETWORK
     }
 }
 

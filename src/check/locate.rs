@@ -30,7 +30,7 @@ pub(super) fn span(object: &Node, place: &Place, file: &str) -> Range<usize> {
     let offsets = scalar::offsets(source, value, *style);
     match (
         offsets.get(start),
-        offsets.get(start + length).or(offsets.last()),
+        offsets.get(start + length).or_else(|| offsets.last()),
     ) {
         (Some(start), Some(end)) if start < end => {
             let span = node.span.start + start..node.span.start + end;

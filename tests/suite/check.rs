@@ -4,7 +4,17 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use base64::Engine as _;
+use multinic::check::Options;
+use multinic::report::{Entry, Source};
+use multinic_core::answer::{Answer, Verdict};
+use multinic_core::finding::Level;
+use multinic_core::network::Snapshot;
+use multinic_core::policy::Policy;
+use multinic_core::review::Webhook;
 use serde_json::Value;
+
+use crate::reviews;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -123,12 +133,10 @@ fn what_the_mutating_webhook_writes_is_not_a_finding() {
 
 #[test]
 fn lists_sources_and_empty_input() {
-    let item: String = ISOLATED
-        .lines()
-        .map(|line| format!("    {line}\n"))
-        .collect();
+    let item = ISOLATED.replace('\n', "\n    ");
+    let item = item.trim_end();
     let list = format!(
-        "# Source: chart/templates/web.yaml\nkind: List\napiVersion: v1\nitems:\n  -\n{item}"
+        "# Source: chart/templates/web.yaml\nkind: List\napiVersion: v1\nitems:\n  -\n    {item}\n"
     );
     let output = check(&["-", "--output", "json"], &list);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -141,8 +149,7 @@ fn lists_sources_and_empty_input() {
 
 #[test]
 fn several_formats_at_once_go_to_files() {
-    let folder = std::env::temp_dir().join(format!("multinic-check-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+    let folder = temporary("formats");
     let file = |name: &str| folder.join(name).display().to_string();
     let sarif = format!("sarif={}", file("a.sarif"));
     let junit = format!("junit={}", file("a.xml"));
@@ -164,80 +171,272 @@ fn several_formats_at_once_go_to_files() {
     fs::remove_dir_all(folder).unwrap();
 }
 
-/// The same object and the same answer: every recorded creation, by its manifest and by its review.
+#[test]
+fn comments_suppress_findings_but_not_isolation() {
+    let network = "apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\nmetadata: {name: a}\nspec:\n  config: '{\"cniVersion\": \"1.0.0\", \"type\": \"macvlan\", \"mastr\": \"x\", \"master\": \"y\"}'\n";
+    let plain = check(&["-", "--fail-on", "warn"], network);
+    assert_eq!(plain.status.code(), Some(1), "{}", stdout(&plain));
+    let comment = "# multinic: ignore suspicious-plugin-config: the driver reads it\n";
+    let text =
+        format!("{comment}{network}---\n# multinic: ignore isolated-network: no\n{ISOLATED}");
+    let output = check(&["-", "--output", "sarif"], &text);
+    assert_eq!(output.status.code(), Some(1));
+    let sarif: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let reason = |rule: &str| {
+        let result = results
+            .iter()
+            .find(|result| result["ruleId"] == rule)
+            .unwrap();
+        result["suppressions"][0]["justification"].clone()
+    };
+    assert_eq!(reason("suspicious-plugin-config"), "the driver reads it");
+    assert_eq!(reason("isolated-network"), Value::Null);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains("stdin:8: isolated-network cannot be suppressed"),
+        "{stderr}"
+    );
+    let unused = check(&["-"], &format!("{comment}{ISOLATED}"));
+    let stderr = String::from_utf8(unused.stderr).unwrap();
+    assert!(
+        stderr.contains("stdin:1: the comment suppresses nothing"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn what_is_in_the_baseline_is_marked_and_does_not_count() {
+    let folder = temporary("baseline");
+    let file = folder.join("baseline.json").display().to_string();
+    let written = check(&["-", "--write-baseline", &file], ISOLATED);
+    assert_eq!(written.status.code(), Some(1));
+    // Lines move, and there is a new finding.
+    let text = format!(
+        "# moved\n{ISOLATED}---\n{}",
+        ISOLATED.replace("name: web", "name: new")
+    );
+    let output = check(&["-", "--baseline", &file, "--output", "json"], &text);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let states: Vec<_> = report["findings"].as_array().unwrap().iter().collect();
+    assert_eq!(states[0]["state"], "baseline");
+    assert_eq!(states[1]["state"], "new");
+    let known = check(&["-", "--baseline", &file], ISOLATED);
+    assert_eq!(known.status.code(), Some(0));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn fix_writes_files_and_keeps_their_layout() {
+    let folder = temporary("fix");
+    let network = "apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\nmetadata:\n  name: fast\n  annotations: {k8s.v1.cni.cncf.io/nodeSelector: nic=fast}\nspec: {config: '{\"cniVersion\": \"1.0.0\", \"type\": \"macvlan\", \"master\": \"ens224\"}'}\n";
+    let pod = "# first\napiVersion: v1\nkind: Pod\nmetadata:\n  name: a # name\n  annotations: {k8s.v1.cni.cncf.io/networks: fast}\nspec:\n  affinity:\n  containers:\n  - {name: a, image: b}\n# last\n";
+    fs::write(folder.join("network.yaml"), network).unwrap();
+    fs::write(folder.join("pod.yaml"), pod).unwrap();
+    let path = folder.display().to_string();
+    let output = check(&[&path, "--fix"], "");
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let fixed = fs::read_to_string(folder.join("pod.yaml")).unwrap();
+    assert!(fixed.contains("  affinity: {\"nodeAffinity\":"), "{fixed}");
+    assert!(
+        fixed.starts_with("# first\n") && fixed.ends_with("# last\n"),
+        "{fixed}"
+    );
+    assert!(String::from_utf8_lossy(&output.stderr).contains("fixed: Pod default/a in"));
+    let again = check(&[&path, "--fix"], "");
+    assert!(!String::from_utf8_lossy(&again.stderr).contains("fixed"));
+    assert_eq!(check(&["-", "--fix"], ISOLATED).status.code(), Some(2));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+fn temporary(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("multinic-{name}-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// A recorded or derived creation, with what is known when it is judged.
+struct Creation {
+    name: String,
+    review: Value,
+    options: Options,
+}
+
+impl Creation {
+    /// The object as somebody writes it: without what belongs to the request.
+    fn manifest(&self) -> Value {
+        let request = &self.review["request"];
+        let mut object = request["object"].clone();
+        let kind = &request["kind"];
+        let (group, version) = (kind["group"].as_str(), kind["version"].as_str().unwrap());
+        object["apiVersion"] = match group {
+            Some("") | None => Value::from(version),
+            Some(group) => Value::from(format!("{group}/{version}")),
+        };
+        object["kind"] = kind["kind"].clone();
+        object["metadata"]
+            .as_object_mut()
+            .unwrap()
+            .remove("namespace");
+        object
+    }
+
+    fn answer(&self, webhook: Webhook, object: &Value) -> Answer {
+        let mut review = self.review.clone();
+        review["request"]["object"] = object.clone();
+        let Options {
+            networks, policy, ..
+        } = &self.options;
+        crate::manifest::answer(review.to_string().as_bytes(), webhook, networks, policy)
+    }
+}
+
+/// Every creation under `tests/reviews` of an object that can stand in a file.
+fn creations() -> Vec<Creation> {
+    let mut found = Vec::new();
+    let mut add = |path: PathBuf, networks: Snapshot, policy: Policy| {
+        let mut review: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let request = &mut review["request"];
+        let kind = request["kind"]["kind"].as_str().unwrap().to_owned();
+        let is_creation = request["operation"] == "CREATE" && kind != "Binding";
+        if !is_creation
+            || !request["subResource"]
+                .as_str()
+                .unwrap_or_default()
+                .is_empty()
+        {
+            return;
+        }
+        // A file does not say who applies it.
+        request.as_object_mut().unwrap().remove("userInfo");
+        let name = request["object"]["metadata"]["name"].clone();
+        request["name"] = name;
+        let options = Options {
+            policy,
+            namespace: request["namespace"].as_str().unwrap().to_owned(),
+            networks,
+            is_complete: true,
+        };
+        found.push(Creation {
+            name: path.display().to_string(),
+            review,
+            options,
+        });
+    };
+    for entry in fs::read_dir(reviews::folder()).unwrap() {
+        let folder = entry.unwrap().path();
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            let file = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                let case = fs::read_to_string(path.join("case.yaml")).unwrap();
+                let case: Value = serde_saphyr::from_str(&case).unwrap();
+                let text = |key: &str| case[key].as_str().unwrap_or_default().to_owned();
+                let policy = multinic_core::config::parse(&text("config")).unwrap();
+                let networks = reviews::networks(&text("networks"));
+                add(path.join("review.json"), networks, policy);
+            } else if file.contains(".create-") {
+                add(path, reviews::networks(""), Policy::default());
+            }
+        }
+    }
+    found
+}
+
+/// What a finding is, without the kind of its review.
+fn key(rule: &str, level: &str, field: &str, message: &str) -> String {
+    format!("{level} {rule} {field}: {message}")
+}
+
 #[test]
 fn check_and_the_webhook_say_the_same() {
-    let mut compared = 0;
-    let folder = root().join("tests/reviews/recorded");
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if !name.ends_with(".validate.json") || !name.contains(".create-") {
-            continue;
+    let (mut compared, mut found) = (0, 0);
+    for creation in creations() {
+        let mut object = creation.manifest();
+        let source = |text: String| Source {
+            path: "a".to_owned(),
+            text,
+        };
+        let texts = [
+            object.to_string(),
+            serde_saphyr::to_string(&object).unwrap(),
+        ];
+        let mutated = creation.answer(Webhook::Mutate, &object);
+        let response = reviews::response(&mutated);
+        if let Some(patch) = response["patch"].as_str() {
+            let patch = base64::engine::general_purpose::STANDARD
+                .decode(patch)
+                .unwrap();
+            let patch: json_patch::Patch = serde_json::from_slice(&patch).unwrap();
+            json_patch::patch(&mut object, &patch).unwrap();
         }
-        let review: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        let request = &review["request"];
-        if request["object"]["kind"] == "Binding" {
-            continue;
-        }
-        let mut object = request["object"].clone();
-        object["apiVersion"] = Value::from("v1");
-        let kind = &request["kind"];
-        if kind["group"] != "" {
-            object["apiVersion"] = Value::from(format!(
-                "{}/{}",
-                kind["group"].as_str().unwrap(),
-                kind["version"].as_str().unwrap()
-            ));
-        }
-        let namespace = request["namespace"].as_str().unwrap();
-        let checked = check(
-            &[
-                "-",
-                "--output",
-                "json",
-                "--namespace",
-                namespace,
-                "--assume-complete",
-            ],
-            &object.to_string(),
-        );
-        let report: Value = serde_json::from_slice(&checked.stdout).unwrap();
-        let mut found: Vec<String> = Vec::new();
-        for finding in report["findings"].as_array().unwrap() {
-            found.push(finding["message"].as_str().unwrap().to_owned());
-        }
-        let answered = Command::new(env!("CARGO_BIN_EXE_multinic"))
-            .args(["review", path.to_str().unwrap()])
-            .output()
-            .unwrap();
-        let answer: Value = serde_json::from_slice(&answered.stdout).unwrap();
-        let causes = answer["response"]["status"]["details"]["causes"]
-            .as_array()
-            .cloned();
-        let told = causes
-            .unwrap_or_default()
-            .into_iter()
-            .map(|cause| cause["message"].clone());
-        let warnings = answer["response"]["warnings"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let mut said: Vec<String> = told
-            .chain(warnings)
-            .map(|line| {
-                line.as_str()
-                    .unwrap()
-                    .split_once(": ")
-                    .unwrap()
-                    .1
-                    .to_owned()
+        let answer = creation.answer(Webhook::Validate, &object);
+        let said = answer
+            .findings
+            .iter()
+            .filter(|finding| finding.level > Level::Off);
+        let mut said: Vec<_> = said
+            .map(|finding| {
+                let told = finding.told();
+                let field = &finding.place.field;
+                key(told.rule, finding.level.name(), field, &told.message)
             })
             .collect();
-        found.sort();
         said.sort();
-        assert_eq!(found, said, "{name}");
+        for text in texts {
+            let checked = multinic::check::check(vec![source(text)], &creation.options);
+            assert!(checked.report.problems.is_empty(), "{}", creation.name);
+            let entries = checked.report.findings.iter();
+            let mut own: Vec<_> = entries
+                .map(|own| key(own.rule, own.level.name(), &own.field, &own.message))
+                .collect();
+            own.sort();
+            assert_eq!(own, said, "{}", creation.name);
+            let is_placed = |entry: &Entry| entry.position.is_some();
+            assert!(
+                checked.report.findings.iter().all(is_placed),
+                "{}",
+                creation.name
+            );
+        }
         compared += 1;
+        found += said.len();
     }
-    assert!(compared > 50, "{compared}");
+    assert!(
+        compared > 200 && found > 100,
+        "{compared} creations, {found} findings"
+    );
+}
+
+#[test]
+fn what_is_fixed_is_patched_by_no_webhook() {
+    let mut fixed = 0;
+    for creation in creations() {
+        let object = creation.manifest();
+        if creation.answer(Webhook::Mutate, &object).verdict != Verdict::Patch {
+            continue;
+        }
+        let texts = [
+            object.to_string(),
+            format!("{object:#}"),
+            serde_saphyr::to_string(&object).unwrap(),
+        ];
+        for text in texts {
+            let source = Source {
+                path: "a".to_owned(),
+                text,
+            };
+            let changed = multinic::check::fix::fix(&[source], &creation.options);
+            let text = changed[0]
+                .text
+                .as_ref()
+                .unwrap_or_else(|| panic!("{}", creation.name));
+            let object = multinic::manifest::parse(text).unwrap()[0].root.json();
+            let again = creation.answer(Webhook::Mutate, &object);
+            assert_eq!(again.verdict, Verdict::Allow, "{}: {text}", creation.name);
+            fixed += 1;
+        }
+    }
+    assert!(fixed > 60, "{fixed}");
 }
