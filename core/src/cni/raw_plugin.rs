@@ -20,6 +20,8 @@ pub(super) struct RawPlugin<'d> {
     /// Whether each is declared with `true`.
     capabilities: BTreeMap<Cow<'d, str>, bool>,
     has_prev_result: bool,
+    /// Its `args`, spelled so: Multus reads them through a map.
+    pub(super) args: Option<Value<'d>>,
 }
 
 impl<'d> RawPlugin<'d> {
@@ -32,8 +34,12 @@ impl<'d> RawPlugin<'d> {
             ipam_kind: None,
             capabilities: BTreeMap::new(),
             has_prev_result: false,
+            args: None,
         };
         for Member { key, value } in through_a_map(object) {
+            if key.is_str("args") {
+                raw.args = Some(value);
+            }
             if value.kind() != Kind::Object {
                 continue;
             }

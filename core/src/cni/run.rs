@@ -55,7 +55,7 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
 /// `injectCNIArgs` of Multus (`pkg/types/conf.go:597`) asserts that both are objects once a Pod has
 /// `cni-args`.
 fn arguments(raw: &RawPlugin<'_>, report: &mut Report) {
-    let Some(args) = raw.object.get("args") else {
+    let Some(args) = raw.args else {
         return;
     };
     let wrong = if args.kind() == Kind::Object {
@@ -132,20 +132,18 @@ fn refuse_version(raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) -
     }
     let fewer = FEWER.iter().find(|(name, ..)| *name == plugin);
     let (first, last) = fewer.map_or(("0.1.0", "1.1.0"), |(_, first, last)| (*first, *last));
-    let supported: Vec<_> = VERSIONS
+    let supported = VERSIONS
         .iter()
-        .filter(|version| (first..=last).contains(*version))
-        .collect();
+        .filter(|version| (first..=last).contains(*version));
     let version = if chain.version().is_empty() {
         "0.1.0"
     } else {
         chain.version()
     };
-    if supported.iter().any(|supported| **supported == version) {
+    if supported.clone().any(|supported| *supported == version) {
         return false;
     }
     let listed: Vec<_> = supported
-        .iter()
         .map(|version| format!("\"{version}\""))
         .collect();
     let shown = shorten(version);
