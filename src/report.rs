@@ -212,13 +212,13 @@ impl Report {
 impl Entry {
     /// A finding of the rules.
     pub fn new(finding: &Finding, object: usize, position: Option<Position>) -> Self {
-        let told = finding.told();
+        let line = finding.line();
         Self {
-            rule: told.rule,
+            rule: line.rule,
             level: finding.level,
             object,
             field: finding.place.field.to_string(),
-            message: told.message.into_owned(),
+            message: line.message.into_owned(),
             position,
             state: State::New,
             notes: Vec::new(),

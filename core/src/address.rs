@@ -1,8 +1,8 @@
 //! Addresses as Go reads them: `net.ParseIP`, `net.ParseCIDR`, `net.ParseMAC`, and the sloppy forms
-//! that whereabouts takes.
+//! that whereabouts accepts.
 //!
-//! IPv4 written as IPv6 (`::ffff:10.1.0.1`) is IPv4 to Go; a prefix of such an address loses the 96
-//! bits that came with it.
+//! IPv4 written as IPv6 (`::ffff:10.1.0.1`) is IPv4 to Go; the length of a prefix of such an
+//! address is reduced by 96.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -32,7 +32,7 @@ pub fn sloppy_prefix(text: &str) -> Option<IpNet> {
     with_length(ip, length)
 }
 
-/// Whether `text` is an IPv4-mapped IPv6 address, which some places accept and others do not.
+/// Whether `text` is an IPv4-mapped IPv6 address, which only some readers accept.
 pub fn is_mapped(text: &str) -> bool {
     let address = text.split_once('/').map_or(text, |(address, _)| address);
     address
@@ -71,7 +71,7 @@ pub fn text(ip: IpAddr) -> String {
     text
 }
 
-/// The address after the first of a subnet: what host-local and bridge take for the gateway.
+/// The address after the first of a subnet, which host-local and bridge use as the gateway.
 pub fn first(subnet: IpNet) -> IpAddr {
     let network = subnet.network();
     address(network, number(network).saturating_add(1))
@@ -133,12 +133,12 @@ impl Mac {
         })
     }
 
-    /// The bit that the kernel refuses on an interface: multicast, broadcast included.
+    /// Whether it is a multicast address, which no interface can have. Broadcast is one.
     pub fn is_multicast(&self) -> bool {
         self.bytes.first().is_some_and(|first| first & 1 == 1)
     }
 
-    /// Whether the six bytes that an Ethernet interface takes are all zero.
+    /// Whether the six bytes that an Ethernet interface uses are all zero.
     pub fn is_zero(&self) -> bool {
         self.bytes.iter().take(6).all(|byte| *byte == 0)
     }
@@ -148,7 +148,7 @@ fn with_length(ip: IpAddr, length: &str) -> Option<IpNet> {
     if length.is_empty() || !length.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
-    // Leading zeros are fine, so only what is left of them must fit.
+    // Leading zeros are allowed.
     let digits = length.trim_start_matches('0');
     let length: u8 = if digits.is_empty() {
         0

@@ -1,4 +1,4 @@
-//! From a request to the bytes of its answer: the way through the house, without its edges.
+//! From a request to the bytes of its answer: the whole pipeline, without I/O.
 
 use std::borrow::Cow;
 
@@ -13,31 +13,31 @@ use crate::validate::{Denial, Judgement, validate};
 use crate::view::Subject;
 use crate::world::World;
 
-/// What is answered to one review.
+/// The answer to one review.
 #[derive(Debug)]
 pub struct Answer {
     /// The body: an AdmissionReview in one line.
     pub body: Vec<u8>,
-    /// What it says.
+    /// The verdict in the body.
     pub verdict: Verdict,
-    /// What the rules said; nothing of a mutating answer, which needs no words.
+    /// What the rules reported; empty for a mutating answer, which has no messages.
     pub findings: Vec<Finding>,
 }
 
-/// What an answer says, in a word.
+/// The verdict of an answer.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Verdict {
-    /// The request passes unchanged.
+    /// The request is admitted unchanged.
     Allow,
     /// The request is refused.
     Deny,
-    /// The request passes changed.
+    /// The request is admitted with a change.
     Patch,
-    /// The request passes, and is none that a webhook was registered for.
+    /// The request is admitted, but the chart registers no webhook for such requests.
     Unregistered,
 }
 
-/// A request and what it is about.
+/// A request and its subject.
 #[derive(Debug)]
 pub struct Case<'a> {
     request: &'a Request<'a>,
@@ -45,7 +45,7 @@ pub struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// What the request is about.
+    /// Reads the subject of a request.
     pub fn of(request: &'a Request<'a>, policy: &Policy) -> Self {
         Self {
             request,
@@ -62,12 +62,12 @@ impl<'a> Case<'a> {
         self.subject.unknown(policy, snapshot)
     }
 
-    /// What the rules say, in a world in which every network of [`Self::unknown`] was looked up.
+    /// What the rules report, in a world in which every network of [`Self::unknown`] was looked up.
     pub fn findings(&self, world: &World<'_>) -> Vec<Finding> {
         decide(&self.subject, world)
     }
 
-    /// The name of the object, for logs: while it has none, its `generateName` and a `*`.
+    /// The name of the object, for logs; its `generateName` and a `*` if it has none yet.
     pub fn name(&self) -> &str {
         match &self.subject {
             Subject::Attach(attach) => &attach.object.name,
@@ -184,11 +184,11 @@ impl Verdict {
     }
 }
 
-/// As many networks are named in the audit log.
+/// The number of networks that are named in the audit log.
 const MAX_NAMED: usize = 10;
 
-/// The networks that demand something of a Pod, with what they demand, for the audit log: what is
-/// patched is not seen in the object that was sent.
+/// The networks with requirements on a Pod, with the requirements, for the audit log: the object
+/// that was sent does not show why it was patched.
 fn demands(subject: &Subject<'_>, world: &World<'_>) -> String {
     let Subject::Attach(attach) = subject else {
         return String::new();
@@ -213,7 +213,7 @@ fn demands(subject: &Subject<'_>, world: &World<'_>) -> String {
     named.join("; ")
 }
 
-/// The rules that are heard, each once.
+/// The names of the rules that reported, each once.
 fn names(findings: &[Finding]) -> Cow<'static, str> {
     if let [finding] = findings {
         return Cow::Borrowed(finding.rule);

@@ -1,6 +1,6 @@
 //! The configuration file: from text to [`Policy`]. Every mistake is reported with its place.
 //!
-//! `config/default.yaml` is the documented default; a test holds it equal to [`Policy::default`].
+//! `config/default.yaml` is the documented default; a test compares it with [`Policy::default`].
 
 use crate::policy::Policy;
 
@@ -14,7 +14,7 @@ pub const DEFAULT: &str = include_str!("config/default.yaml");
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct Error {
-    /// Line and column, counted from 1, where they are known.
+    /// Line and column, counted from 1, if they are known.
     pub place: Option<(u64, u64)>,
     /// In one line: the path of the field, what is wrong, and what to write instead.
     pub problem: String,
@@ -34,8 +34,8 @@ pub fn parse(text: &str) -> Result<Policy, Error> {
     })
 }
 
-/// Returns what a valid configuration permits and its author has probably not intended, in one line
-/// each.
+/// Returns what a valid configuration permits although its author has probably not intended it, in
+/// one line each.
 pub fn doubts(policy: &Policy) -> Vec<String> {
     let mut doubts = Vec::new();
     for (index, grant) in policy.grants.iter().enumerate() {

@@ -1,7 +1,7 @@
-//! Values that a program running as root on a node would do harm with.
+//! Values that could do harm when a program running as root on a node uses them.
 //!
-//! Each function returns why a value is dangerous, and what to write instead, or `None` if it is not.
-//! What becomes of each value is listed in `docs/sinks.md`.
+//! Each function returns why a value is dangerous, and what to write instead, or `None` if it is
+//! not. `docs/sinks.md` lists what happens to each value.
 
 use crate::address;
 use crate::text::shorten;
@@ -12,36 +12,41 @@ pub type Danger = fn(&str) -> Option<String>;
 /// The strings of a port mapping.
 pub const PORT_MAPPING: [(&str, Danger); 2] = [("protocol", protocol), ("hostIP", host_ip)];
 
-/// A string with a control character: a line break ends a rule of a firewall, a line of a log and a
-/// line of a file alike.
+/// A string with a control character: a line break ends a firewall rule as well as a line of a log
+/// or a file.
 pub fn control_character(text: &str) -> Option<String> {
     let letter = text.chars().find(|letter| letter.is_control())?;
     Some(format!(
-        "contains the control character {letter:?}, which no value needs and which could end a line \
-         of a rule, a file or a log on the node: remove it"
+        "contains the control character {letter:?}, which no value needs and which could end a \
+         line of a rule, a file or a log on the node: remove it"
     ))
 }
 
-/// Whether JSON text can have a string with a control character: written as it is, it is a DEL or one
-/// of two bytes, of which the first is this.
+/// Whether JSON text can have a string with a control character. Without an escape it is a DEL, or
+/// has two bytes, the first of which is 0xc2.
 pub fn may_have_control_characters(json: &str) -> bool {
     memchr::memchr3(b'\\', 0x7f, 0xc2, json.as_bytes()).is_some()
 }
 
-/// Why this name, which an interface can have, is not used: scripts, rules of a firewall and paths of
-/// kernel settings are made of the names of interfaces. `None` if nothing is wrong with it.
+/// Why a possible name of an interface is refused: scripts, firewall rules and paths of kernel
+/// settings are made of the names of interfaces. `None` if nothing is wrong with it.
 pub fn interface_name(name: &str) -> Option<String> {
     let is_plain =
         |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
-    if let Some(letter) = name.chars().find(|letter| !is_plain(*letter)) {
-        return Some(format!("it contains {letter:?}"));
-    }
-    if name.starts_with('-') {
-        return Some("it begins with \"-\", like an option of a program".to_owned());
-    }
-    matches!(name, "all" | "default").then(|| {
-        "it is the name under which the kernel keeps settings for all interfaces".to_owned()
-    })
+    let problem = if let Some(letter) = name.chars().find(|letter| !is_plain(*letter)) {
+        format!("it contains {letter:?}")
+    } else if name.starts_with('-') {
+        "it begins with \"-\", like an option of a program".to_owned()
+    } else if matches!(name, "all" | "default") {
+        "the kernel keeps settings for all interfaces under this name".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!(
+        "interface name \"{}\" is not allowed, because {problem}: use letters, digits, \".\", \
+         \"_\" and \"-\", and do not begin with \"-\"",
+        shorten(name)
+    ))
 }
 
 /// The `protocol` of a port mapping, which portmap copies into a rule of nftables
@@ -53,26 +58,26 @@ pub fn protocol(text: &str) -> Option<String> {
         .any(|known| text.eq_ignore_ascii_case(known));
     (!is_known).then(|| {
         format!(
-            "is \"{}\", which would become a part of a firewall rule of the node: write tcp, udp or \
+            "is \"{}\", which would become part of a firewall rule of the node: write tcp, udp or \
              sctp",
             shorten(text)
         )
     })
 }
 
-/// The `hostIP` of a port mapping: what is not an address counts as IPv6, and portmap copies it into a
-/// rule of nftables (`plugins/meta/portmap/portmap_nftables.go:191`).
+/// The `hostIP` of a port mapping: a text that is not an address counts as IPv6, and portmap copies
+/// it into a rule of nftables (`plugins/meta/portmap/portmap_nftables.go:191`).
 pub fn host_ip(text: &str) -> Option<String> {
     (!text.is_empty() && address::ip(text).is_none()).then(|| {
         format!(
-            "is \"{}\", which would become a part of a firewall rule of the node: write an IP \
+            "is \"{}\", which would become part of a firewall rule of the node: write an IP \
              address, or remove the key",
             shorten(text)
         )
     })
 }
 
-/// The name of a device of the node, such as a PCI address, of which paths below `/sys` are made.
+/// The name of a device of the node, such as a PCI address. Paths below `/sys` are made of it.
 pub fn device(text: &str) -> Option<String> {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "._-:/@".contains(letter);
     let is_device = !text.starts_with('-')
@@ -81,7 +86,7 @@ pub fn device(text: &str) -> Option<String> {
     (!is_device).then(|| {
         format!(
             "is \"{}\", which is not the name of a device: write a PCI address such as \
-             0000:3b:02.1, or what the device plugin calls the device",
+             0000:3b:02.1, or the name that the device plugin uses",
             shorten(text)
         )
     })
@@ -112,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_would_become_a_part_of_a_rule() {
+    fn texts_that_would_become_part_of_a_rule() {
         for text in ["icmp", "tcp dport 1 accept", "6", " tcp", "tcp\n"] {
             assert!(protocol(text).is_some(), "{text:?}");
         }

@@ -1,4 +1,4 @@
-//! What there is to say about an object, and where.
+//! What is wrong with an object, and where.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,31 +8,31 @@ use serde::Deserialize;
 use crate::fault::Inside;
 use crate::text::escape;
 
-/// What a rule has to say, with the name and the level that it was given.
+/// What a rule reports, with its name and its level.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// The name of the rule.
     pub rule: &'static str,
-    /// How much it weighs.
+    /// Whether it denies.
     pub level: Level,
-    /// Where.
+    /// The place in the object.
     pub place: Place,
     message: String,
 }
 
-/// How much a finding weighs.
+/// What a finding leads to.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Nothing is said.
+    /// It is not reported.
     Off,
-    /// It is said, and the request passes.
+    /// It is reported, and the request is admitted.
     Warn,
     /// The request is refused.
     Deny,
 }
 
-/// A place in an object: a field, and where the field is a text of its own (`spec.config`, an
+/// A place in an object: a field, and if the field is a text of its own (`spec.config`, an
 /// annotation), the place inside that text.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Place {
@@ -57,38 +57,33 @@ impl Finding {
         }
     }
 
-    /// How it is told.
-    pub fn told(&self) -> Line<'_> {
+    /// The finding in one line, which can be understood on its own.
+    pub fn line(&self) -> Line<'_> {
         Line {
             rule: self.rule,
             message: Cow::Borrowed(&self.message),
         }
     }
-
-    /// The finding in one line, beginning with its rule's name; it stands alone.
-    pub fn line(&self) -> String {
-        self.told().to_string()
-    }
 }
 
-/// A finding as it is told: the name of its rule, and what is wrong.
+/// A finding in one line: the name of its rule, and the message.
 #[derive(Clone, Debug)]
 pub struct Line<'a> {
-    /// The rule.
+    /// The name of the rule.
     pub rule: &'static str,
-    /// What it says.
+    /// The message.
     pub message: Cow<'a, str>,
 }
 
 impl Line<'_> {
-    /// What stands between the name and the message.
-    pub const BETWEEN: &'static str = ": ";
+    /// The text between the name and the message.
+    pub const SEPARATOR: &'static str = ": ";
 }
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.rule)?;
-        f.write_str(Self::BETWEEN)?;
+        f.write_str(Self::SEPARATOR)?;
         f.write_str(&self.message)
     }
 }

@@ -1,9 +1,10 @@
 //! The names of network interfaces.
 
-/// The maximum length of the name of an interface in bytes: the kernel's `IFNAMSIZ` without its NUL.
+/// The maximum length of the name of an interface in bytes: the kernel's `IFNAMSIZ` without its
+/// NUL.
 pub const MAX_LENGTH: usize = 15;
 
-/// Why no interface can have this name, whatever its length: the kernel's `dev_valid_name` and
+/// Why no interface can have this name, regardless of its length: the kernel's `dev_valid_name` and
 /// libcni's `ValidateInterfaceName` (`pkg/utils/utils.go`). `None` if one can.
 pub fn name_fault(name: &str) -> Option<String> {
     // As nearly all are.

@@ -31,9 +31,9 @@ pub use value::Members;
 pub struct Document<'a> {
     text: &'a str,
     nodes: Vec<Node>,
-    /// Whether no two keys of one object may be one to Go; never a wrong `true`.
+    /// Whether Go takes no two keys of one object for the same field. `true` is always right.
     has_plain_keys: bool,
-    /// Whether it is one line of ASCII; never a wrong `true`.
+    /// Whether it is one line of ASCII. `true` is always right.
     is_one_line: bool,
 }
 
@@ -49,7 +49,7 @@ pub struct Value<'d> {
 pub struct Member<'d> {
     /// The key, a string.
     pub key: Value<'d>,
-    /// What stands behind the colon.
+    /// The value after the colon.
     pub value: Value<'d>,
 }
 
@@ -76,7 +76,7 @@ pub enum Kind {
 pub struct SyntaxError {
     /// Where the reader stopped: a byte offset into the text.
     pub offset: usize,
-    /// What `encoding/json` says.
+    /// The error message of `encoding/json`.
     pub problem: String,
     /// What was probably meant, and what to write instead.
     pub hint: Option<&'static str>,
@@ -86,7 +86,7 @@ impl<'a> Document<'a> {
     /// Reads `text` as `json.Unmarshal` would: one value, with nothing but white space around it.
     ///
     /// # Errors
-    /// The first thing that `encoding/json` would stumble over.
+    /// The first mistake that `encoding/json` reports.
     pub fn parse(text: &'a str) -> Result<Self, SyntaxError> {
         scan::nodes(text).map(|nodes| Self {
             text,
@@ -96,7 +96,8 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// Finds out what spares time later: whether keys may be one to Go, and how the text lies.
+    /// Finds out what saves time later: whether keys may fold to the same one, and whether the text
+    /// is one line of ASCII.
     #[must_use]
     pub fn surveyed(mut self) -> Self {
         let has_twins = self.root().objects().any(may_have_twins);
@@ -105,13 +106,13 @@ impl<'a> Document<'a> {
         self
     }
 
-    /// Whether every key of every object is known to be plain ASCII and to differ from the others of
-    /// its object in more than case: then their order is nobody's concern. See [`Self::surveyed`].
+    /// Whether every key of every object is known to be plain ASCII and to differ from the others
+    /// of its object in more than case: then their order does not matter. See [`Self::surveyed`].
     pub fn has_plain_keys(&self) -> bool {
         self.has_plain_keys
     }
 
-    /// The value that the text is.
+    /// The value of the whole text.
     pub fn root(&self) -> Value<'_> {
         Value {
             document: self,
@@ -120,7 +121,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// 16 bytes, for a review has a node for every dozen of its bytes.
+/// 16 bytes, because a review has a node for every dozen of its bytes.
 #[derive(Clone, Copy, Debug)]
 struct Node {
     start: u32,
@@ -131,7 +132,7 @@ struct Node {
 }
 
 impl Node {
-    /// Where a string stands between its quotes.
+    /// The range of a string, without its quotes.
     fn inner(self) -> Range<usize> {
         self.start as usize + 1..self.end as usize - 1
     }

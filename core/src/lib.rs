@@ -6,7 +6,7 @@
 //!                     │                   └─> decide(Subject, World) ─> validate: Allow | Deny  ─┘
 //!                     │                            │
 //!                     ├ Attach: a Pod, a Binding,  └ what is known: networks (network),
-//!                     │ a workload's template        what the administrator decided (policy)
+//!                     │ a workload's template        decisions of the administrator (policy)
 //!                     └ Define: a NetworkAttachmentDefinition
 //! ```
 //!
@@ -29,7 +29,7 @@
     allow(clippy::indexing_slicing, reason = "a test may fail by panicking")
 )]
 
-// The ground: texts, names, JSON, places, labels.
+// The basis: texts, names, JSON, places, labels.
 pub mod limits;
 pub mod text;
 pub mod nearest;
@@ -41,23 +41,23 @@ pub mod node_path;
 pub mod json;
 pub mod fault;
 pub mod selector;
-// What is known: CNI configurations, networks, and what the administrator decided.
+// What is known: CNI configurations, networks, and the decisions of the administrator.
 pub mod cni;
 pub mod network;
 pub mod finding;
 pub mod policy;
-// The request, and what rules see of it.
+// The request, and the views of it that rules read.
 pub mod review;
 pub mod view;
 pub mod usage;
 pub mod patch;
 pub mod world;
-// The rules, and from what they find to the answer.
+// The rules, and the way from their findings to the answer.
 pub mod rules;
 pub mod mutate;
 pub mod validate;
 pub mod answer;
 // The configuration file, which names rules.
 pub mod config;
-// Beside the pipeline: what a replica does for built-in certificates.
+// Besides the pipeline: what a replica does for built-in certificates.
 pub mod authority;

@@ -1,17 +1,17 @@
 //! How much of an object is read for its meaning.
 //!
-//! Whoever may write a Pod or a network chooses how large it is. What is larger than any that is
-//! meant is not read: the rule `beyond-limits` (for what is asked for), `invalid-node-selector` and
-//! `unenforced-node-selector` (for what is demanded of nodes) name the limit, and `/mutate` leaves
-//! the object as it is. Everything else is read in linear time.
+//! The author of a Pod or a network chooses its size. What is larger than real objects are is not
+//! read: the rules `beyond-limits` (for requested networks), `invalid-node-selector` and
+//! `unenforced-node-selector` (for requirements on nodes) name the limit, and `/mutate` leaves the
+//! object as it is. Everything else is read in linear time.
 
 /// The bytes of an annotation. The API server stores no more in all annotations of an object
 /// together (`TotalAnnotationSizeLimitB` in apimachinery's `pkg/api/validation/objectmeta.go`), but
 /// checks it only after the mutating webhooks.
 pub const MAX_ANNOTATION: usize = 256 << 10;
 
-/// The networks that one annotation asks for. Each is attached in turn, in some tenths of a second,
-/// and the kubelet gives up on a sandbox after a few minutes.
+/// The networks that one annotation requests. They are attached one after another, in some tenths
+/// of a second each, and the kubelet gives up on a sandbox after a few minutes.
 pub const MAX_ATTACHMENTS: usize = 256;
 
 /// The bytes of a `spec.config`.
@@ -29,6 +29,6 @@ pub const MAX_REQUIREMENTS: usize = 256;
 /// The bytes of a Pod's `spec.affinity`, and of its `spec.nodeSelector`, as they are written.
 pub const MAX_PLACEMENT: usize = 64 << 10;
 
-/// The bytes of a patch: what the networks require, times the node selector terms that it has to be
-/// added to.
+/// The bytes of a patch: the requirements of the networks, times the node selector terms to which
+/// they have to be added.
 pub const MAX_PATCH: usize = 256 << 10;

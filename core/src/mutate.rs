@@ -1,4 +1,4 @@
-//! The mutating answer: a request passes, with a patch or without.
+//! The mutating answer: a request is admitted, with a patch or without.
 
 use json_patch::Patch;
 

@@ -1,12 +1,12 @@
 //! Suggestions for misspelled words: the nearest known word, if any is near enough.
 
-/// Returns the one of `known` that `word` was most probably meant to be, without regard to case,
-/// `-` and `_`; `None` if none is near: one edit, and one more for every four letters.
+/// Returns the word of `known` that was most probably meant by `word`, regardless of case, `-` and
+/// `_`; `None` if none is near enough: one edit, and one more for every four letters.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let spelling = spelling(word);
     let distances = known.into_iter().filter_map(|known| {
         let most = 1 + known.len().min(word.len()) / 4;
-        // As many letters must be added or removed at least.
+        // At least so many letters have to be added or removed.
         if known.len().abs_diff(word.len()) > most + separators(known).max(separators(word)) {
             return None;
         }

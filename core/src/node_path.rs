@@ -2,17 +2,18 @@
 
 use std::borrow::Cow;
 
-/// Why a path is not judged by patterns: where it leads is not known.
+/// Why a path is not compared with patterns: it is not known where it leads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PathFault {
-    /// It has a `..` in it.
+    /// It contains `..`.
     Parent,
     /// It is relative to the folder in which the plugin happens to run.
     Relative,
 }
 
-/// A path without `.`, repeated slashes and a slash at its end; `/var/run` is `/run`, to which it is a
-/// link on every node that follows the Filesystem Hierarchy Standard (3.0, section 5.13).
+/// Returns a path without `.`, repeated slashes and a slash at its end; `/var/run` becomes `/run`,
+/// to which it is a link on every node that follows the Filesystem Hierarchy Standard (3.0, section
+/// 5.13).
 ///
 /// # Errors
 /// If it is not known where the path leads.
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_made_normal() {
+    fn paths_are_normalized() {
         for (path, wanted) in [
             ("/a/b", Ok("/a/b")),
             ("//a/./b/", Ok("/a/b")),

@@ -1,9 +1,9 @@
-//! The only writer of JSON Patch: what a Pod's required node affinity must imply, as operations on
-//! `/spec/affinity`, and what it must request of devices (`resources`).
+//! The only writer of JSON Patch: the requirements that a Pod's required node affinity must imply,
+//! as operations on `/spec/affinity`, and the devices that it must request (`resources`).
 //!
-//! Terms are ORed and the requirements in a term ANDed, so a requirement goes to the end of every
-//! term that has one already; an empty term matches nothing and stays so; a term is never added to
-//! others. The same shape is what the API server accepts for a Pod that is still scheduling-gated
+//! Terms are ORed and the requirements in a term ANDed, so a requirement is appended to every term
+//! that is not empty; an empty term matches nothing and stays empty; a term is never added to
+//! others. The API server accepts the same changes for a Pod that is still scheduling-gated
 //! (`validateNodeSelectorTermHasOnlyAdditions`).
 
 use json_patch::jsonptr::{Pointer, PointerBuf};
@@ -15,16 +15,16 @@ use crate::selector::Requirement;
 use crate::view::Attach;
 use crate::view::placement::{Patchable, Placement, REQUIRED, Required};
 
-/// A change that makes a rule's findings go away, as meaning: how it is written is for `patch` to know.
+/// A change that satisfies a rule, by its meaning: `patch` writes the operations.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Fix {
     /// The Pod's required node affinity must imply these.
     Require(Vec<Requirement>),
-    /// The Pod must request so many more of these resources, each by its name.
+    /// The Pod must request more devices.
     Request {
         /// The container that requests them; the first one if there is none of that name.
         container: Option<String>,
-        /// The resources, and how many devices of each.
+        /// The names of the resources, and the number of additional devices of each.
         devices: Vec<(Box<str>, u64)>,
     },
 }
@@ -33,8 +33,8 @@ mod resources;
 
 pub use resources::request;
 
-/// The operations that make the change; `None` where it is made already, or where the API server would
-/// not take them.
+/// Returns the operations that make the change; `None` if it is already made, or if the API server
+/// would not accept them.
 pub fn operations(fix: &Fix, attach: &Attach<'_>) -> Option<Patch> {
     match fix {
         Fix::Require(wanted) => require(attach.placement.as_ref()?, wanted),
@@ -44,8 +44,8 @@ pub fn operations(fix: &Fix, attach: &Attach<'_>) -> Option<Patch> {
     }
 }
 
-/// The operations that make `placement` imply `wanted`; `None` if it does already, if the API server
-/// would not accept them, and if they are larger than [`MAX_PATCH`].
+/// Returns the operations that make `placement` imply `wanted`; `None` if it already does, if the
+/// API server would not accept them, or if they are larger than [`MAX_PATCH`].
 pub fn require(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<Patch> {
     let patch = additions(placement, wanted)?;
     if patch.0.is_empty() {
@@ -70,7 +70,7 @@ pub fn merged(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<Strin
     apply(placement, &additions(placement, wanted)?).map(|affinity| affinity.to_string())
 }
 
-/// Whether what would have to be added to `placement` comes to more than [`MAX_PATCH`].
+/// Whether the additions to `placement` would be larger than [`MAX_PATCH`].
 pub fn is_too_large(placement: &Placement<'_>, wanted: &[Requirement]) -> bool {
     let terms = match &placement.required {
         Required::Terms(terms) => terms.len(),
@@ -81,8 +81,8 @@ pub fn is_too_large(placement: &Placement<'_>, wanted: &[Requirement]) -> bool {
     each.saturating_mul(terms) > MAX_PATCH && additions(placement, wanted).is_none()
 }
 
-/// The affinity that the patch makes. A patch that does not apply would reject the Pod even where
-/// failures are ignored, so none is sent that was not applied here.
+/// Returns the affinity after the patch. A patch that does not apply would reject the Pod even if
+/// failures are ignored, so every patch is applied here before it is sent.
 fn apply(placement: &Placement<'_>, patch: &Patch) -> Option<Json> {
     let mut spec = match placement.affinity {
         Some(affinity) => {
@@ -90,7 +90,7 @@ fn apply(placement: &Placement<'_>, patch: &Patch) -> Option<Json> {
         }
         None => json!({"spec": {}}),
     };
-    // Without the way back: what does not apply is thrown away here.
+    // Unsafe only in that a failed patch is not undone: the value is discarded then.
     json_patch::patch_unsafe(&mut spec, patch).ok()?;
     spec.pointer_mut("/spec/affinity").map(Json::take)
 }
@@ -104,7 +104,7 @@ const TERMS: &Pointer = Pointer::from_static(
     "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms",
 );
 
-/// `None` where they come to more than [`MAX_PATCH`].
+/// Returns the operations; `None` if they are larger than [`MAX_PATCH`].
 fn additions(placement: &Placement<'_>, wanted: &[Requirement]) -> Option<Patch> {
     let mut operations = Vec::new();
     let mut left = MAX_PATCH;

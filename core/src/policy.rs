@@ -1,4 +1,4 @@
-//! What the administrator decided, ready for use. `config` reads it from a file.
+//! The decisions of the administrator, ready for use. `config` reads them from a file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,18 +14,19 @@ pub mod path_pattern;
 use path_pattern::PathPattern;
 use pattern::Pattern;
 
-/// What an administrator decides. The fields are those of the configuration file.
+/// The decisions of the administrator. The fields are those of the configuration file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Policy {
     /// The highest level of any finding. At `warn` nothing is denied and nothing is patched.
     pub enforcement: Level,
-    /// Whether a Pod may have networks beside its default one.
+    /// Whether a Pod may have networks in addition to its default one.
     pub multiple_network_interfaces: bool,
-    /// Namespaces whose networks are for the Pods of all.
+    /// Namespaces whose networks Pods of all namespaces may use.
     pub global_namespaces: Vec<String>,
-    /// Where Multus looks up a default network that names no namespace.
+    /// The namespace in which Multus looks up a default network that names no namespace.
     pub multus_namespace: String,
-    /// Namespaces whose networks may be default networks, beside a Pod's own and the global ones.
+    /// Namespaces whose networks may be default networks, in addition to a Pod's own and the global
+    /// ones.
     pub default_network_namespaces: Vec<String>,
     /// Networks shared with namespaces of the administrator's choice.
     pub grants: Vec<Grant>,
@@ -33,12 +34,12 @@ pub struct Policy {
     pub supported_plugins: SupportedPlugins,
     /// The highest level of a finding on a workload's template.
     pub templates: Level,
-    /// Users that write objects for others: where one of them writes an object that has a controller,
-    /// the object is not judged, for its controller was.
+    /// Users who write objects for others: if one of them writes an object that has a controller,
+    /// the object is not judged, because its controller was.
     pub controllers: Vec<Pattern>,
-    /// Levels other than the rules' own.
+    /// Levels that differ from the rules' own.
     pub levels: BTreeMap<&'static str, Level>,
-    /// Objects that rules pass over.
+    /// Objects to which rules do not apply.
     pub exemptions: Vec<Exemption>,
     /// The container that requests for devices are added to; the first one if there is none of that
     /// name.
@@ -73,7 +74,7 @@ pub struct NodeInterfaces {
     pub namespaces: Vec<Pattern>,
 }
 
-/// A port, or all from one to another.
+/// A port, or a range of ports.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PortRange {
     /// The first.
@@ -87,7 +88,7 @@ impl PortRange {
         Self { first, last }
     }
 
-    /// Whether a port is one of them.
+    /// Whether a port is in the range.
     pub fn contains(self, port: u16) -> bool {
         (self.first..=self.last).contains(&port)
     }
@@ -124,9 +125,9 @@ impl fmt::Display for PortRange {
 pub struct SupportedPlugins {
     /// Plugins that make an interface.
     pub interface: Vec<String>,
-    /// Plugins that change one that is there.
+    /// Plugins that change an interface.
     pub meta: Vec<String>,
-    /// Plugins that give addresses.
+    /// Plugins that assign addresses.
     pub ipam: Vec<String>,
 }
 
@@ -139,14 +140,14 @@ pub struct Grant {
     pub namespaces: Vec<Pattern>,
 }
 
-/// Objects that rules pass over.
+/// Objects to which rules do not apply.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Exemption {
     /// Names of the rules.
     pub rules: Vec<&'static str>,
-    /// The objects, `namespace/name`; all if there is none.
+    /// The objects, `namespace/name`; all if empty.
     pub objects: Vec<Pattern>,
-    /// The users who write them; all if there is none.
+    /// The users who write them; all if empty.
     pub users: Vec<Pattern>,
 }
 
@@ -174,9 +175,9 @@ impl Policy {
         self.levels.get(rule).copied().unwrap_or(default)
     }
 
-    /// Whether a rule passes over the object `namespace`/`name` that `user` writes.
+    /// Whether the object `namespace`/`name` that `user` writes is exempt from a rule.
     ///
-    /// Of an object that is stored nobody knows who wrote it: it was judged then, so that an
+    /// For a stored object the user is not known. It was judged when it was written, so an
     /// exemption by user covers it.
     #[inline]
     pub fn exempts(&self, rule: &str, namespace: &str, name: &str, user: Option<&str>) -> bool {
@@ -195,7 +196,8 @@ impl Policy {
         self.controllers.iter().any(|pattern| pattern.matches(user))
     }
 
-    /// What a Pod of a namespace may use, for people: `its own namespace or of: default`.
+    /// The namespaces whose networks a Pod may use, for messages: `its own namespace or of:
+    /// default`.
     pub fn allowed_namespaces(&self, default_network: bool) -> String {
         let mut namespaces: Vec<&str> = self.global_namespaces.iter().map(String::as_str).collect();
         if default_network {
@@ -240,8 +242,8 @@ impl Default for Policy {
     }
 }
 
-/// SSH, and the ports that Kubernetes documents for its own components ("Ports and Protocols"), but
-/// for those of Services. 10248 and 10249 are the kubelet's health and kube-proxy's metrics.
+/// SSH, and the ports that Kubernetes documents for its own components ("Ports and Protocols"),
+/// except those of Services. 10248 and 10249 are the kubelet's health and kube-proxy's metrics.
 const RESERVED: [PortRange; 7] = [
     PortRange::new(22, 22),
     PortRange::new(2379, 2380),
@@ -253,7 +255,7 @@ const RESERVED: [PortRange; 7] = [
 ];
 
 impl Default for NodePaths {
-    /// The places of the plugins themselves, and those in their documentation.
+    /// The defaults of the plugins, and the paths in their documentation.
     fn default() -> Self {
         let patterns = |texts: &[&str]| {
             let patterns = texts.iter().filter_map(|text| PathPattern::new(text));
@@ -274,7 +276,7 @@ impl Default for NodePaths {
                 "/var/lib/cni/**",
                 "/run/cni/**",
                 "/run/cni-ipam-state/**",
-                // The folder in the example of the Network Plumbing Working Group's specification.
+                // The folder in an example of the Network Plumbing Working Group's specification.
                 "/mnt/cluster-ipam/**",
                 "/var/log/*.log",
                 "/tmp/*.log",

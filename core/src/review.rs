@@ -12,10 +12,10 @@ use crate::text::shorten;
 
 pub use response::{Audit, Cause, Response};
 
-/// The one version of the AdmissionReview API that is spoken here.
+/// The version of the AdmissionReview API that is supported.
 pub const API_VERSION: &str = "admission.k8s.io/v1";
 
-/// What the API server asks.
+/// What the API server sends.
 #[derive(Debug)]
 pub struct Request<'d> {
     /// To be repeated in the answer.
@@ -26,15 +26,15 @@ pub struct Request<'d> {
     pub resource: Cow<'d, str>,
     /// `subResource`, empty for the object itself.
     pub sub_resource: Cow<'d, str>,
-    /// `kind.kind`, for people.
+    /// `kind.kind`, for messages.
     pub kind: Cow<'d, str>,
     /// `name`; absent for generateName and deletecollection.
     pub name: Option<Cow<'d, str>>,
-    /// `namespace`; empty for objects of the cluster.
+    /// `namespace`; empty for cluster-scoped objects.
     pub namespace: Cow<'d, str>,
-    /// What is done.
+    /// `operation`
     pub operation: Operation,
-    /// `userInfo.username`: who sends it, as the API server authenticated it.
+    /// `userInfo.username`: the user who sends it, as the API server authenticated it.
     pub user: Cow<'d, str>,
     /// `userInfo.groups`
     groups: Option<Value<'d>>,
@@ -44,7 +44,7 @@ pub struct Request<'d> {
     pub old_object: Option<Value<'d>>,
 }
 
-/// Which of the two webhooks is asked.
+/// Which of the two webhooks is called.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Webhook {
     /// `/mutate`
@@ -53,7 +53,7 @@ pub enum Webhook {
     Validate,
 }
 
-/// What is done to an object.
+/// An operation on an object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Operation {
     /// `CONNECT`
@@ -66,10 +66,10 @@ pub enum Operation {
     Update,
 }
 
-/// Why a body is no AdmissionReview: the only reason for an HTTP 400.
+/// Why a body is not an AdmissionReview: the only reason for an HTTP 400.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The JSON is one, and something in it is not as an AdmissionReview has it.
+    /// The body is JSON, but a field is not that of an AdmissionReview.
     #[error("not an AdmissionReview: {field} {problem}")]
     Shape {
         /// Path of the field.
@@ -90,7 +90,7 @@ pub enum Error {
     /// The body is not UTF-8.
     #[error("not an AdmissionReview: byte {offset} is not UTF-8")]
     Utf8 {
-        /// The first byte that is none.
+        /// The first byte that is not UTF-8.
         offset: usize,
     },
 }
@@ -98,7 +98,7 @@ pub enum Error {
 /// Reads the JSON of a body.
 ///
 /// # Errors
-/// Where it is not UTF-8 or not JSON.
+/// If it is not UTF-8 or not JSON.
 pub fn read(body: &[u8]) -> Result<Document<'_>, Error> {
     let text = std::str::from_utf8(body).map_err(|error| Error::Utf8 {
         offset: error.valid_up_to(),
@@ -134,14 +134,14 @@ impl<'d> Request<'d> {
     /// The request in an AdmissionReview.
     ///
     /// # Errors
-    /// Where a field that every AdmissionReview of `admission.k8s.io/v1` has is missing or of
-    /// another type.
+    /// If a field that every AdmissionReview of `admission.k8s.io/v1` has is missing or of another
+    /// type.
     pub fn of(document: &'d Document<'_>) -> Result<Self, Error> {
         let root = document.root();
         if root.kind() != Kind::Object {
             return Err(shape(
                 "the body",
-                format!("is a JSON {}, not an object", root.type_name()),
+                format!("is {}, not an object", root.description()),
             ));
         }
         let (mut api_version, mut kind, mut request) = (None, None, None);
@@ -170,7 +170,7 @@ impl<'d> Request<'d> {
             Some(other) if !other.is_null() => {
                 return Err(shape(
                     "request",
-                    format!("is a {}, not an object", other.type_name()),
+                    format!("is {}, not an object", other.description()),
                 ));
             }
             _ => return Err(shape("request", "is missing".to_owned())),
@@ -271,7 +271,7 @@ fn string<'d>(field: &'static str, value: Value<'d>) -> Result<Cow<'d, str>, Err
         None if value.is_null() => Ok(Cow::Borrowed("")),
         None => Err(shape(
             field,
-            format!("is a {}, not a string", value.type_name()),
+            format!("is {}, not a string", value.description()),
         )),
     }
 }
@@ -282,7 +282,7 @@ fn object<'d>(field: &'static str, value: Value<'d>) -> Result<Option<Value<'d>>
         Kind::Null => Ok(None),
         _ => Err(shape(
             field,
-            format!("is a {}, not an object", value.type_name()),
+            format!("is {}, not an object", value.description()),
         )),
     }
 }

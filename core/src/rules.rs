@@ -1,8 +1,8 @@
-//! The rules, and the one place where they are asked.
+//! The rules, and the one place where they are evaluated.
 //!
-//! A rule says where, what, and what to do; it cannot choose its name or its level. It is one file
-//! of code and one page beside it, which is its documentation, the text of `multinic explain`, and
-//! through its examples a test.
+//! A rule states the place, the problem and the remedy; it cannot choose its name or its level. It
+//! is one file of code and one page beside it, which is its documentation, the text of `multinic
+//! explain`, and through its examples a test.
 
 use std::fmt::{self, Write as _};
 
@@ -15,7 +15,7 @@ use crate::policy::Policy;
 use crate::view::{Attach, Carrier, Define, Object, Subject};
 use crate::world::World;
 
-// Others ask these too.
+// Other rules use these too.
 pub mod unsupported_plugin;
 pub mod unusable_request;
 // The others.
@@ -57,7 +57,7 @@ pub mod unsatisfiable_node_selector;
 pub mod unsupported_ipam;
 pub mod unusable_network;
 
-/// Every rule, the weightiest first: the first finding is the one that people see.
+/// Every rule, the most important first: the first finding is the one that people see.
 pub static RULES: [&Rule; 39] = [
     &beyond_limits::RULE,
     &multi_nic_disabled::RULE,
@@ -103,23 +103,24 @@ pub static RULES: [&Rule; 39] = [
 /// A rule.
 #[derive(Debug)]
 pub struct Rule {
-    /// Says what is wrong, in kebab case.
+    /// What is wrong, in kebab case.
     pub name: &'static str,
     /// Its page, in Markdown.
     pub page: &'static str,
     /// Its level if the configuration sets none.
     pub default_level: Level,
-    /// Whether objects can be exempted by their namespace only: users choose the names of their Pods
-    /// and networks, and an exemption by name would give a right to whoever takes that name.
+    /// Whether objects can be exempted by their namespace only: users choose the names of their
+    /// Pods and networks, so an exemption by name would give a right to anyone who takes that name.
     pub by_namespace_only: bool,
-    /// What it looks at, and how.
+    /// What it checks, and how.
     pub check: Check,
-    /// What would make it silent, where that can be done for the user. Apart from `check`, because
-    /// what is mutated needs no words, and because what is not judged may still be mended.
+    /// The change that satisfies it, if it can be made for the user. It is separate from `check`,
+    /// because a mutation needs no messages, and because an object that is not judged may still be
+    /// changed.
     pub fix: Option<fn(&Attach<'_>, &World<'_>) -> Option<Fix>>,
 }
 
-/// What a rule looks at.
+/// What a rule checks.
 #[derive(Clone, Copy, Debug)]
 pub enum Check {
     /// Carriers of the annotations.
@@ -129,11 +130,11 @@ pub enum Check {
         fn(&Attach<'_>, &World<'_>) -> Vec<Statement>,
         fn(&Define<'_>, &World<'_>) -> Vec<Statement>,
     ),
-    /// Network attachment definitions.
+    /// NetworkAttachmentDefinitions.
     Define(fn(&Define<'_>, &World<'_>) -> Vec<Statement>),
 }
 
-/// What a rule says.
+/// What a rule reports, before it has a name and a level.
 #[derive(Clone, Debug)]
 pub struct Statement {
     place: Place,
@@ -141,10 +142,10 @@ pub struct Statement {
     ceiling: Level,
 }
 
-/// What there is to say about a subject, the weightiest first.
+/// Returns the findings on a subject, those of the highest level first.
 ///
 /// A finding's level is the lowest of its rule's, the enforcement's and what the carrier allows. A
-/// rule that is `off`, or passes over the object, is not asked.
+/// rule that is `off`, or from which the object is exempt, is not evaluated.
 pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
     let (object, ceiling) = match subject {
         Subject::Attach(attach) => (&attach.object, carrier_ceiling(attach, world.policy)),
@@ -157,8 +158,8 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
             (Subject::Attach(_), Check::Define(_)) | (Subject::Define(_), Check::Attach(_)) => {
                 continue;
             }
-            _ if !is_asked(rule, object, world.policy) => continue,
-            (Subject::Attach(attach), _) if would_be_mended(rule, attach, world) => continue,
+            _ if !is_enabled(rule, object, world.policy) => continue,
+            (Subject::Attach(attach), _) if would_be_fixed(rule, attach, world) => continue,
             (Subject::Attach(attach), Check::Attach(check) | Check::Both(check, _)) => {
                 check(attach, world)
             }
@@ -170,7 +171,7 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
         if statements.is_empty() {
             continue;
         }
-        // No rule reads on in what is beyond the limits.
+        // What is beyond the limits is not judged by other rules.
         let is_last = rule.name == beyond_limits::RULE.name;
         let highest = rule
             .level(world.policy)
@@ -191,8 +192,8 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What would mend a subject. A rule at `warn` is heeded all the same; one that is `off`, or passes
-/// over the object, is not, and none is under `enforcement: warn`.
+/// Returns the changes that satisfy the rules. Rules at `warn` count as well; rules that are `off`,
+/// or from which the object is exempt, do not, and none counts under `enforcement: warn`.
 pub fn fixes(subject: &Subject<'_>, world: &World<'_>) -> Vec<Fix> {
     let Subject::Attach(attach) = subject else {
         return Vec::new();
@@ -202,14 +203,14 @@ pub fn fixes(subject: &Subject<'_>, world: &World<'_>) -> Vec<Fix> {
     }
     let fixing = RULES.into_iter().filter_map(|rule| Some((rule, rule.fix?)));
     fixing
-        .filter(|(rule, _)| is_asked(rule, &attach.object, world.policy))
+        .filter(|(rule, _)| is_enabled(rule, &attach.object, world.policy))
         .filter_map(|(_, fix)| fix(attach, world))
         .collect()
 }
 
 /// Whether an object that is not patched, because nothing is under `enforcement: warn`, would be
-/// patched otherwise, so that the rule would have nothing to say.
-fn would_be_mended(rule: &Rule, attach: &Attach<'_>, world: &World<'_>) -> bool {
+/// patched otherwise, so that the rule would report nothing.
+fn would_be_fixed(rule: &Rule, attach: &Attach<'_>, world: &World<'_>) -> bool {
     world.policy.enforcement == Level::Warn
         && rule
             .fix
@@ -217,7 +218,7 @@ fn would_be_mended(rule: &Rule, attach: &Attach<'_>, world: &World<'_>) -> bool 
             .is_some_and(|fix| patch::operations(&fix, attach).is_some())
 }
 
-/// The first thing for which a stored network would itself be refused, and the rule that says so.
+/// The first reason for which a stored network would itself be refused, with its rule.
 fn refusal(
     namespace: &str,
     name: &str,
@@ -230,8 +231,8 @@ fn refusal(
         usage: None,
         ..*world
     };
-    // That no network may be used at all is said of the Pod, once; and what a network shares with others
-    // says nothing about itself: the other one may have come later.
+    // That no network may be used at all is reported once, for the Pod. A store that networks share
+    // is not the fault of this one: the other one may have come later.
     let others = [
         multi_nic_disabled::RULE.name,
         shared_address_store::RULE.name,
@@ -245,7 +246,7 @@ fn refusal(
         }
         let mut statements = check(&define, world).into_iter();
         let refused = statements.find(|statement| statement.ceiling == Level::Deny)?;
-        is_asked(rule, &define.object, world.policy).then_some((rule, refused))
+        is_enabled(rule, &define.object, world.policy).then_some((rule, refused))
     })
 }
 
@@ -270,16 +271,16 @@ impl Statement {
         }
     }
 
-    /// What is wrong at a place of an object.
+    /// A problem at a place of an object.
     fn at(object: &Object<'_>, place: Place, problem: impl fmt::Display) -> Self {
-        // Mostly enough.
+        // Usually enough.
         let mut message = String::with_capacity(512);
         // Writing to a String does not fail.
         let _ = write!(message, "{object}: {place}: {problem}");
         Self::new(place, message)
     }
 
-    /// Lowers what can come of it.
+    /// Limits the level.
     fn at_most(self, ceiling: Level) -> Self {
         Self {
             ceiling: self.ceiling.min(ceiling),
@@ -288,8 +289,9 @@ impl Statement {
     }
 }
 
+/// Whether a rule is on, and the object is not exempt from it.
 #[inline]
-fn is_asked(rule: &Rule, object: &Object<'_>, policy: &Policy) -> bool {
+fn is_enabled(rule: &Rule, object: &Object<'_>, policy: &Policy) -> bool {
     rule.level(policy) != Level::Off
         && !policy.exempts(
             rule.name,
@@ -306,7 +308,7 @@ fn carrier_ceiling(attach: &Attach<'_>, policy: &Policy) -> Level {
     }
 }
 
-/// What is wrong in a `spec.config` that is new or changed, one finding a fault.
+/// The faults of a `spec.config` that is new or changed, one statement each.
 fn config_faults<'f, F>(define: &'f Define<'_>, faults: fn(&'f Config) -> F) -> Vec<Statement>
 where
     F: IntoIterator<Item = &'f Fault>,
@@ -314,9 +316,9 @@ where
     let Some(config) = define.config.new() else {
         return Vec::new();
     };
-    let say = |fault: &Fault| {
+    let statement = |fault: &Fault| {
         let place = Place::inside("spec.config", fault.at.clone());
         Statement::at(&define.object, place, &fault.message)
     };
-    faults(config).into_iter().map(say).collect()
+    faults(config).into_iter().map(statement).collect()
 }

@@ -9,7 +9,7 @@ use crate::limits::{MAX_SELECTOR, MAX_SELECTOR_REQUIREMENTS};
 use crate::name::is_subdomain;
 use crate::text::shorten;
 
-/// The annotation that ties a network to nodes.
+/// The annotation that selects the nodes of a network.
 pub const NODE_SELECTOR: &str = "k8s.v1.cni.cncf.io/nodeSelector";
 
 /// One requirement on the labels of a node: a NodeSelectorRequirement of `core/v1`.
@@ -27,21 +27,21 @@ pub struct Requirement {
 /// A NodeSelectorOperator of `core/v1`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Operator {
-    /// The label is not there.
+    /// The label does not exist.
     DoesNotExist,
-    /// The label is there.
+    /// The label exists.
     Exists,
-    /// The label is a whole number above the value.
+    /// The label is an integer above the value.
     Gt,
     /// The label is one of the values.
     In,
-    /// The label is a whole number below the value.
+    /// The label is an integer below the value.
     Lt,
-    /// The label is none of the values, or not there.
+    /// The label is none of the values, or does not exist.
     NotIn,
 }
 
-/// Why a text is no label selector.
+/// Why a text is not a label selector.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SelectorError {
     /// Where, in bytes.
@@ -50,12 +50,12 @@ pub struct SelectorError {
     pub message: String,
 }
 
-/// The requirements of a selector, each once, in the order in which they are written. A blank text
-/// has none.
+/// Returns the requirements of a selector, each once, in the order in which they are written; none
+/// for a blank text.
 ///
 /// # Errors
-/// What `labels.Parse` refuses, a NUL byte, at which it silently stops reading, and a selector beyond
-/// [`MAX_SELECTOR`] or [`MAX_SELECTOR_REQUIREMENTS`].
+/// What `labels.Parse` refuses, a NUL byte, at which it silently stops reading, and a selector
+/// beyond [`MAX_SELECTOR`] or [`MAX_SELECTOR_REQUIREMENTS`].
 pub fn parse(text: &str) -> Result<Vec<Requirement>, SelectorError> {
     if text.len() > MAX_SELECTOR {
         return Err(SelectorError {
@@ -88,7 +88,7 @@ pub fn parse(text: &str) -> Result<Vec<Requirement>, SelectorError> {
         match parser.next() {
             (Token::Comma, _) => {
                 if let (Token::End, offset) = parser.peek() {
-                    let message = "a comma stands at the end: remove it (found '', expected: \
+                    let message = "there is a comma at the end: remove it (found '', expected: \
                                    identifier after ',')";
                     return Err(SelectorError {
                         offset,
@@ -109,7 +109,7 @@ const ADVICE: &str = "write key=value, key!=value, key in (a,b), key notin (a,b)
                       or key<1, with commas between them";
 
 impl Requirement {
-    /// The bytes that it takes in a patch, and more rather than less.
+    /// The bytes that it takes in a patch, at most.
     pub fn weight(&self) -> usize {
         const AROUND: usize = 200;
         let values = self.values.iter().map(|value| value.len() + 3);
@@ -217,9 +217,9 @@ impl<'a> Parser<'a> {
                 .is_none_or(|value| value.parse::<i64>().is_err())
         {
             let message = format!(
-                "\"{}\" is compared with \"{}\", and must be a whole number",
-                shorten(&values.concat()),
-                operator.name()
+                "expected an integer for the operator \"{}\", found \"{}\"",
+                operator.name(),
+                shorten(&values.concat())
             );
             return Err(SelectorError {
                 offset: at,
@@ -236,7 +236,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// An operator and its values, and where the values stand.
+    /// An operator and its values, with the offset of the values.
     fn comparison(&mut self) -> Result<(Operator, Vec<&'a str>, usize), SelectorError> {
         let (token, offset) = self.next();
         let set = |name| match token {
@@ -268,7 +268,7 @@ impl<'a> Parser<'a> {
                     Token::Identifier(word)
                         if ["in", "notin"].contains(&&*word.to_ascii_lowercase()) =>
                     {
-                        "operators are lower case: "
+                        "operators are in lower case: "
                     }
                     _ => "",
                 };
@@ -310,7 +310,7 @@ impl<'a> Parser<'a> {
             self.next();
             return Ok((vec![""], at));
         }
-        // The loop of parseIdentifiersList, with its own idea of which commas may follow another.
+        // The loop of parseIdentifiersList, with its own rules for repeated commas.
         loop {
             match self.next() {
                 (Token::Identifier(value), _) => {
@@ -383,12 +383,12 @@ impl<'a> Parser<'a> {
         (token, start)
     }
 
-    /// `labels.Parse` takes a NUL byte for the end, whatever follows.
+    /// Refuses a NUL byte, which `labels.Parse` takes for the end, whatever follows.
     fn nul(&self) -> Result<(), SelectorError> {
         match self.text.find('\0') {
             None => Ok(()),
             Some(offset) => {
-                let message = "there is a NUL character, behind which nothing is read: remove it";
+                let message = "there is a NUL character, after which nothing is read: remove it";
                 Err(SelectorError {
                     offset,
                     message: message.to_owned(),
@@ -427,7 +427,7 @@ fn check_key(key: &str, text: &str, offset: usize) -> Result<(), SelectorError> 
     } else {
         ""
     };
-    let message = format!("\"{}\" is no label key: {form}{ADVICE}", shorten(key));
+    let message = format!("\"{}\" is not a label key: {form}{ADVICE}", shorten(key));
     Err(SelectorError { offset, message })
 }
 
@@ -441,8 +441,8 @@ fn check_value(value: &str, offset: usize) -> Result<(), SelectorError> {
         ""
     };
     let message = format!(
-        "\"{}\" is no label value: at most 63 letters, digits, \"-\", \"_\" and \".\", with a \
-         letter or digit at both ends{advice}",
+        "\"{}\" is not a label value: use at most 63 letters, digits, \"-\", \"_\" and \".\", with \
+         a letter or digit at both ends{advice}",
         shorten(value)
     );
     Err(SelectorError { offset, message })

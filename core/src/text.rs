@@ -1,11 +1,11 @@
-//! Text of users in messages and logs: what acts on a terminal, or is not seen, is escaped; what is
-//! long is cut.
+//! Text of users in messages and logs: characters that act on a terminal, or are invisible, are
+//! escaped; long texts are cut.
 
 use std::borrow::Cow;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
-/// Returns a value as a message shows it: cut at 80 characters, and escaped as by [`escape`].
+/// Returns a value as messages show it: cut at 80 characters, and escaped as by [`escape`].
 pub fn shorten(value: &str) -> Cow<'_, str> {
     const LONGEST: usize = 80;
     if value.len() <= LONGEST {
@@ -19,16 +19,16 @@ pub fn shorten(value: &str) -> Cow<'_, str> {
     Cow::Owned(escape(&out).into_owned())
 }
 
-/// Whether a text is of printable ASCII only, as nearly all are.
+/// Whether a text consists of printable ASCII only, as nearly all do.
 fn is_plain(text: &str) -> bool {
-    // Without a way out in the middle the compiler takes many bytes at once.
+    // Without an early return, the compiler processes many bytes at once.
     text.bytes()
         .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
 }
 
-/// Returns a text in which nothing reaches a terminal or a log as a command, and nothing is invisible:
-/// control and format characters (categories Cc and Cf), line and paragraph separators and variation
-/// selectors are written as `\u{…}`.
+/// Returns a text that cannot control a terminal or a log, and in which nothing is invisible:
+/// control and format characters (categories Cc and Cf), line and paragraph separators and
+/// variation selectors are written as `\u{…}`.
 pub fn escape(text: &str) -> Cow<'_, str> {
     if is_plain(text) || !text.contains(acts) {
         return Cow::Borrowed(text);
@@ -44,7 +44,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a character acts on its surroundings, or is invisible, and stands for nothing itself.
+/// Whether a character acts on its surroundings, or is invisible.
 fn acts(letter: char) -> bool {
     use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
     let category = letter.general_category();
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_seen_is_escaped() {
+    fn invisible_characters_are_escaped() {
         for letter in [
             '\u{0}',
             '\u{7f}',

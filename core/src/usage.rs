@@ -1,4 +1,4 @@
-//! Which Pods use which networks, where somebody watches the Pods.
+//! Which Pods use which networks, if the Pods are watched.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ pub type Name = (Arc<str>, Arc<str>);
 
 /// The networks that Pods use at one moment.
 ///
-/// Maps in maps that share what did not change, like [`crate::network::Snapshot`]: a Pod that comes
-/// or goes costs the depth of a few tries.
+/// Nested maps that share what did not change, like [`crate::network::Snapshot`]: adding or
+/// removing a Pod costs the depth of a few tries.
 #[derive(Clone, Debug, Default)]
 pub struct Usage {
     namespaces: HashTrieMapSync<Arc<str>, HashTrieMapSync<Arc<str>, Users>>,
@@ -23,18 +23,18 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The Pods that use the network `namespace`/`name`; `None` where there is none.
+    /// The Pods that use the network `namespace`/`name`; `None` if there is none.
     pub fn users(&self, namespace: &str, name: &str) -> Option<&Users> {
         self.namespaces.get(namespace)?.get(name)
     }
 
-    /// Networks that are used together, each list with how many Pods use just these.
+    /// Lists of networks that are used together, with the number of Pods that use exactly these.
     pub fn together(&self) -> impl Iterator<Item = (&[Name], usize)> {
         self.together.iter().map(|(names, pods)| (&**names, *pods))
     }
 
-    /// Notes that the Pod `namespace/name` uses some networks, at least one, and returns them as they
-    /// are kept here.
+    /// Notes that the Pod `namespace/name` uses some networks, at least one, and returns them as
+    /// they are stored here.
     pub fn insert(&mut self, pod: &Arc<str>, networks: &[(String, String)]) -> Arc<[Name]> {
         let names = networks.iter();
         let names: Arc<[Name]> = names
@@ -98,9 +98,9 @@ impl Usage {
     }
 }
 
-/// The networks, as namespace and name, that a Pod of the namespace `own` asks for with its two
-/// annotations, each once. `home` is where Multus looks up a default network that names no
-/// namespace.
+/// The networks, as namespace and name, that a Pod of the namespace `own` requests with its two
+/// annotations, each once. `home` is the namespace in which Multus looks up a default network that
+/// names none.
 pub fn asked(
     networks: Option<&str>,
     default_network: Option<&str>,
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_asks_for_each_network_once() {
+    fn a_pod_requests_each_network_once() {
         let pair = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
         assert_eq!(
             asked(Some("b,a/b,b"), Some("c"), "own", "home"),

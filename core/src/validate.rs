@@ -1,4 +1,4 @@
-//! The validating answer: a request passes, with warnings or without, or is refused.
+//! The validating answer: a request is admitted, with warnings or without, or is refused.
 
 use crate::finding::{Finding, Level, Line};
 use crate::review::Cause;
@@ -7,9 +7,9 @@ use crate::text::escape;
 /// What `/validate` answers.
 #[derive(Debug)]
 pub enum Judgement<'f> {
-    /// The request passes.
+    /// The request is admitted.
     Allow {
-        /// For whoever sent it.
+        /// For the user who sent it.
         warnings: Vec<Line<'f>>,
     },
     /// The request is refused.
@@ -19,29 +19,29 @@ pub enum Judgement<'f> {
 /// Why a request is refused.
 #[derive(Debug)]
 pub struct Denial<'f> {
-    /// Findings that deny, the weightiest first.
+    /// Findings that deny, the most important first.
     pub causes: Vec<Cause<'f>>,
-    /// How many deny, also those that are not among the causes.
+    /// The number of findings that deny, including those that are not among the causes.
     pub denying: usize,
-    /// What does not deny.
+    /// Findings that do not deny.
     pub warnings: Vec<Line<'f>>,
 }
 
-/// The causes of a denial: an annotation can have a hundred thousand faults, and the API server reads
-/// an answer of 3 MiB at most.
-const MOST_CAUSES: usize = 100;
-/// What the API server passes on in full (`endpoints/filters/warning.go`): above this, in all, it
-/// cuts each warning to 256.
-const MOST_WARNING_CHARACTERS: usize = 4096;
-/// Less of a warning says nothing.
-const SHORTEST_WARNING: usize = 80;
+/// The maximum number of causes of a denial: an annotation can have a hundred thousand faults, and
+/// the API server reads an answer of at most 3 MiB.
+const MAX_CAUSES: usize = 100;
+/// The characters of all warnings that the API server passes on in full
+/// (`endpoints/filters/warning.go`): if there are more, it cuts each warning to 256.
+const MAX_WARNING_CHARACTERS: usize = 4096;
+/// Less of a warning would be of no use.
+const MIN_WARNING: usize = 80;
 
-/// Weighs the findings, which come with the weightiest first.
+/// Judges by the findings, which come with the most important first.
 pub fn validate(findings: &[Finding]) -> Judgement<'_> {
     let denying = findings
         .iter()
         .filter(|finding| finding.level == Level::Deny);
-    let causes: Vec<_> = denying.clone().take(MOST_CAUSES).map(cause).collect();
+    let causes: Vec<_> = denying.clone().take(MAX_CAUSES).map(cause).collect();
     let warnings = warnings(findings);
     if causes.is_empty() {
         return Judgement::Allow { warnings };
@@ -55,7 +55,7 @@ pub fn validate(findings: &[Finding]) -> Judgement<'_> {
 
 fn cause(finding: &Finding) -> Cause<'_> {
     Cause {
-        line: finding.told(),
+        line: finding.line(),
         field: escape(&finding.place.field),
     }
 }
@@ -71,26 +71,26 @@ impl Judgement<'_> {
 }
 
 fn warnings(findings: &[Finding]) -> Vec<Line<'_>> {
-    let told = findings
+    let all = findings
         .iter()
         .filter(|finding| finding.level == Level::Warn)
-        .map(Finding::told);
-    let bytes = |line: Line<'_>| line.rule.len() + Line::BETWEEN.len() + line.message.len();
-    if told.clone().map(bytes).sum::<usize>() <= MOST_WARNING_CHARACTERS {
-        return told.collect();
+        .map(Finding::line);
+    let bytes = |line: Line<'_>| line.rule.len() + Line::SEPARATOR.len() + line.message.len();
+    if all.clone().map(bytes).sum::<usize>() <= MAX_WARNING_CHARACTERS {
+        return all.collect();
     }
-    let mut left = MOST_WARNING_CHARACTERS;
+    let mut left = MAX_WARNING_CHARACTERS;
     let mut lines = Vec::new();
-    for mut line in told {
-        let before = line.rule.len() + Line::BETWEEN.len();
+    for mut line in all {
+        let before = line.rule.len() + Line::SEPARATOR.len();
         let length = before + line.message.chars().count();
         if length <= left {
             left -= length;
             lines.push(line);
             continue;
         }
-        // What begins to be said is better than nothing of it.
-        if left >= SHORTEST_WARNING {
+        // The beginning of a warning is better than nothing.
+        if left >= MIN_WARNING {
             let cut = line.message.chars().take(left.saturating_sub(before + 1));
             line.message = cut.chain(['…']).collect::<String>().into();
             lines.push(line);

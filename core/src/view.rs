@@ -1,7 +1,7 @@
-//! Typed views on a request: what the rules read, and nothing else of the object.
+//! Typed views of a request: what the rules read, and nothing else of the object.
 //!
-//! [`Subject::of`] cannot fail: what cannot be read is kept as a fault, for a rule to find. Old and
-//! new object become one [`Change`] here; no rule asks whether this is an update.
+//! [`Subject::of`] cannot fail: what cannot be read is kept as a fault, for a rule to report. Old
+//! and new object become one [`Change`] here, so no rule asks whether the request is an update.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,46 +24,46 @@ use devices::Devices;
 use networks::{Annotation, Networks, Selection};
 use placement::Placement;
 
-/// What a request is about.
+/// The subject of a request.
 #[derive(Debug)]
 pub enum Subject<'a> {
-    /// Something that carries the annotations.
+    /// A carrier of the annotations.
     Attach(Attach<'a>),
-    /// A network attachment definition.
+    /// A NetworkAttachmentDefinition.
     Define(Define<'a>),
-    /// Nothing of ours: a kind, a subresource or an operation that no rule is about.
+    /// A kind, a subresource or an operation that no rule checks.
     Other,
 }
 
-/// A carrier of the annotations: a Pod, a Binding, the template of a workload; or an object that names
-/// networks in its spec.
+/// A carrier of the annotations: a Pod, a Binding, the template of a workload; or an object that
+/// names networks in its spec.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "facts of an object that do not depend on each other"
 )]
 #[derive(Debug)]
 pub struct Attach<'a> {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub object: Object<'a>,
-    /// What it is.
+    /// Its kind.
     pub carrier: Carrier,
     /// Path of the annotations.
     pub annotations: &'static str,
-    /// What the networks annotation asks for.
+    /// What the networks annotation requests.
     pub networks: Change<Networks>,
-    /// What the default-network annotation asks for.
+    /// What the default-network annotation requests.
     pub default_network: Change<Networks>,
     /// An annotation that is not a string.
     pub not_text: Option<Annotation>,
-    /// What it demands of its node; `None` where placement is nobody's business: a hostNetwork or
+    /// What it requires of its node; `None` if placement does not apply: for a hostNetwork or
     /// mirror Pod, or a Binding.
     pub placement: Option<Placement<'a>>,
-    /// What it requests of devices; `None` where that is nobody's business: a hostNetwork or mirror
+    /// The devices that it requests; `None` if that does not apply: for a hostNetwork or mirror
     /// Pod, a Binding, a ResourceClaim, or a virtual machine, whose Pod KubeVirt writes.
     pub devices: Option<Devices<'a>>,
-    /// How many Pods are made of it.
+    /// How many Pods are created from it.
     pub copies: Copies,
-    /// Whether its sandbox is made already, with the networks that it asked for then.
+    /// Whether its sandbox was already created, with the networks that it requested then.
     pub is_running: bool,
     /// All of its annotations.
     annotation_map: Option<Value<'a>>,
@@ -71,11 +71,11 @@ pub struct Attach<'a> {
     pub host_network: bool,
     /// Whether it names its node itself.
     pub node_name: bool,
-    /// Whether the networks annotation stands on the workload itself, and not on its template.
+    /// Whether the networks annotation is on the workload itself, and not on its template.
     pub misplaced: bool,
 }
 
-/// What carries the annotations.
+/// The kind of a carrier of the annotations.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Carrier {
     /// A Binding, whose annotations the API server merges into the Pod.
@@ -93,10 +93,10 @@ pub enum Carrier {
     },
 }
 
-/// How many Pods are made of one carrier.
+/// How many Pods are created from one carrier.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Copies {
-    /// At most so many at a time.
+    /// At most this number at a time.
     Count(i64),
     /// One on each node.
     EachNode,
@@ -105,48 +105,48 @@ pub enum Copies {
 /// A NetworkAttachmentDefinition.
 #[derive(Debug)]
 pub struct Define<'a> {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub object: Object<'a>,
     /// Its `spec.config`, which is read only if it is new or changed.
     pub config: Change<Cow<'a, Config>, ()>,
-    /// The JSON type of a `spec.config` that is not a string.
+    /// The type of a `spec.config` that is not a string, as [`Value::description`] names it.
     pub config_not_text: Option<&'static str>,
     /// Its nodeSelector annotation, which is read only if it is new or changed: the requirements,
     /// or why it does not parse.
     pub selector: Change<Cow<'a, Selector>, ()>,
-    /// Whether the object is new, or is there; absent where it is deleted.
+    /// Whether the object is new or exists; absent if it is deleted.
     pub existence: Change<(), ()>,
-    /// All of its annotations, and those that it had.
+    /// All of its annotations, and those that it had before.
     annotation_maps: [Option<Value<'a>>; 2],
 }
 
 /// A part of an object, before and after.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Change<T, K = T> {
-    /// It is not there.
+    /// It does not exist.
     #[default]
     Absent,
-    /// It is as it was, or less: not to be judged again.
+    /// It did not change, or was only reduced: not to be judged again.
     Kept(K),
     /// It is new or changed.
     New(T),
 }
 
-/// How messages call an object.
+/// The name of an object in messages.
 #[derive(Clone, Debug)]
 pub struct Object<'a> {
     /// Its kind.
     pub kind: Cow<'a, str>,
-    /// Its namespace, which is the request's, whatever the object says.
+    /// The namespace of the request, regardless of the one in the object.
     pub namespace: Cow<'a, str>,
-    /// Its name; the `generateName` and a `*` while it has none.
+    /// Its name; its `generateName` and a `*` if it has none yet.
     pub name: Cow<'a, str>,
-    /// The name of the user who writes it; `None` for an object that is stored already.
+    /// The name of the user who writes it; `None` for an object that is already stored.
     pub user: Option<Cow<'a, str>>,
 }
 
 impl<'a> Subject<'a> {
-    /// What the request is about.
+    /// Reads the subject of a request.
     pub fn of(request: &'a Request<'a>, policy: &Policy) -> Self {
         use Operation::{Create, Delete, Update};
         let kind = (&*request.group, &*request.resource, &*request.sub_resource);
@@ -183,7 +183,7 @@ impl<'a> Subject<'a> {
 }
 
 impl Attach<'_> {
-    /// What one of the annotations asks for.
+    /// What one of the annotations requests.
     pub fn asking(&self, annotation: Annotation) -> &Change<Networks> {
         match annotation {
             Annotation::DefaultNetwork => &self.default_network,
@@ -191,7 +191,7 @@ impl Attach<'_> {
         }
     }
 
-    /// What the annotations that are new or changed ask for.
+    /// What the annotations that are new or changed request.
     pub fn newly_asking(&self) -> impl Iterator<Item = (&Networks, Annotation)> {
         let both = Annotation::ALL.into_iter();
         both.filter_map(|annotation| Some((self.asking(annotation).new()?, annotation)))
@@ -211,7 +211,7 @@ impl Attach<'_> {
         })
     }
 
-    /// Whether there is anything that is to be judged.
+    /// Whether anything is to be judged.
     pub fn is_new(&self) -> bool {
         self.networks.new().is_some() || self.default_network.new().is_some()
     }
@@ -221,7 +221,7 @@ impl Attach<'_> {
         format!("{}[{}]", self.annotations, annotation.key())
     }
 
-    /// Where an element stands: in one of the annotations, or in a field of its own.
+    /// The place of an element: in one of the annotations, or a field of its own.
     pub fn place(&self, annotation: Annotation, selection: &Selection) -> Place {
         match &selection.field {
             Some(field) => Place::field(field.to_string()),
@@ -236,7 +236,7 @@ impl Attach<'_> {
 }
 
 impl<'a> Define<'a> {
-    /// A network as the snapshot has it, to be judged as if it were written now.
+    /// A network of the snapshot, to be judged as if it were written now.
     pub fn stored(namespace: &'a str, name: &'a str, network: &'a Network) -> Self {
         let object = Object {
             kind: Cow::Borrowed("NetworkAttachmentDefinition"),
@@ -254,7 +254,7 @@ impl<'a> Define<'a> {
         }
     }
 
-    /// A network that is deleted: nothing of it is written.
+    /// A network that is deleted: no part of it is written.
     fn deleted(request: &'a Request<'a>) -> Self {
         Self {
             object: Object::of(request),
@@ -266,7 +266,7 @@ impl<'a> Define<'a> {
         }
     }
 
-    /// The keys of annotations that were not there before.
+    /// The keys of new annotations.
     pub fn new_annotation_keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let [new, old] = self.annotation_maps;
         keys(new).filter(move |key| old.is_none_or(|old| old.get(key).is_none()))
@@ -300,7 +300,7 @@ impl<'a> Define<'a> {
             config,
             config_not_text: config_at
                 .filter(|config| config.kind() != Kind::String)
-                .map(Value::type_name),
+                .map(Value::description),
             selector,
             existence: if is_new {
                 Change::New(())
@@ -328,7 +328,7 @@ impl<T, K> Change<T, K> {
 }
 
 impl<T> Change<T> {
-    /// What is there, changed or not.
+    /// The value, changed or not.
     pub fn any(&self) -> Option<&T> {
         match self {
             Self::New(value) | Self::Kept(value) => Some(value),
@@ -405,7 +405,7 @@ fn keys(map: Option<Value<'_>>) -> impl Iterator<Item = Cow<'_, str>> {
         .filter_map(|member| member.key.str())
 }
 
-/// An annotation of an object, if it is there and not null.
+/// An annotation of an object, if it exists and is not null.
 fn annotation<'a>(object: Value<'a>, name: &str) -> Option<Value<'a>> {
     placement::present(object.get("metadata")?.get("annotations")?.get(name))
 }

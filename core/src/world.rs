@@ -1,4 +1,4 @@
-//! What a rule may know beside its subject, and what has to be looked up for that.
+//! What a rule may know in addition to its subject, and what has to be looked up for that.
 
 use crate::name::{is_label, is_subdomain};
 use crate::network::{Fetched, Network, Snapshot};
@@ -9,16 +9,16 @@ use crate::view::networks::{Annotation, Selection};
 use crate::view::placement::Patchable;
 use crate::view::{Attach, Subject};
 
-/// What a rule may know beside its subject.
+/// What a rule may know in addition to its subject.
 #[derive(Clone, Copy, Debug)]
 pub struct World<'a> {
     /// The networks of the cluster.
     pub snapshot: &'a Snapshot,
     /// Those that were looked up for this review, because the snapshot lacks them.
     pub fetched: &'a Fetched,
-    /// What the administrator decided.
+    /// The decisions of the administrator.
     pub policy: &'a Policy,
-    /// Which Pods use which networks, where that is known.
+    /// Which Pods use which networks, if that is known.
     pub usage: Option<&'a Usage>,
 }
 
@@ -38,17 +38,18 @@ pub struct Asked<'a> {
 /// The network that an element names.
 #[derive(Clone, Copy, Debug)]
 pub enum Resolved<'a> {
-    /// Isolation does not let it through. It is not looked up: whether it exists is not told.
+    /// Isolation does not permit it. It is not looked up, so that the answer does not reveal
+    /// whether it exists.
     Isolated,
-    /// There is no such network.
+    /// It does not exist.
     Absent,
     /// The network.
     Known(&'a Network),
 }
 
 impl<'a> World<'a> {
-    /// Returns the networks that a carrier asks for, in the order in which Multus attaches them: the
-    /// default network first.
+    /// Returns the networks that a carrier asks for, in the order in which Multus attaches them:
+    /// the default network first.
     pub fn asked<'s>(&'s self, attach: &'s Attach<'_>) -> impl Iterator<Item = Asked<'s>> {
         attach.elements().map(|(selection, annotation, is_new)| {
             let (namespace, name) = (&*selection.namespace, &*selection.name);
@@ -97,8 +98,8 @@ impl<'a> Asked<'a> {
 }
 
 impl Subject<'_> {
-    /// The networks that isolation lets through, that a rule will ask for, and that the snapshot
-    /// lacks, as namespace and name: to be looked up one by one before a rule is asked.
+    /// The networks that isolation permits, that a rule will need, and that the snapshot lacks, as
+    /// namespace and name: to be looked up one by one before the rules are evaluated.
     pub fn unknown<'s>(
         &'s self,
         policy: &'s Policy,
@@ -122,7 +123,7 @@ impl Subject<'_> {
             .zip(world.asked(attach))
             .filter(|(_, asked)| absent(asked))
             .map(|((selection, ..), _)| (&*selection.namespace, &*selection.name))
-            // What a claim or a virtual machine names was not checked when it was read.
+            // The names in a claim or a virtual machine were not checked when they were read.
             .filter(|(namespace, name)| is_label(namespace) && is_subdomain(name))
             .collect();
         wanted.sort_unstable();
@@ -132,8 +133,8 @@ impl Subject<'_> {
 }
 
 impl Attach<'_> {
-    /// Whether a patch could still narrow where it runs or request devices for it, or write again
-    /// what does.
+    /// Whether a patch could still narrow its placement or request devices for it, or write these
+    /// again.
     fn may_be_patched(&self) -> bool {
         let patchable = self
             .placement

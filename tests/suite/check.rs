@@ -378,9 +378,9 @@ fn check_and_the_webhook_say_the_same() {
             .filter(|finding| finding.level > Level::Off);
         let mut said: Vec<_> = said
             .map(|finding| {
-                let told = finding.told();
+                let line = finding.line();
                 let field = &finding.place.field;
-                key(told.rule, finding.level.name(), field, &told.message)
+                key(line.rule, finding.level.name(), field, &line.message)
             })
             .collect();
         said.sort();

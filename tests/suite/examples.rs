@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use multinic::cluster::folder::Folder;
 use multinic_core::answer::{Answer, Verdict};
-use multinic_core::finding::Finding;
 use multinic_core::network::Snapshot;
 use multinic_core::policy::Policy;
 use multinic_core::review::Webhook;
@@ -150,7 +149,11 @@ fn affinity(pod: &Value) -> String {
 }
 
 fn lines(answer: &Answer) -> Vec<String> {
-    answer.findings.iter().map(Finding::line).collect()
+    answer
+        .findings
+        .iter()
+        .map(|finding| finding.line().to_string())
+        .collect()
 }
 
 /// The manifests that the README lists, with the last cell of their row.

@@ -6,7 +6,6 @@
     clippy::from_iter_instead_of_collect,
     clippy::match_same_arms,
     clippy::or_fun_call,
-    clippy::redundant_closure_for_method_calls,
     clippy::redundant_closure,
     clippy::similar_names,
     clippy::unnecessary_wraps,

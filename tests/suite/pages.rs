@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use multinic_core::finding::Finding;
 use multinic_core::policy::Policy;
 use multinic_core::rules::{RULES, Rule};
 
@@ -83,7 +82,10 @@ fn what_a_page_shows_as_admitted_is_admitted_without_a_word() {
             continue;
         };
         let answer = judge(manifests, &config(rule));
-        let said = answer.findings.iter().map(Finding::line);
+        let said = answer
+            .findings
+            .iter()
+            .map(|finding| finding.line().to_string());
         wrong.extend(said.map(|line| format!("{}: {line}", rule.name)));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -98,7 +100,11 @@ fn what_a_page_shows_as_refused_is_refused_by_this_rule_alone_and_in_these_words
             continue;
         };
         let answer = judge(manifests, &config(rule));
-        let lines: Vec<_> = answer.findings.iter().map(Finding::line).collect();
+        let lines: Vec<_> = answer
+            .findings
+            .iter()
+            .map(|finding| finding.line().to_string())
+            .collect();
         let [finding] = &answer.findings[..] else {
             wrong.push(format!("{}: said is {lines:#?}", rule.name));
             continue;

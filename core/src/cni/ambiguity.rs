@@ -1,10 +1,10 @@
-//! Where two readers of a configuration see two things.
+//! Parts of a configuration that two readers understand differently.
 
 use super::report::show;
 use crate::fault::Fault;
 use crate::json::{Document, Kind, Member, Value, folded, may_have_twins};
 
-/// All such places.
+/// Returns all such places.
 pub(super) fn find(document: &Document<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
     let root = document.root();
@@ -21,7 +21,8 @@ pub(super) fn find(document: &Document<'_>) -> Vec<Fault> {
 
 const MAX_FAULTS: usize = 32;
 
-/// A key that appears in an object twice: some readers use the first, some the last, some neither.
+/// Reports a key that appears in an object twice: some readers use the first one, some the last
+/// one, some neither.
 fn repeated(object: Value<'_>, faults: &mut Vec<Fault>) {
     if !may_have_twins(object) || faults.len() >= MAX_FAULTS {
         return;
@@ -50,7 +51,7 @@ fn repeated(object: Value<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Keys of one object of which Go makes one struct field.
+/// Reports keys of one object that Go takes for the same struct field.
 fn variants(object: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
     /// Below these keys Go reads structs; in other objects every spelling is a key of its own.
     const STRUCTS: &[&str] = &[
@@ -138,7 +139,7 @@ fn structs(value: Value<'_>, depth: usize, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Multus and libcni read the top of a list by different rules.
+/// Reports keys at the top of a list, which Multus and libcni read by different rules.
 fn envelope(root: Value<'_>, faults: &mut Vec<Fault>) {
     let (mut kind, mut plugins) = (None, None);
     for Member { key, value } in root.members().filter(|member| !member.value.is_null()) {

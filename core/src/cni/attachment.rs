@@ -1,39 +1,39 @@
-//! What attaching a Pod to a network depends on beside the network itself: the addresses that the Pod
-//! asks for, and the link of the node that is used.
+//! What attaching a Pod to a network depends on in addition to the network itself: the addresses
+//! that the Pod requests, and the link of the node that is used.
 
 use std::net::IpAddr;
 
 use crate::address::{self, Mac};
 use crate::text::shorten;
 
-/// What the IPAM plugin makes of addresses that a Pod asks for.
+/// How the IPAM plugin handles addresses that a Pod requests.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Addresses {
     /// There is no IPAM plugin: nothing reads them.
     Ignored,
-    /// host-local: each has to be in one of these sets of ranges, which give one address each.
+    /// host-local: each has to be in one of these sets of ranges, which provide one address each.
     Ranges(Box<[Box<[AddressRange]>]>),
     /// static: each has to have a prefix length.
     Static {
-        /// Whether the network has addresses of its own, for a Pod that asks for none.
+        /// Whether the network has addresses of its own, for a Pod that requests none.
         has_own: bool,
     },
     /// Not known.
     #[default]
     Unknown,
-    /// whereabouts: they are added to those of the pool, if they have a prefix length. They reach it
-    /// through `CNI_ARGS` only.
+    /// whereabouts: they are added to those of the pool, if they have a prefix length. They reach
+    /// it through `CNI_ARGS` only.
     Whereabouts,
 }
 
-/// The addresses that host-local gives out of one range.
+/// The addresses that host-local assigns from one range.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AddressRange {
     /// The first.
     pub first: IpAddr,
     /// The last.
     pub last: IpAddr,
-    /// The gateway, which is never given.
+    /// The gateway, which is never assigned.
     pub gateway: Option<IpAddr>,
 }
 
@@ -65,8 +65,9 @@ pub enum LinkUse {
 }
 
 impl Addresses {
-    /// Why the IPAM plugin fails for a Pod that asks for these addresses, if it does. Multus passes
-    /// them as the capability `ips`, if that is declared, and as `CNI_ARGS`, which it calls deprecated.
+    /// Why the IPAM plugin fails for a Pod that requests these addresses. `None` if it does not.
+    /// Multus passes them as the capability `ips`, if that is declared, and as `CNI_ARGS`, which it
+    /// calls deprecated.
     pub fn problem(&self, addresses: &[&str]) -> Option<String> {
         let without_prefix = |plugin| {
             addresses
@@ -118,8 +119,8 @@ fn outside(sets: &[Box<[AddressRange]>], addresses: &[&str]) -> Option<String> {
             };
             if range.gateway == Some(ip) {
                 return Some(format!(
-                    "{shown} is the gateway of the network, which host-local gives to no Pod: ask \
-                     for another address (host-local: requested ip {ip} is subnet's gateway)"
+                    "{shown} is the gateway of the network, which host-local never assigns: \
+                     request another address (host-local: requested ip {ip} is subnet's gateway)"
                 ));
             }
             if *taken {
@@ -132,14 +133,14 @@ fn outside(sets: &[Box<[AddressRange]>], addresses: &[&str]) -> Option<String> {
         }
         if !found {
             let why = if full {
-                "is the second address of one set of ranges, and host-local gives one of each"
+                "is the second address of one set of ranges, and host-local assigns one of each"
             } else {
-                "is in no range of the network"
+                "is not in a range of the network"
             };
             let ranges = shown_ranges(sets);
             return Some(format!(
-                "{shown} {why} ({ranges}): ask for another address (host-local: failed to \
-                 allocate all requested IPs: {ip})"
+                "{shown} {why} ({ranges}): request another address (host-local: failed to allocate \
+                 all requested IPs: {ip})"
             ));
         }
     }
@@ -166,7 +167,8 @@ impl AddressRange {
     }
 }
 
-/// Why no interface can have the hardware address, if none can (`is_valid_ether_addr` of the kernel).
+/// Why no interface can have the hardware address (`is_valid_ether_addr` of the kernel). `None` if
+/// one can.
 pub fn unusable_mac(text: &str) -> Option<&'static str> {
     let mac = Mac::parse(text)?;
     if mac.is_zero() {
@@ -186,8 +188,8 @@ pub(super) fn six(text: &str) -> Option<[u8; 6]> {
 }
 
 impl Link {
-    /// Why a Pod cannot have an interface on this link and then one on `next`, if it cannot: found by
-    /// trying on Linux 6.1.
+    /// Why a Pod cannot have an interface on this link and then one on `next`, as tried on Linux
+    /// 6.1. `None` if it can.
     pub fn conflict(&self, next: &Self, macs: [Option<&str>; 2]) -> Option<&'static str> {
         use LinkUse::{Device, Ipvlan, Macvlan, Vlan};
         if self.name != next.name {
@@ -220,8 +222,8 @@ impl Link {
                  to create vlan: file exists)",
             ),
             (Device, _) => Some(
-                "host-device moves the link into the Pod, so that it is not on the node for the \
-                 other (Link not found)",
+                "host-device moves the link into the Pod, so the other network does not find it on \
+                 the node (Link not found)",
             ),
             _ => None,
         }
@@ -248,7 +250,7 @@ mod tests {
 
     /// What real plugins did on Linux 6.1, the first network before the second.
     #[test]
-    fn links_are_shared_as_the_kernel_has_it() {
+    fn links_are_shared_as_in_the_kernel() {
         let (ipvlan, vlan, device) = (LinkUse::Ipvlan, LinkUse::Vlan(5), LinkUse::Device);
         for (first, second, fails) in [
             (ipvlan, macvlan(false), true),

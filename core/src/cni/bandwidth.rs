@@ -85,9 +85,9 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
         report.refuse(
             raw.kind_at,
             format!(
-                "bandwidth limits an interface that has its other end on the node, which one of \
-                 {plugin} has not: use bridge, ptp or ovs, or remove bandwidth (bandwidth: \
-                 container interface has no veth peer)"
+                "bandwidth limits an interface whose other end is on the node, which an interface \
+                 of {plugin} does not have: use bridge, ptp or ovs, or remove bandwidth \
+                 (bandwidth: container interface has no veth peer)"
             ),
         );
     }

@@ -1,9 +1,9 @@
-//! bond: interfaces of the Pod, or of the node, as one.
+//! bond: combines interfaces of the Pod, or of the node, into one.
 //!
 //! `bond/bond.go` of k8snetworkplumbingwg/bond-cni at 258926a.
 
 use super::chain::{Chain, Plugin, Role};
-use super::interface_plugin::{self, Ipam};
+use super::interface_plugin::{self, IpamNeed};
 use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
@@ -89,7 +89,7 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
         "bond",
         raw,
         sound.then_some(&conf),
-        Ipam::Optional,
+        IpamNeed::Optional,
         chain,
         report,
     );
@@ -159,9 +159,9 @@ fn monitoring(conf: &Decoded<'_>, raw: &RawPlugin<'_>, report: &mut Report) {
         Err(_) => report.refuse(
             place,
             format!(
-                "bond requires \"miimon\", how often the links are checked, in milliseconds, and \
-                 \"{shown}\" is not a number: write one such as \"100\" (bond: failed to convert \
-                 bondMiimon value ({shown}) to an int)"
+                "bond requires \"miimon\", the interval at which the links are checked, in \
+                 milliseconds, and \"{shown}\" is not a number: write one such as \"100\" (bond: \
+                 failed to convert bondMiimon value ({shown}) to an int)"
             ),
         ),
         Ok(0) => report.warn(
@@ -188,7 +188,10 @@ fn links(conf: &Decoded<'_>, raw: &RawPlugin<'_>, report: &mut Report) {
             let name = shorten(&name);
             report.warn(
                 link,
-                format!("\"{name}\" is listed twice, and a bond of one link survives no failure"),
+                format!(
+                    "\"{name}\" is listed twice, and a bond of one link fails with it: list \
+                     another link"
+                ),
             );
         }
         names.push(name.into_owned());
@@ -198,7 +201,7 @@ fn links(conf: &Decoded<'_>, raw: &RawPlugin<'_>, report: &mut Report) {
         report.refuse(
             conf.value("links").unwrap_or(raw.kind_at),
             format!(
-                "a bond needs two \"links\", and {count} are listed: write [{{\"name\": \
+                "a bond needs at least two \"links\", found {count}: write [{{\"name\": \
                  \"net1\"}}, {{\"name\": \"net2\"}}] (bond: bonding requires at least two links, \
                  we have {count})"
             ),

@@ -10,7 +10,7 @@ use super::chain::{Chain, Plugin, Role};
 use super::ipam;
 use super::ipam_result::{self, IpamOutcome, IpamResult, MAX_COMPARED};
 use super::keys::{BRIDGE, Decoded, Sink, Table, Takes, UnknownKeys, key};
-use super::link::{self, Negative, Use};
+use super::link::{self, MacUse, Negative};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 use super::route::{MAIN, Route};
@@ -117,8 +117,8 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
         if conf.value("bridge").is_none() {
             report.warn(
                 raw.kind_at,
-                "there is no \"bridge\", so the plugin uses cni0, which is the bridge of the cluster \
-                 network itself on many nodes: name one",
+                "there is no \"bridge\", so the plugin uses cni0, which is the bridge of the \
+                 cluster network itself on many nodes: name one",
             );
         }
         name(&conf, report);
@@ -256,8 +256,8 @@ fn vlans(conf: &Decoded<'_>, report: &mut Report) {
             (None, None) if id.is_none() => {
                 report.warn(
                     item,
-                    "this entry of the trunk names no VLAN and has no effect: add \
-                 \"id\", or remove it",
+                    "this entry of the trunk names no VLAN and has no effect: add \"id\", or remove \
+                     the entry",
                 );
             }
             _ => {}
@@ -297,7 +297,7 @@ fn hardware_address(conf: &Decoded<'_>, raw: &RawPlugin<'_>, report: &mut Report
         .object("args")
         .and_then(|args| args.object("cni")?.value("mac"));
     if let Some(mac) = runtime.filter(|mac| !mac.is_str("")).or(args) {
-        link::mac(mac, Use::Create, "bridge", raw.declares("mac"), report);
+        link::mac(mac, MacUse::Create, "bridge", raw.declares("mac"), report);
     }
 }
 
@@ -336,8 +336,8 @@ impl<'d> Gateways<'d> {
         }
     }
 
-    /// Gives every address a gateway, and each family a default route through the first. False where
-    /// there is no such gateway.
+    /// Gives every address a gateway, and each family a default route through the first. Returns
+    /// `false` if there is no such gateway.
     fn complete(&self, network: &mut IpamResult<'d>, report: &mut Report) -> bool {
         let Some(leases) = &mut network.leases else {
             return true;
@@ -352,9 +352,9 @@ impl<'d> Gateways<'d> {
                     report.refuse(
                         lease.at,
                         format!(
-                            "no address follows {subnet} that could be the gateway: use another \
-                             subnet, or set \"gateway\" (bridge: panic: runtime error: makeslice: \
-                             len out of range)"
+                            "there is no address after {subnet} that could be the gateway: use \
+                             another subnet, or set \"gateway\" (bridge: panic: runtime error: \
+                             makeslice: len out of range)"
                         ),
                     );
                     return false;
@@ -370,7 +370,7 @@ impl<'d> Gateways<'d> {
                 continue;
             };
             *found = true;
-            // :240-251: only a default route that has a gateway of its own is taken for one.
+            // :240-251: only a default route with a gateway of its own counts.
             let is_there = network.routes.iter().any(|route| {
                 route.gw.is_some()
                     && route.dst.prefix_len() == 0
@@ -484,8 +484,8 @@ fn vlan_gateway(conf: &Decoded<'_>, name: &str, report: &mut Report) {
             place,
             format!(
                 "the gateway of VLAN {vlan} is an interface with the name \"{interface}\", which \
-                 has {length} bytes and can have {MAX_LENGTH}: give the bridge a shorter name \
-                 (bridge: faild to create vlan gateway \"{interface}\")"
+                 has {length} bytes and can have at most {MAX_LENGTH}: give the bridge a shorter \
+                 name (bridge: faild to create vlan gateway \"{interface}\")"
             ),
         );
     }

@@ -1,4 +1,4 @@
-//! The chain: which plugin runs after which, and what each hands to the next.
+//! The chain: the order in which plugins run, and what each passes to the next.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::address::family;
 use crate::json::Value;
 use crate::text::shorten;
 
-/// What the plugins so far have come to.
+/// The state of a chain after the plugins that have run so far.
 #[derive(Debug)]
 pub(super) struct Chain<'d> {
     /// The name of the network; empty if it is not known yet.
@@ -27,7 +27,7 @@ pub(super) struct Chain<'d> {
     pub(super) len: usize,
 }
 
-/// A plugin that is judged: a row of the registry.
+/// A plugin that is judged: an entry of the registry.
 #[derive(Debug)]
 pub(super) struct Plugin {
     /// Its `type`.
@@ -55,22 +55,22 @@ pub(super) enum Role {
     Meta(Judge),
 }
 
-/// What becomes of the chain when a plugin runs.
+/// Runs a plugin on the chain.
 type Judge = for<'d> fn(&RawPlugin<'d>, &mut Chain<'d>, &mut Report);
 
 /// The `prevResult` of the next plugin.
 #[derive(Debug)]
 enum Before<'d> {
-    /// An interface, by the plugin of this name.
+    /// An interface that the plugin of this name made.
     Interface {
         plugin: &'static str,
-        /// None on layer 2.
+        /// `None` on layer 2.
         network: Option<IpamResult<'d>>,
     },
     /// There is none: no plugin has run.
     Nothing,
-    /// Something, by a plugin that is not known here or that fails anyway.
-    Something,
+    /// The result of a plugin that is not known here, or that fails anyway.
+    Unknown,
 }
 
 /// What the chain has given the interface.
@@ -80,12 +80,13 @@ pub(super) enum Given<'c, 'd> {
     Network(&'c IpamResult<'d>),
     /// No address at all.
     NoAddress,
-    /// That is not known.
+    /// Not known.
     Unknown,
 }
 
 impl<'d> Chain<'d> {
-    /// A chain in which no plugin has run; `moves_routes` is whether it has an sbr that moves routes.
+    /// A chain in which no plugin has run; `moves_routes` is whether it has an sbr that moves
+    /// routes.
     pub(super) fn new(
         name: &'d str,
         version: &'d str,
@@ -115,9 +116,9 @@ impl<'d> Chain<'d> {
         find(self.plugins, name)
     }
 
-    /// A plugin has run that is not judged, or fails anyway.
-    pub(super) fn something(&mut self) {
-        self.before = Before::Something;
+    /// Notes that a plugin has run that is not judged, or that fails anyway.
+    pub(super) fn unknown(&mut self) {
+        self.before = Before::Unknown;
     }
 
     /// Refuses a `type` that cannot be the name of a plugin. Returns `false` if it may be one.
@@ -149,12 +150,13 @@ impl<'d> Chain<'d> {
         true
     }
 
-    /// Whether results are handed on in the format before 0.3.0, with one address of each family.
+    /// Whether results are passed on in the format before 0.3.0, with one address of each family.
     pub(super) fn is_old(&self) -> bool {
         matches!(self.version, "" | "0.1.0" | "0.2.0")
     }
 
-    /// Refuses a second address of a family if the version is older than 0.3.0. `None` if it does.
+    /// Refuses a second address of a family if the version is older than 0.3.0. Returns `None`
+    /// then.
     pub(super) fn limit_families<'v>(
         &self,
         plugin: &str,
@@ -176,14 +178,14 @@ impl<'d> Chain<'d> {
             place,
             format!(
                 "before version 0.3.0 an interface has at most one {family} address: write \
-                 \"cniVersion\": \"0.3.1\" or later, or remove one ({plugin}: CNI version {version} \
-                 does not support more than 1 address per family)"
+                 \"cniVersion\": \"0.3.1\" or later, or remove one ({plugin}: CNI version \
+                 {version} does not support more than 1 address per family)"
             ),
         );
         None
     }
 
-    /// Whether the interface's routes leave the main table again.
+    /// Whether an sbr moves the interface's routes out of the main table.
     pub(super) fn moves_routes(&self) -> bool {
         self.has_sbr
     }
@@ -198,7 +200,7 @@ impl<'d> Chain<'d> {
         !matches!(self.before, Before::Nothing) || raw.has_prev_result()
     }
 
-    /// Refuses a meta plugin that no other runs before.
+    /// Refuses a meta plugin before which no other plugin runs.
     pub(super) fn expect_chained(
         &self,
         raw: &RawPlugin<'_>,
@@ -227,7 +229,7 @@ impl<'d> Chain<'d> {
                 ..
             } if network.leases.is_some() && !network.is_replaceable => Given::Network(network),
             Before::Interface { network: None, .. } => Given::NoAddress,
-            Before::Interface { .. } | Before::Nothing | Before::Something => Given::Unknown,
+            Before::Interface { .. } | Before::Nothing | Before::Unknown => Given::Unknown,
         }
     }
 
@@ -235,11 +237,11 @@ impl<'d> Chain<'d> {
     pub(super) fn interface_plugin(&self) -> Option<&'static str> {
         match self.before {
             Before::Interface { plugin, .. } => Some(plugin),
-            Before::Nothing | Before::Something => None,
+            Before::Nothing | Before::Unknown => None,
         }
     }
 
-    /// An interface plugin has run.
+    /// Notes that an interface plugin has run.
     pub(super) fn interface(
         &mut self,
         plugin: &'static str,
@@ -256,7 +258,7 @@ impl<'d> Chain<'d> {
                      ({plugin}: failed to rename, file exists)"
                 ),
             );
-            self.before = Before::Something;
+            self.before = Before::Unknown;
             return;
         }
         if self.is_old() && plugin != "ipvlan" && matches!(answer, IpamOutcome::NoPlugin) {
@@ -274,21 +276,21 @@ impl<'d> Chain<'d> {
                      cannot convert: no valid IP addresses)"
                 ),
             );
-            self.before = Before::Something;
+            self.before = Before::Unknown;
             return;
         }
         self.before = match answer {
-            _ if matches!(self.before, Before::Something) => Before::Something,
+            _ if matches!(self.before, Before::Unknown) => Before::Unknown,
             IpamOutcome::Result(network) => Before::Interface {
                 plugin,
                 network: Some(network),
             },
-            IpamOutcome::NoPlugin if raw.has_prev_result() => Before::Something,
+            IpamOutcome::NoPlugin if raw.has_prev_result() => Before::Unknown,
             IpamOutcome::NoPlugin => Before::Interface {
                 plugin,
                 network: None,
             },
-            IpamOutcome::Refused => Before::Something,
+            IpamOutcome::Refused => Before::Unknown,
         };
     }
 }

@@ -85,7 +85,7 @@ const NAMED: [&str; 6] = [
     "vendor-class-identifier",
 ];
 
-/// What dhcp answers: addresses that only the server knows.
+/// The result of dhcp: addresses that only the server knows.
 fn answer<'d>(raw: &RawPlugin<'d>, _: &Chain<'d>, report: &mut Report) -> Option<IpamResult<'d>> {
     let ipam = Decoded::new(&IPAM, raw.ipam());
     if !ipam.check(report) {
@@ -96,7 +96,7 @@ fn answer<'d>(raw: &RawPlugin<'d>, _: &Chain<'d>, report: &mut Report) -> Option
         for item in ipam.elements(key) {
             let read = Decoded::new(table, [item]);
             let option = read.text("option").unwrap_or_default();
-            // A request without an option asks for nothing.
+            // A request without an option has no effect.
             if option.is_empty() && key == "request" {
                 continue;
             }

@@ -1,9 +1,9 @@
-//! dummy: an interface that leads nowhere, for addresses of the Pod's own.
+//! dummy: an interface without a link, for addresses of the Pod's own.
 //!
 //! `plugins/main/dummy/dummy.go` of containernetworking/plugins v1.9.1.
 
 use super::chain::{Chain, Plugin, Role};
-use super::interface_plugin::{self, Ipam};
+use super::interface_plugin::{self, IpamNeed};
 use super::keys::{Decoded, Table, UnknownKeys};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
@@ -23,13 +23,13 @@ static CONF: Table = Table {
     keys: &[],
     unknown_keys: UnknownKeys::Mistaken(&[
         ("master", "a dummy interface has no master"),
-        ("mtu", "chain tuning behind it to set the MTU"),
-        ("mac", "chain tuning behind it to set the hardware address"),
+        ("mtu", "chain tuning after it to set the MTU"),
+        ("mac", "chain tuning after it to set the hardware address"),
     ]),
 };
 
 fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
     Decoded::new(&CONF, [raw.object]).check(report);
-    let ipam = Ipam::Required("dummy interface requires an IPAM configuration");
+    let ipam = IpamNeed::Required("dummy interface requires an IPAM configuration");
     interface_plugin::attach("dummy", raw, None, ipam, chain, report);
 }

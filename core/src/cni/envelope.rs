@@ -1,9 +1,9 @@
-//! The envelope: what Multus and libcni make of a `spec.config` before any plugin runs.
+//! The envelope: how Multus and libcni read a `spec.config` before any plugin runs.
 //!
-//! Three readers take the text in turn. The network attachment client reads it into a map and puts
-//! the NAD's name in where there is none (which sorts the keys). Multus reads that into
-//! `types.PluginConf` and, where this leaves no `type`, into `types.NetConfList`. libcni reads a
-//! list into a map again, where keys have to be spelled exactly. References: `cniconfig.go` of the
+//! Three readers take the text in turn. The network attachment client reads it into a map and adds
+//! the NAD's name if there is no name (which sorts the keys). Multus reads that into
+//! `types.PluginConf` and, if this has no `type`, into `types.NetConfList`. libcni reads a list
+//! into a map again, in which keys have to be spelled exactly. References: `cniconfig.go` of the
 //! network attachment client 1.7.6, `pkg/types/conf.go` of Multus 4.3, `libcni/conf.go` of CNI 1.3.
 
 mod decode;
@@ -20,7 +20,7 @@ use std::borrow::Cow;
 /// A configuration that Multus and libcni can read.
 #[derive(Debug)]
 pub(super) struct Envelope<'d> {
-    /// Whether `plugins` counts.
+    /// Whether it is a list, so that `plugins` counts.
     pub(super) is_list: bool,
     /// The name of the network.
     pub(super) name: Cow<'d, str>,
@@ -97,7 +97,8 @@ const SINGLE: &str = "LoadDelegateNetConf: error unmarshalling delegate config";
 /// `ValidateNetworkName` (`cni/pkg/utils/utils.go:49`), which libcni calls before it runs a plugin.
 fn check_name(root: Value<'_>, name: &str, is_injected: bool) -> Result<(), Fault> {
     if is_injected {
-        // The name of a Kubernetes object always fits; of one that has none yet we know nothing.
+        // The name of a Kubernetes object is always valid. One that is still to be generated is not
+        // known.
         return Ok(());
     }
     let place = root.fields("name").last().unwrap_or(root);

@@ -20,14 +20,14 @@ static CONF: Table = Table {
     plugin: "firewall",
     go: "FirewallNetConf",
     keys: &[
-        // "iptables" or "firewalld"; anything else is as if left out.
+        // "iptables" or "firewalld"; anything else counts as left out.
         key(
             "backend",
             Takes::Text,
             Sink::Nothing,
             "firewalld where it runs, else iptables",
         ),
-        // The chain that is jumped to before all others.
+        // iptables jumps to this chain before all others.
         key(
             "iptablesAdminChainName",
             Takes::Text,
@@ -62,8 +62,8 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
             report.warn(
                 place,
                 format!(
-                    "firewall takes \"{backend}\" as if no backend were written: write \
-                     \"iptables\" or \"firewalld\""
+                    "firewall treats \"{backend}\" as if no backend were set: write \"iptables\" \
+                     or \"firewalld\""
                 ),
             );
         }
@@ -79,7 +79,7 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
                 place,
                 format!(
                     "\"{name}\" is not the name of a chain: write at most {LONGEST_CHAIN} letters, \
-                     digits, - or _, and no - first"
+                     digits, \"-\" and \"_\", and do not begin with \"-\""
                 ),
             );
         }

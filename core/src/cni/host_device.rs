@@ -4,7 +4,7 @@
 
 use super::attachment::{Link, LinkUse};
 use super::chain::{Chain, Plugin, Role};
-use super::interface_plugin::{self, Ipam};
+use super::interface_plugin::{self, IpamNeed};
 use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::link;
 use super::raw_plugin::RawPlugin;
@@ -24,12 +24,13 @@ static CONF: Table = Table {
     plugin: "host-device",
     go: "NetConf",
     keys: &[
-        // One of these four, or a device plugin's ID; :105. The first that is set is taken; getLink.
+        // One of these four, or a device plugin's ID; :105. The first that is set is taken;
+        // getLink.
         key("device", Takes::Text, Sink::Device, "none"),
         key("hwaddr", Takes::Text, Sink::Device, "none"),
         key("kernelpath", Takes::Text, Sink::Device, "none"),
         key("pciBusID", Takes::Text, Sink::Device, "none"),
-        // A field that was not meant to be set: overwritten where there is a pciBusID.
+        // A field that was not meant to be set: overwritten if there is a pciBusID.
         key("DPDKMode", Takes::Bool, Sink::Nothing, "false"),
         key("runtimeConfig", Takes::Object(&RUNTIME), Sink::Below, ""),
     ],
@@ -56,10 +57,10 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
     if conf.check(report) {
         device(&conf, report);
     }
-    interface_plugin::attach("host-device", raw, None, Ipam::Optional, chain, report);
+    interface_plugin::attach("host-device", raw, None, IpamNeed::Optional, chain, report);
 }
 
-/// Judges what the device is looked up by. Where there is nothing, a device plugin may name one.
+/// Judges what the device is looked up by. If there is nothing, a device plugin may name one.
 fn device(conf: &Decoded<'_>, report: &mut Report) {
     let set = |key| {
         let text = conf.text(key).filter(|text| !text.is_empty())?;
@@ -86,9 +87,9 @@ fn device(conf: &Decoded<'_>, report: &mut Report) {
             report.refuse(
                 place,
                 format!(
-                    "\"{text}\" is not a valid hardware address: write six pairs of digits, as in \
-                     \"02:00:00:00:00:01\" (host-device: failed to parse MAC address: address \
-                     {text}: invalid MAC address)"
+                    "\"{text}\" is not a valid hardware address: write six pairs of hexadecimal \
+                     digits, as in \"02:00:00:00:00:01\" (host-device: failed to parse MAC \
+                     address: address {text}: invalid MAC address)"
                 ),
             );
         }

@@ -1,7 +1,7 @@
 //! host-local: addresses from ranges, kept in files of the node.
 //!
 //! `plugins/ipam/host-local` of v1.9.1; `config.go`, `range.go`, `range_set.go` and `allocator.go`
-//! stand in its `backend/allocator`.
+//! are in its `backend/allocator`.
 
 mod range;
 
@@ -32,7 +32,7 @@ pub(super) static PLUGIN: Plugin = Plugin {
     arguments: Some(&CNI),
 };
 
-/// The keys of `ipam`; those of a range stand here too and make a range set before all others.
+/// The keys of `ipam`; those of a range are among them and make a range set before all others.
 static IPAM: Table = Table {
     plugin: "host-local",
     go: "IPAMConfig",
@@ -141,7 +141,7 @@ fn answer<'d>(
     overlaps(&sets, report)?;
     report.addresses = Addresses::Ranges(
         sets.iter()
-            .map(|set| set.iter().map(Range::given).collect())
+            .map(|set| set.iter().map(Range::requestable).collect())
             .collect(),
     );
     let leases = leases(&sets, &requested, report)?;
@@ -152,7 +152,7 @@ fn answer<'d>(
     })
 }
 
-/// The folder in which addresses are kept (`backend/disk/backend.go:48`).
+/// Notes the folder in which addresses are kept (`backend/disk/backend.go:48`).
 fn store(ipam: &Decoded<'_>, raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) {
     let folder = ipam.text("dataDir").filter(|folder| !folder.is_empty());
     let folder = folder.as_deref().unwrap_or("/var/lib/cni/networks");
@@ -252,8 +252,8 @@ fn requested<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Vec<(Value<'d
     sound.then_some(requested)
 }
 
-/// Assigns an address of every set (main.go:96-130). `None` if a set has none, or if an address is
-/// asked for that is in no set.
+/// Assigns an address of every set (main.go:96-130). `None` if a set has none, or if a requested
+/// address is in no set.
 fn leases<'d>(
     sets: &[Vec<Range<'d>>],
     requested: &[(Value<'d>, IpAddr)],
@@ -319,9 +319,9 @@ fn leases<'d>(
         report.refuse(
             *place,
             format!(
-                "no range has the requested {missing}, with one address for each set: request \
-                 addresses of the ranges (host-local: failed to allocate all requested IPs: \
-                 {missing})"
+                "no set of ranges is left for the requested {missing}, with one address of each \
+                 set: request addresses of the ranges (host-local: failed to allocate all \
+                 requested IPs: {missing})"
             ),
         );
         return None;

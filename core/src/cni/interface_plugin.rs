@@ -1,5 +1,5 @@
-//! What most interface plugins do when their own keys are read: ask the IPAM plugin, put its answer
-//! on the interface, and hand the result on.
+//! What most interface plugins do after reading their own keys: call the IPAM plugin, configure the
+//! interface with its result, and pass the result on.
 
 use super::chain::Chain;
 use super::ipam;
@@ -11,22 +11,22 @@ use super::report::Report;
 
 /// Whether an interface plugin works without an IPAM plugin.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Ipam {
-    /// It fails with these words.
+pub(super) enum IpamNeed {
+    /// It fails with this message.
     Required(&'static str),
     /// It makes an interface without addresses.
     Optional,
 }
 
-/// Asks the IPAM plugin of `raw`. A plugin that needs one and names none is refused.
+/// Calls the IPAM plugin of `raw`. Refuses a plugin that needs one and names none.
 pub(super) fn ask<'d>(
     raw: &RawPlugin<'d>,
-    ipam: Ipam,
+    need: IpamNeed,
     chain: &Chain<'d>,
     report: &mut Report,
 ) -> IpamOutcome<'d> {
     let answer = ipam::ask(raw, chain, report);
-    let (Ipam::Required(says), IpamOutcome::NoPlugin) = (ipam, &answer) else {
+    let (IpamNeed::Required(says), IpamOutcome::NoPlugin) = (need, &answer) else {
         return answer;
     };
     let plugin = &raw.kind;
@@ -40,17 +40,17 @@ pub(super) fn ask<'d>(
     IpamOutcome::Refused
 }
 
-/// Asks the IPAM plugin, configures the interface, and passes the result to the next plugin. `conf`
-/// is the plugin's own configuration where it could be decoded.
+/// Calls the IPAM plugin, configures the interface, and passes the result to the next plugin.
+/// `conf` is the plugin's own configuration, if it could be decoded.
 pub(super) fn attach<'d>(
     plugin: &'static str,
     raw: &RawPlugin<'d>,
     conf: Option<&Decoded<'d>>,
-    ipam: Ipam,
+    need: IpamNeed,
     chain: &mut Chain<'d>,
     report: &mut Report,
 ) {
-    let answer = ask(raw, ipam, chain, report);
+    let answer = ask(raw, need, chain, report);
     if let Some(network) = answer.result() {
         if let Some(conf) = conf {
             link::mtu_for_ipv6(conf, network, report);

@@ -1,4 +1,4 @@
-//! Asking the IPAM plugin that a plugin names.
+//! Calling the IPAM plugin that a plugin names.
 
 use super::attachment::Addresses;
 use super::chain::{Chain, Role};
@@ -58,7 +58,8 @@ pub(super) fn ask<'d>(
             report.refuse(
                 raw.ipam_or_kind(),
                 format!(
-                    "{} assigns no address ({plugin}: IPAM plugin returned missing IP config)",
+                    "{} does not assign an address ({plugin}: IPAM plugin returned missing IP \
+                     config)",
                     shorten(kind)
                 ),
             );

@@ -1,5 +1,5 @@
-//! What an IPAM plugin answers, and what becomes of it when the interface plugin puts it on the
-//! interface: `ConfigureIface` of `pkg/ipam/ipam_linux.go`, and behind it the kernel.
+//! The result of an IPAM plugin, and what happens when the interface plugin configures the
+//! interface with it: `ConfigureIface` of `pkg/ipam/ipam_linux.go`, and then the kernel.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,15 +14,15 @@ use crate::json::Value;
 /// The addresses and routes that an interface gets.
 #[derive(Clone, Debug, Default)]
 pub(super) struct IpamResult<'d> {
-    /// In the order in which they are added; `None` where only the Pod or the node knows them.
+    /// In the order in which they are added; `None` if only the Pod or the node knows them.
     pub(super) leases: Option<Vec<Lease<'d>>>,
     /// In the order in which they are added.
     pub(super) routes: Vec<Route<'d>>,
-    /// Whether the Pod may put addresses of its own in the place of these.
+    /// Whether the Pod may replace these addresses with its own.
     pub(super) is_replaceable: bool,
 }
 
-/// What came of asking the IPAM plugin of an interface plugin.
+/// The outcome of calling the IPAM plugin of an interface plugin.
 #[derive(Debug)]
 pub(super) enum IpamOutcome<'d> {
     /// Addresses and routes, as far as they are known.
@@ -64,18 +64,18 @@ pub(super) struct Lease<'d> {
     pub(super) gateway: Option<IpAddr>,
     /// The value that requests the address.
     pub(super) at: Value<'d>,
-    /// Where the gateway is written, if it is.
+    /// The value of the gateway, if it is written.
     pub(super) gateway_at: Option<Value<'d>>,
 }
 
-/// What a gateway may be reached through.
+/// The networks through which a gateway may be reached.
 #[derive(Debug)]
 pub(super) struct Links {
     /// The addresses of the interface.
     addresses: Vec<IpNet>,
-    /// Where routes without a gateway lead.
+    /// The destinations of routes without a gateway.
     on_link: Vec<IpNet>,
-    /// Where IPv6 routes with a gateway lead: nothing behind one is a gateway itself.
+    /// The destinations of IPv6 routes with a gateway: nothing behind one is a gateway itself.
     behind: Vec<IpNet>,
 }
 
@@ -89,13 +89,14 @@ pub(super) enum Obstacle {
     Unspecified,
 }
 
-/// More addresses, routes and ranges than any interface has; beyond them nothing is compared with
-/// each other, so that a decision stays quick.
+/// More addresses, routes and ranges than any interface has. More are not compared with each other,
+/// so that a decision stays fast.
 pub(super) const MAX_COMPARED: usize = 512;
 
 impl IpamResult<'_> {
-    /// What is left after an answer in the format of 0.1.0 or 0.2.0: one address of each family, the
-    /// routes of these families, and of a route only `dst` and `gw` (`cni/pkg/types/040/types.go:150`).
+    /// What remains of a result in the format of 0.1.0 or 0.2.0: one address of each family, the
+    /// routes of these families, and of a route only `dst` and `gw`
+    /// (`cni/pkg/types/040/types.go:150`).
     pub(super) fn in_old_format(mut self) -> Self {
         if let Some(leases) = &mut self.leases {
             let (mut v4, mut v6) = (false, false);
@@ -117,13 +118,13 @@ impl IpamResult<'_> {
         self
     }
 
-    /// Puts the addresses and routes on the interface. False where the kernel refuses one.
+    /// Adds the addresses and routes to the interface. Returns `false` if the kernel refuses one.
     pub(super) fn configure(&self, report: &mut Report) -> bool {
         report.refuse_if(!self.is_replaceable, |report| self.add(report))
     }
 
-    /// What gateways may be reached through, once all routes are there. `None` where the addresses
-    /// cannot be told.
+    /// The networks through which gateways may be reached after all routes were added. `None` if
+    /// the addresses are not known.
     pub(super) fn links(&self) -> Option<Links> {
         let mut links = self.addresses()?;
         for route in &self.routes {
@@ -269,8 +270,8 @@ impl IpamResult<'_> {
             report.warn(
                 route.at,
                 format!(
-                    "the route to {dst} has no gateway, and neither has the address, so every host \
-                     behind it is looked for on the link itself: write \"gw\", or a gateway beside \
+                    "neither the route to {dst} nor the address has a gateway, so every host \
+                     behind it is looked up on the link itself: write \"gw\", or a gateway beside \
                      the address"
                 ),
             );
@@ -291,7 +292,7 @@ impl IpamResult<'_> {
         Some(effective)
     }
 
-    /// The route with the gateway and the numbers that the kernel is given.
+    /// The route with the gateway and the numbers that the kernel gets.
     fn effective(&self, route: &Route<'_>) -> Added {
         let is_v4 = route.dst.addr().is_ipv4();
         let gateway_of_family = || {
@@ -324,7 +325,7 @@ impl IpamResult<'_> {
             Obstacle::Broadcast => "the broadcast address of its subnet",
             Obstacle::Multicast => "a multicast address",
             Obstacle::OwnAddress => "the address that the Pod itself gets",
-            Obstacle::Unspecified => "no address",
+            Obstacle::Unspecified => "the unspecified address",
             Obstacle::Unreachable => {
                 let subnets = self.subnets(gw);
                 return format!(
@@ -388,10 +389,10 @@ impl IpamResult<'_> {
 }
 
 impl Links {
-    /// Why the kernel would not take `gateway` as a next hop, if so.
+    /// Why the kernel would not accept `gateway` as a next hop. `None` if it would.
     pub(super) fn obstacle(&self, gateway: IpAddr) -> Option<Obstacle> {
         match gateway {
-            // Of IPv4, the interface's own address is accepted.
+            // For IPv4, the interface's own address is accepted.
             IpAddr::V4(ip) if ip.is_unspecified() || self.is_own(gateway) => return None,
             IpAddr::V6(ip) => {
                 if ip.is_unspecified() {
@@ -409,7 +410,7 @@ impl Links {
             }
             IpAddr::V4(_) => {}
         }
-        // The longest prefix on the link that the gateway is in.
+        // The longest prefix on the link that contains the gateway.
         let covering = self.on_link.iter().filter(|dst| dst.contains(&gateway));
         let mut covered = covering.map(IpNet::prefix_len).max();
         for address in &self.addresses {
@@ -432,7 +433,8 @@ impl Links {
             .then_some(Obstacle::Unreachable)
     }
 
-    /// Whether it leads out of the subnets of the interface: not to groups, which have no gateway.
+    /// Whether it leads out of the subnets of the interface. Multicast groups do not: they have no
+    /// gateway.
     fn is_far(&self, dst: IpNet) -> bool {
         let mut own = self.addresses.iter();
         !dst.addr().is_multicast() && !own.any(|address| address.trunc().contains(&dst))
@@ -466,7 +468,7 @@ impl Obstacle {
     }
 }
 
-/// What an address is that no interface can have.
+/// What kind of address this is, if no interface can have it.
 pub(super) fn unusable(ip: IpAddr) -> Option<&'static str> {
     let IpAddr::V6(ip) = ip else {
         return None;
@@ -482,7 +484,7 @@ pub(super) fn unusable(ip: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// A route as the kernel keeps it; two equal ones are refused.
+/// A route as the kernel stores it; two equal ones are refused.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Added {
     dst: IpNet,

@@ -40,10 +40,10 @@ pub(super) static ROUTE: Table = Table {
     ]),
 };
 
-/// The row for `routes`.
+/// What the key `routes` takes.
 pub(super) const ROUTES: Takes = Takes::List(&Takes::Object(&ROUTE));
 
-/// Reads `routes` of an IPAM configuration that is sound. `None` where one of them makes the plugin
+/// Reads `routes` of an IPAM configuration that is sound. `None` if one of them makes the plugin
 /// fail.
 pub(super) fn read<'d>(
     ipam: &Decoded<'d>,
@@ -128,10 +128,10 @@ fn warn_of_default(place: Value<'_>, dst: IpNet, report: &mut Report) {
     report.default_route(
         place,
         format!(
-            "the route {dst} sends the traffic of every Pod on this network out of it: the Pod no \
-             longer reaches Services, the cluster's DNS, and Pods on other nodes through the cluster \
-             network; remove it, or route only what lies behind this network; a Pod that is meant to \
-             use it asks for that with \"default-route\" in its networks annotation"
+            "the route {dst} sends the traffic of every Pod on this network through it: the Pod no \
+             longer reaches Services, the cluster's DNS, and Pods on other nodes through the \
+             cluster network; remove it, or route only the networks behind this one; a Pod that \
+             should use it requests that with \"default-route\" in its networks annotation"
         ),
     );
 }

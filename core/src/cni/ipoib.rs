@@ -3,7 +3,7 @@
 //! `pkg/config/config.go` and `cmd/ipoib/main.go` of Mellanox/ipoib-cni at bc0726f.
 
 use super::chain::{Chain, Plugin, Role};
-use super::interface_plugin::{self, Ipam};
+use super::interface_plugin::{self, IpamNeed};
 use super::keys::{Decoded, LINK, Sink, Table, Takes, UnknownKeys, key};
 use super::link;
 use super::raw_plugin::RawPlugin;
@@ -46,7 +46,7 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
         }
     }
     refuse_dhcp(raw, report);
-    interface_plugin::attach("ipoib", raw, None, Ipam::Optional, chain, report);
+    interface_plugin::attach("ipoib", raw, None, IpamNeed::Optional, chain, report);
 }
 
 /// An InfiniBand interface has no Ethernet address to ask for a lease with.

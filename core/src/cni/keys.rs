@@ -1,9 +1,10 @@
 //! The tables of keys that the plugins' files consist of, and how Go reads an object by one.
 //!
 //! Go matches a key with the field of exactly this name, else with the first that folds to it; it
-//! reads every occurrence, and `null` leaves the field as it was. Before a plugin sees an object,
-//! libcni has passed it through a map: of equal keys the last is left, the keys are in byte order,
-//! and every number went through `float64`, so `1.4e3` is the integer 1400 and `1400.5` is not an integer.
+//! reads every occurrence, and `null` leaves the field as it was. Before a plugin reads an object,
+//! libcni passes it through a map: of equal keys the last is left, the keys are in byte order, and
+//! every number is converted to `float64`, so `1.4e3` is the integer 1400 and `1400.5` is not an
+//! integer.
 
 mod advice;
 mod conditions;
@@ -29,7 +30,7 @@ pub(super) struct Table {
     pub(super) go: &'static str,
     /// The keys it reads.
     pub(super) keys: &'static [Key],
-    /// What people write that this object does not read, and what to do instead.
+    /// How unknown keys are treated, and what to write instead of common mistakes.
     pub(super) unknown_keys: UnknownKeys,
 }
 
@@ -40,13 +41,13 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     /// What it takes.
     pub(super) takes: Takes,
-    /// What becomes of its value on the node.
+    /// What happens to its value on the node.
     pub(super) sink: Sink,
-    /// What holds where the key is left out; empty where nothing does.
+    /// What holds if the key is left out; empty if nothing does.
     pub(super) default: &'static str,
 }
 
-/// What may stand behind a key.
+/// The value that a key may have.
 #[derive(Debug)]
 pub(super) enum Takes {
     /// `true` or `false`.
@@ -73,15 +74,15 @@ pub(super) enum Takes {
     Word(&'static [&'static str], &'static str),
 }
 
-/// What to make of keys that a table does not have.
+/// How keys that a table does not have are treated.
 #[derive(Debug)]
 pub(super) enum UnknownKeys {
     /// They are warned of, these with a hint.
     Ignored(&'static [(&'static str, &'static str)]),
     /// They belong to another program.
     Allowed,
-    /// They are ignored without a warning, because releases differ in what they read, but for these,
-    /// which are mistakes.
+    /// They are ignored without a warning, because releases differ in what they read, except for
+    /// these, which are mistakes.
     Mistaken(&'static [(&'static str, &'static str)]),
 }
 
@@ -207,7 +208,7 @@ impl<'d> Decoded<'d> {
 
     /// The elements of an array, `null` among them.
     pub(super) fn elements(&self, name: &str) -> impl Iterator<Item = Value<'d>> {
-        // Unlike a struct, a slice does become nil by a later null.
+        // Unlike a struct, a slice becomes nil by a later null.
         self.values(name)
             .last()
             .into_iter()

@@ -1,13 +1,12 @@
-//! The CNI plugins that exist: what people install beside the ones that are judged here.
-//!
-//! So that a plugin that is merely not allowed is not taken for a misspelled one.
+//! The CNI plugins that exist, whether or not they are judged here, so that a plugin that is merely
+//! not allowed is not taken for a misspelled one.
 
 /// What a plugin is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
+pub enum Purpose {
     /// It makes the interface of the Pod.
     Interface,
-    /// It gives addresses to an interface plugin.
+    /// It assigns addresses for an interface plugin.
     Ipam,
     /// It changes an interface that another plugin made.
     Meta,
@@ -15,69 +14,69 @@ pub enum Kind {
     Several,
 }
 
-/// What the plugin of that name is for, if there is one.
-pub fn kind(name: &str) -> Option<Kind> {
-    let (_, kind) = KNOWN.iter().find(|(known, _)| *known == name)?;
-    Some(*kind)
+/// What the plugin of that name is for. `None` if there is no such plugin.
+pub fn purpose(name: &str) -> Option<Purpose> {
+    let (_, purpose) = KNOWN.iter().find(|(known, _)| *known == name)?;
+    Some(*purpose)
 }
 
-const KNOWN: [(&str, Kind); 58] = [
-    ("accelerated-bridge", Kind::Interface),
-    ("antrea", Kind::Several),
-    ("aws-cni", Kind::Interface),
-    ("azure-vnet", Kind::Interface),
-    ("azure-vnet-ipam", Kind::Ipam),
-    ("bandwidth", Kind::Meta),
-    ("bond", Kind::Interface),
-    ("bridge", Kind::Interface),
-    ("calico", Kind::Interface),
-    ("calico-ipam", Kind::Ipam),
-    ("cilium-cni", Kind::Interface),
-    ("cnv-bridge", Kind::Interface),
-    ("cnv-tuning", Kind::Meta),
-    ("coil", Kind::Interface),
-    ("dhcp", Kind::Ipam),
-    ("dummy", Kind::Interface),
-    ("egress-cni", Kind::Meta),
-    ("firewall", Kind::Meta),
-    ("flannel", Kind::Interface),
-    ("host-device", Kind::Interface),
-    ("host-local", Kind::Ipam),
-    ("ib-sriov", Kind::Interface),
-    ("ib-sriov-cni", Kind::Interface),
-    ("ipoib", Kind::Interface),
-    ("ipvlan", Kind::Interface),
-    ("istio-cni", Kind::Meta),
-    ("kube-ovn", Kind::Several),
-    ("linkerd-cni", Kind::Meta),
-    ("loopback", Kind::Interface),
-    ("macvlan", Kind::Interface),
-    ("macvtap", Kind::Interface),
-    ("multi-nic", Kind::Interface),
-    ("multi-nic-ipam", Kind::Ipam),
-    ("multus", Kind::Interface),
-    ("nv-ipam", Kind::Several),
-    ("ovn-k8s-cni-overlay", Kind::Interface),
-    ("ovs", Kind::Interface),
-    ("ovs-mirror-consumer", Kind::Meta),
-    ("ovs-mirror-producer", Kind::Meta),
-    ("portmap", Kind::Meta),
-    ("ptp", Kind::Interface),
-    ("rdma", Kind::Meta),
-    ("route-override", Kind::Meta),
-    ("sbr", Kind::Meta),
-    ("spiderpool", Kind::Ipam),
-    ("sriov", Kind::Interface),
-    ("static", Kind::Ipam),
-    ("tap", Kind::Interface),
-    ("tuning", Kind::Meta),
-    ("unnumbered-ptp", Kind::Meta),
-    ("userspace", Kind::Interface),
-    ("veth", Kind::Interface),
-    ("vlan", Kind::Interface),
-    ("vrf", Kind::Meta),
-    ("weave-net", Kind::Interface),
-    ("weave-ipam", Kind::Ipam),
-    ("whereabouts", Kind::Ipam),
-    ("whereabouts-shim", Kind::Ipam),
+const KNOWN: [(&str, Purpose); 58] = [
+    ("accelerated-bridge", Purpose::Interface),
+    ("antrea", Purpose::Several),
+    ("aws-cni", Purpose::Interface),
+    ("azure-vnet", Purpose::Interface),
+    ("azure-vnet-ipam", Purpose::Ipam),
+    ("bandwidth", Purpose::Meta),
+    ("bond", Purpose::Interface),
+    ("bridge", Purpose::Interface),
+    ("calico", Purpose::Interface),
+    ("calico-ipam", Purpose::Ipam),
+    ("cilium-cni", Purpose::Interface),
+    ("cnv-bridge", Purpose::Interface),
+    ("cnv-tuning", Purpose::Meta),
+    ("coil", Purpose::Interface),
+    ("dhcp", Purpose::Ipam),
+    ("dummy", Purpose::Interface),
+    ("egress-cni", Purpose::Meta),
+    ("firewall", Purpose::Meta),
+    ("flannel", Purpose::Interface),
+    ("host-device", Purpose::Interface),
+    ("host-local", Purpose::Ipam),
+    ("ib-sriov", Purpose::Interface),
+    ("ib-sriov-cni", Purpose::Interface),
+    ("ipoib", Purpose::Interface),
+    ("ipvlan", Purpose::Interface),
+    ("istio-cni", Purpose::Meta),
+    ("kube-ovn", Purpose::Several),
+    ("linkerd-cni", Purpose::Meta),
+    ("loopback", Purpose::Interface),
+    ("macvlan", Purpose::Interface),
+    ("macvtap", Purpose::Interface),
+    ("multi-nic", Purpose::Interface),
+    ("multi-nic-ipam", Purpose::Ipam),
+    ("multus", Purpose::Interface),
+    ("nv-ipam", Purpose::Several),
+    ("ovn-k8s-cni-overlay", Purpose::Interface),
+    ("ovs", Purpose::Interface),
+    ("ovs-mirror-consumer", Purpose::Meta),
+    ("ovs-mirror-producer", Purpose::Meta),
+    ("portmap", Purpose::Meta),
+    ("ptp", Purpose::Interface),
+    ("rdma", Purpose::Meta),
+    ("route-override", Purpose::Meta),
+    ("sbr", Purpose::Meta),
+    ("spiderpool", Purpose::Ipam),
+    ("sriov", Purpose::Interface),
+    ("static", Purpose::Ipam),
+    ("tap", Purpose::Interface),
+    ("tuning", Purpose::Meta),
+    ("unnumbered-ptp", Purpose::Meta),
+    ("userspace", Purpose::Interface),
+    ("veth", Purpose::Interface),
+    ("vlan", Purpose::Interface),
+    ("vrf", Purpose::Meta),
+    ("weave-net", Purpose::Interface),
+    ("weave-ipam", Purpose::Ipam),
+    ("whereabouts", Purpose::Ipam),
+    ("whereabouts-shim", Purpose::Ipam),
 ];

@@ -1,4 +1,4 @@
-//! What the kernel allows of a link: its name, its MTU, its hardware address.
+//! What the kernel accepts as the name, the MTU and the hardware address of a link.
 
 use super::ipam_result::IpamResult;
 use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
@@ -10,7 +10,7 @@ use crate::text::shorten;
 
 /// Judges `master` of ipvlan and macvlan.
 ///
-/// More than 15 characters are looked up as an alternative name since 1.6.0.
+/// Since 1.6.0, a name of more than 15 characters is looked up as an alternative name.
 pub(super) fn master(
     conf: &Decoded<'_>,
     plugin: &str,
@@ -34,8 +34,8 @@ pub(super) fn master(
     };
     self::name(place, &name, plugin, says, report);
     if name == "lo" {
-        let message = "\"lo\" is not an Ethernet interface and carries no traffic outside the node: use \
-             another";
+        let message = "\"lo\" is not an Ethernet interface and carries no traffic outside the \
+             node: use another";
         if plugin == "macvlan" {
             report.refuse(
                 place,
@@ -47,7 +47,7 @@ pub(super) fn master(
     }
 }
 
-/// Judges the name of a link of the node. One that is longer than a name can be is looked up as an
+/// Judges the name of a link of the node. One that is too long for a name is looked up as an
 /// alternative name.
 pub(super) fn name(place: Value<'_>, name: &str, plugin: &str, says: &str, report: &mut Report) {
     const MAX_ALTERNATIVE: usize = 127;
@@ -82,7 +82,7 @@ pub(super) fn name(place: Value<'_>, name: &str, plugin: &str, says: &str, repor
     }
 }
 
-/// What the plugin makes of a negative MTU.
+/// How the plugin treats a negative MTU.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Negative {
     /// It counts as unset.
@@ -111,7 +111,7 @@ pub(super) fn mtu(conf: &Decoded<'_>, negative: Negative, says: &str, report: &m
     }
 }
 
-/// IPv6 needs 1280 bytes: below them an interface has no IPv6 at all.
+/// Judges an MTU below 1280 bytes, with which an interface has no IPv6 at all.
 pub(super) fn mtu_for_ipv6(conf: &Decoded<'_>, network: &IpamResult<'_>, report: &mut Report) {
     let (Some(place), Some(mtu @ 68..=1279)) = (conf.value("mtu"), conf.integer("mtu")) else {
         return;
@@ -140,17 +140,17 @@ pub(super) fn mtu_for_ipv6(conf: &Decoded<'_>, network: &IpamResult<'_>, report:
 
 /// What a plugin does with a hardware address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Use {
+pub(super) enum MacUse {
     /// A new interface gets it: 6 bytes, not multicast, not zero.
     Create,
-    /// An interface gets it in place of its own: only the first 6 bytes count.
+    /// An interface gets it instead of its own: only the first 6 bytes count.
     Change,
 }
 
-/// Judges a hardware address. Where the Pod may give another in its place, nothing is certain.
+/// Judges a hardware address. If the Pod may replace it, nothing is certain.
 pub(super) fn mac(
     place: Value<'_>,
-    usage: Use,
+    usage: MacUse,
     plugin: &str,
     replaceable: bool,
     report: &mut Report,
@@ -172,7 +172,7 @@ pub(super) fn mac(
         );
         return;
     };
-    let refusal = if usage == Use::Create && mac.bytes.len() != 6 {
+    let refusal = if usage == MacUse::Create && mac.bytes.len() != 6 {
         let length = mac.bytes.len();
         Some(format!(
             "\"{shown}\" has {length} bytes, and the address of an Ethernet interface has 6 \
@@ -215,11 +215,11 @@ pub(super) fn mac(
 /// The maximum number of packets that wait for an interface or its master.
 pub(super) const QUEUE: Sink = Sink::AtMost(
     100_000,
-    "packets that wait are kept in the memory of the node",
+    "waiting packets are kept in the memory of the node",
 );
 
-/// `runtimeConfig` of the plugins that read a hardware address from it. libcni adds it if the Pod
-/// requests one; one in the configuration is used too.
+/// `runtimeConfig` of the plugins that read a hardware address from it. libcni adds one that the
+/// Pod requests; one in the configuration is used too.
 pub(super) static RUNTIME: Table = Table {
     plugin: "the plugin",
     go: "NetConf",

@@ -6,7 +6,7 @@ use super::attachment::{self, Link, LinkUse};
 use super::chain::{Chain, Plugin, Role};
 use super::ipam;
 use super::keys::{Decoded, MASTER, Sink, Table, Takes, UnknownKeys, key};
-use super::link::{self, Negative, QUEUE, Use};
+use super::link::{self, MacUse, Negative, QUEUE};
 use super::raw_plugin::RawPlugin;
 use super::report::Report;
 
@@ -41,7 +41,7 @@ static CONF: Table = Table {
         ),
         // 0, or 68 to the MTU of the master; :125
         key("mtu", Takes::Integer, Sink::Number, "the MTU of the master"),
-        // 6 bytes, unicast; :239. A Pod's mac comes before it where the capability is declared.
+        // 6 bytes, unicast; :239. A Pod's mac comes before it if the capability is declared.
         key("mac", Takes::Text, Sink::Address, "a random one"),
         // Since 1.3.0.
         key("linkInContainer", Takes::Bool, Sink::Nothing, "false"),
@@ -86,7 +86,7 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
             .filter(|mac| !mac.is_str(""))
             .or_else(|| conf.value("mac"))
         {
-            link::mac(mac, Use::Create, "macvlan", raw.declares("mac"), report);
+            link::mac(mac, MacUse::Create, "macvlan", raw.declares("mac"), report);
         }
     }
     let answer = ipam::ask(raw, chain, report);

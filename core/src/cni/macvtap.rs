@@ -50,7 +50,7 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
     if raw.ipam_kind().is_some() {
         report.warn(
             raw.ipam_or_kind(),
-            "macvtap asks no IPAM plugin, so the Pod gets no address: remove \"ipam\"",
+            "macvtap does not call an IPAM plugin, so the Pod gets no address: remove \"ipam\"",
         );
     }
     chain.interface("macvtap", raw, IpamOutcome::NoPlugin, report);

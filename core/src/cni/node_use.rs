@@ -5,23 +5,23 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::fault::Inside;
 
-/// Something of the node, and where the configuration asks for it.
+/// A use of the node, with its place in the configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NodeUse {
-    /// Where.
+    /// The place.
     pub at: Inside,
-    /// What.
+    /// What is used.
     pub used: Used,
 }
 
 /// Something of the node that a plugin uses as root.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Used {
-    /// Where addresses are kept: two networks with the same number share one store.
+    /// A store of addresses: two networks with the same number share one store.
     AddressStore(u64),
     /// A port of the node, which leads to the Pod from then on.
     HostPort(i64),
-    /// A link of this name; `None` if none is named, and the one of the default route is meant.
+    /// The link of this name; `None` for the one of the default route, if none is named.
     Interface(Option<Box<str>>),
     /// A file or folder, as the configuration writes its path.
     Path {
@@ -59,7 +59,7 @@ impl Used {
         }
     }
 
-    /// A store: the name of the plugin, and what it makes the name of the store of.
+    /// A store: the name of the plugin, and the parts of the name of the store.
     pub(super) fn store(of: impl Hash) -> Self {
         // Without a key, so that equal ones have the same number in every process.
         let mut hasher = DefaultHasher::new();

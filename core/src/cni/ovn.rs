@@ -1,7 +1,7 @@
 //! ovn-k8s-cni-overlay: a network of OVN-Kubernetes.
 //!
-//! Its controllers read the network attachment definition and make the network; the plugin waits for
-//! them. So what they refuse leaves Pods waiting: `ParseNetConf` of `go-controller/pkg/config/cni.go`
+//! Its controllers read the NetworkAttachmentDefinition and create the network; the plugin waits
+//! for them. So Pods wait for what they refuse: `ParseNetConf` of `go-controller/pkg/config/cni.go`
 //! and `ValidateNetConf` of `go-controller/pkg/util/multi_network.go` of ovn-kubernetes at 8871cd9.
 
 use ipnet::IpNet;
@@ -39,10 +39,10 @@ static CONF: Table = Table {
             "the cluster's default network",
         ),
         key("role", Takes::Text, Sink::Nothing, "secondary"),
-        // Namespace and name of the network attachment definition itself.
+        // Namespace and name of the NetworkAttachmentDefinition itself.
         key("netAttachDefName", Takes::Text, Sink::Name, ""),
         key("mtu", Takes::Integer, Sink::Number, "the cluster's"),
-        // Prefixes, separated by commas; with the length of each node's at layer 3.
+        // Prefixes, separated by commas; at layer 3 with the length of each node's subnet.
         key("subnets", Takes::Text, Sink::Address, "none"),
         key("excludeSubnets", Takes::Text, Sink::Address, "none"),
         key("reservedSubnets", Takes::Text, Sink::Address, "none"),
@@ -102,18 +102,18 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
     if let Some((_, place)) = raw.ipam_kind() {
         report.refuse(
             place,
-            "OVN-Kubernetes gives the addresses itself: write \"subnets\" and remove \"ipam\" \
+            "OVN-Kubernetes assigns the addresses itself: write \"subnets\" and remove \"ipam\" \
              (IPAM key is not supported)",
         );
     }
     if chain.len > 1 {
         report.refuse(
             raw.kind_at,
-            "OVN-Kubernetes takes no plugins behind its own: remove the others (CNI plugin \
+            "OVN-Kubernetes accepts no plugins after its own: remove the others (CNI plugin \
              chaining is not supported)",
         );
     }
-    chain.something();
+    chain.unknown();
 }
 
 fn secondary(conf: &Decoded<'_>, name: &str, raw: &RawPlugin<'_>, report: &mut Report) {
@@ -124,7 +124,7 @@ fn secondary(conf: &Decoded<'_>, name: &str, raw: &RawPlugin<'_>, report: &mut R
         report.refuse(
             conf.value("topology").unwrap_or(raw.kind_at),
             format!(
-                "\"{shown}\" is not a topology: write \"{LAYER3}\", \"{LAYER2}\" or \
+                "\"{shown}\" is not a valid topology: write \"{LAYER3}\", \"{LAYER2}\" or \
                  \"{LOCALNET}\" (topology {shown} not supported)"
             ),
         );
@@ -138,8 +138,8 @@ fn secondary(conf: &Decoded<'_>, name: &str, raw: &RawPlugin<'_>, report: &mut R
     } else {
         report.refuse(
             raw.kind_at,
-            "there is no \"netAttachDefName\": write the namespace and the name of this network \
-             attachment definition, as in \"team-a/storage\" (missing NADName in secondary \
+            "there is no \"netAttachDefName\": write the namespace and the name of this \
+             NetworkAttachmentDefinition, as in \"team-a/storage\" (missing NADName in secondary \
              network netconf)",
         );
     }
@@ -193,8 +193,8 @@ fn secondary(conf: &Decoded<'_>, name: &str, raw: &RawPlugin<'_>, report: &mut R
     if role == "primary" && topology == LAYER2 && set(conf, "subnets").is_none() {
         report.refuse(
             raw.kind_at,
-            "a primary layer 2 network has no \"subnets\": write them (the subnet attribute must \
-             be defined for layer2 primary user defined networks)",
+            "a primary layer 2 network needs \"subnets\": add them (the subnet attribute must be \
+             defined for layer2 primary user defined networks)",
         );
     }
     subnets(conf, "subnets", topology == LAYER3, report);
@@ -212,21 +212,21 @@ fn role(conf: &Decoded<'_>, report: &mut Report) {
         report.refuse(
             place,
             format!(
-                "\"{shown}\" is not a role: write \"primary\" or \"secondary\" (invalid network \
-                 role value {shown})"
+                "\"{shown}\" is not a valid role: write \"primary\" or \"secondary\" (invalid \
+                 network role value {shown})"
             ),
         );
     }
 }
 
-/// Where a text is written that is not empty.
+/// The value of a text that is not empty.
 fn set<'d>(conf: &Decoded<'d>, key: &str) -> Option<Value<'d>> {
     let is_set = conf.text(key).is_some_and(|text| !text.is_empty());
     conf.value(key).filter(|_| is_set)
 }
 
-/// Prefixes, separated by commas. At layer 3 each node gets a part, whose length may stand behind, as
-/// in `10.128.0.0/14/23` (`ParseClusterSubnetEntriesWithDefaults`).
+/// Judges prefixes, separated by commas. At layer 3 each node gets a part, whose length may follow,
+/// as in `10.128.0.0/14/23` (`ParseClusterSubnetEntriesWithDefaults`).
 fn subnets(conf: &Decoded<'_>, key: &str, per_node: bool, report: &mut Report) {
     let Some(place) = set(conf, key) else {
         return;
@@ -272,12 +272,12 @@ fn subnet(item: &str, per_node: bool) -> Result<(), &'static str> {
     let length = match node {
         Some(text) => text
             .parse::<u8>()
-            .map_err(|_| "has a length of the node's subnet that is not a number")?,
+            .map_err(|_| "has a length of the nodes' subnets that is not a number")?,
         None if is_v6 => 64,
         None => 24,
     };
     if is_v6 && length != 64 {
-        return Err("gives nodes other subnets than /64 (IPv6 only supports /64 host subnets)");
+        return Err("gives nodes subnets other than /64 (IPv6 only supports /64 host subnets)");
     }
     if length > prefix.max_prefix_len() {
         return Err("gives nodes subnets longer than /32 (invalid host subnet)");
@@ -285,7 +285,7 @@ fn subnet(item: &str, per_node: bool) -> Result<(), &'static str> {
     if length <= prefix.prefix_len() {
         return Err(
             "is not larger than the subnet of a node, which is a /24 or a /64 unless another \
-             length stands behind it (host subnet must be longer than the cluster subnet)",
+             length follows (host subnet must be longer than the cluster subnet)",
         );
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! ovs: a port of an Open vSwitch bridge of the node.
 //!
-//! `pkg/plugin/plugin.go` and `pkg/types/types.go` of k8snetworkplumbingwg/ovs-cni v0.39.0. What is
-//! left out may stand in a file of the node, `/etc/cni/net.d/ovs.d/ovs.conf`.
+//! `pkg/plugin/plugin.go` and `pkg/types/types.go` of k8snetworkplumbingwg/ovs-cni v0.39.0. Keys
+//! that are left out may be set in a file of the node, `/etc/cni/net.d/ovs.d/ovs.conf`.
 
 use super::chain::{Chain, Plugin, Role};
-use super::interface_plugin::{self, Ipam};
+use super::interface_plugin::{self, IpamNeed};
 use super::keys::{Decoded, LINK, Sink, Table, Takes, UnknownKeys, key};
 use super::link::{self, Negative};
 use super::node_use::Access;
@@ -112,8 +112,8 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
             report.refuse(
                 place,
                 format!(
-                    "{port} is not the number of an OpenFlow port: write one of 1 to 65279 (ovs: \
-                     {port} is not in the valid range 1 to 65279 (inclusive))"
+                    "{port} is not the number of an OpenFlow port: write 1 to 65279 (ovs: {port} \
+                     is not in the valid range 1 to 65279 (inclusive))"
                 ),
             );
         }
@@ -125,7 +125,7 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
         "ovs",
         raw,
         sound.then_some(&conf),
-        Ipam::Optional,
+        IpamNeed::Optional,
         chain,
         report,
     );
@@ -135,8 +135,8 @@ fn refuse_id(place: Value<'_>, id: i64, report: &mut Report) {
     report.refuse(
         place,
         format!(
-            "{id} is not a VLAN ID: write one of 1 to 4094 (ovs: {id} is not in the valid range 0 \
-             to {LAST} (inclusive))"
+            "{id} is not a VLAN ID: write 1 to 4094 (ovs: {id} is not in the valid range 0 to \
+             {LAST} (inclusive))"
         ),
     );
 }
@@ -170,8 +170,8 @@ fn trunk(conf: &Decoded<'_>, report: &mut Report) {
                 report.refuse(
                     place,
                     format!(
-                        "the range ends at {last}, before it begins at {first}: exchange the two \
-                         (ovs: minID is greater than maxID in trunk parameter)"
+                        "the range ends at {last}, before it begins at {first}: swap them (ovs: \
+                         minID is greater than maxID in trunk parameter)"
                     ),
                 );
                 return;

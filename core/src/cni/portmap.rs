@@ -1,4 +1,4 @@
-//! portmap: ports of the node that lead to ports of the Pod.
+//! portmap: forwards ports of the node to ports of the Pod.
 //!
 //! `plugins/meta/portmap/main.go` of v1.9.1.
 

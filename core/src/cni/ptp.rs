@@ -4,7 +4,7 @@
 
 use super::bridge;
 use super::chain::{Chain, Plugin, Role};
-use super::interface_plugin::{self, Ipam};
+use super::interface_plugin::{self, IpamNeed};
 use super::ipam_result::IpamOutcome;
 use super::ipam_result::{IpamResult, Lease};
 use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
@@ -26,7 +26,7 @@ static CONF: Table = Table {
     go: "NetConf",
     keys: &[
         key("ipMasq", Takes::Bool, Sink::Nothing, "false"),
-        // Compared with the backends only where ipMasq is on. Since 1.6.0.
+        // Compared with the backends only if ipMasq is on. Since 1.6.0.
         key(
             "ipMasqBackend",
             Takes::Text,
@@ -51,14 +51,13 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
         // The IPAM plugin runs before the interface is made; :213
         report.refuse(
             place,
-            "ptp asks for addresses before there is an interface, and dhcp asks through the \
-             interface: name another IPAM plugin (dhcp: error looking up the interface: Link not \
-             found)",
+            "ptp requests addresses before there is an interface, and dhcp needs the interface for \
+             that: name another IPAM plugin (dhcp: error looking up the interface: Link not found)",
         );
-        chain.something();
+        chain.unknown();
         return;
     }
-    let ipam = Ipam::Required("no plugin name provided");
+    let ipam = IpamNeed::Required("no plugin name provided");
     let mut answer = interface_plugin::ask(raw, ipam, chain, report);
     if let Some(network) = answer.result_mut() {
         if sound {
@@ -85,8 +84,8 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
     }
 }
 
-/// Replaces the connected route of every address by one through its gateway, which therefore must be
-/// there (:83-128).
+/// Replaces the connected route of every address with one through its gateway, which therefore must
+/// exist (:83-128).
 fn connect(network: &IpamResult<'_>, report: &mut Report) {
     let mut seen = Vec::new();
     for lease in network.leases.iter().flatten() {

@@ -1,4 +1,4 @@
-//! One plugin of a configuration, by the keys that all plugins have in common.
+//! One plugin of a configuration: the keys that all plugins have in common.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -78,7 +78,7 @@ impl<'d> RawPlugin<'d> {
         (!kind.is_empty()).then_some((kind, *place))
     }
 
-    /// How many addresses are written down in `ipam.addresses`, as Go decodes it.
+    /// The number of addresses in `ipam.addresses`, as Go decodes it.
     pub(super) fn addresses(&self) -> usize {
         let lists = self.ipam().filter_map(|ipam| ipam.field("addresses"));
         lists.last().map_or(0, |list| list.elements().count())

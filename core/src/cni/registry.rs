@@ -9,7 +9,7 @@ use super::{
 };
 use crate::json::folds;
 
-/// Every plugin that is judged. Which ones may be used is for the administrator to decide.
+/// Every plugin that is judged. The administrator decides which ones may be used.
 pub(super) static PLUGINS: [&Plugin; 24] = [
     &bandwidth::PLUGIN,
     &bond::PLUGIN,
@@ -67,7 +67,7 @@ mod tests {
     use super::super::keys::{Sink, Table, Takes};
     use super::*;
 
-    /// Every key of a table, and of the tables below it, with what becomes of its value.
+    /// Every key of a table, and of the tables below it, with its sink.
     fn keys(path: &str, table: &Table, out: &mut Vec<(String, &'static str)>) {
         for row in table.keys {
             let path = if path.is_empty() {
@@ -91,7 +91,7 @@ mod tests {
                 (Takes::Text, sink) => !matches!(sink, Sink::Below | Sink::AtMost(..)),
                 _ => false,
             };
-            assert!(fits, "{path}: {:?} becomes {:?}", row.takes, row.sink);
+            assert!(fits, "{path}: {:?} with the sink {:?}", row.takes, row.sink);
             if let Takes::Object(table) = takes {
                 keys(&path, table, out);
             }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_says_what_becomes_of_it_and_the_page_lists_it() {
+    fn the_page_on_sinks_lists_the_sink_of_every_key() {
         let page = include_str!("../../../docs/sinks.md");
         let mut wrong = Vec::new();
         for plugin in PLUGINS {

@@ -1,4 +1,4 @@
-//! What reading a configuration brings to light, and how it is put.
+//! What is found in a configuration, and how values are shown in messages.
 
 use std::mem;
 
@@ -9,58 +9,59 @@ use crate::fault::{Fault, Inside};
 use crate::json::Value;
 use crate::text::shorten;
 
-/// The faults of one configuration, in the order in which they were met.
+/// The faults of one configuration, in the order in which they were found.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     /// What a plugin refuses for certain.
     pub(super) invalid: Vec<Fault>,
-    /// What is accepted, and almost surely not meant.
+    /// What is accepted, but almost certainly not intended.
     pub(super) suspicious: Vec<Fault>,
-    /// What a program running as root would do harm with.
+    /// Values that could do harm when a program running as root uses them.
     pub(super) dangerous: Vec<Fault>,
     /// Default routes, which take the traffic of every Pod.
     pub(super) default_routes: Vec<Fault>,
     /// What is used of the node.
     pub(super) uses: Vec<NodeUse>,
-    /// What becomes of addresses that a Pod asks for.
+    /// How addresses that a Pod requests are handled.
     pub(super) addresses: Addresses,
-    /// The link of the node that the interface plugin uses, where it may not be free for it.
+    /// The link of the node that the interface plugin uses, unless it may be shared with
+    /// everything.
     pub(super) link: Option<Link>,
-    /// The namespace and the name that the configuration gives of itself.
+    /// The namespace and the name of the NAD that the configuration states.
     pub(super) own_name: Option<OwnName>,
 }
 
 impl Report {
-    /// Whether another warning would be noted: if not, looking for advice is in vain.
+    /// Whether another warning would be kept; if not, no advice needs to be looked up.
     pub(super) fn takes_warnings(&self) -> bool {
         self.suspicious.len() < MAX_FAULTS
     }
 
-    /// A plugin refuses `value`.
+    /// Reports that a plugin refuses `value`.
     pub(super) fn refuse(&mut self, value: Value<'_>, message: impl Into<String>) {
         note(&mut self.invalid, value, message);
     }
 
-    /// `value` is accepted and does not do what it seems to.
+    /// Reports that `value` is accepted and does not do what it seems to.
     pub(super) fn warn(&mut self, value: Value<'_>, message: impl Into<String>) {
         note(&mut self.suspicious, value, message);
     }
 
-    /// A program running as root would do harm with `value`.
+    /// Reports that `value` could do harm when a program running as root uses it.
     pub(super) fn danger(&mut self, value: Value<'_>, message: impl Into<String>) {
         note(&mut self.dangerous, value, message);
     }
 
-    /// `value` is a default route.
+    /// Reports that `value` is a default route.
     pub(super) fn default_route(&mut self, value: Value<'_>, message: impl Into<String>) {
         note(&mut self.default_routes, value, message);
     }
 
-    /// `value` asks for something of the node. All of it is kept until a network is deleted, and
-    /// each piece has to be judged, so that more than a network needs is refused.
+    /// Notes that `value` uses something of the node. All uses are kept until the network is
+    /// deleted, and each has to be judged, so more than a network needs are refused.
     pub(super) fn uses(&mut self, value: Value<'_>, used: Used) {
         if self.uses.len() < MAX_USES {
-            // Of a store, which nearly every network has, line and column are enough.
+            // For a store, which nearly every network has, line and column are enough.
             let path = match used {
                 Used::AddressStore(_) => String::new(),
                 _ => value.path(),
@@ -78,7 +79,7 @@ impl Report {
         }
     }
 
-    /// Runs `judge`; unless what it refuses is certain, it is only suspicious.
+    /// Runs `judge`. What it refuses is only suspicious if that is not certain.
     pub(super) fn refuse_if<T>(
         &mut self,
         is_certain: bool,
@@ -87,7 +88,7 @@ impl Report {
         if is_certain {
             return judge(self);
         }
-        // What is dangerous, or a default route, is so however certain it is that a plugin refuses.
+        // Dangers and default routes do not depend on whether a plugin refuses for certain.
         let mut own = Self {
             dangerous: mem::take(&mut self.dangerous),
             default_routes: mem::take(&mut self.default_routes),
@@ -104,7 +105,7 @@ impl Report {
         outcome
     }
 
-    /// Runs `judge`, of which only what is dangerous and what is used of the node counts.
+    /// Runs `judge`, and keeps only dangers and uses of the node.
     pub(super) fn only_dangers(&mut self, judge: impl FnOnce(&mut Self)) {
         let (invalid, suspicious) = (self.invalid.len(), self.suspicious.len());
         judge(self);
@@ -112,7 +113,7 @@ impl Report {
         self.suspicious.truncate(suspicious);
     }
 
-    /// `value` is refused, unless the Pod replaces it: then it is only suspicious.
+    /// Refuses `value`, unless the Pod may replace it: then it is only suspicious.
     pub(super) fn refuse_unless(
         &mut self,
         replaceable: bool,
@@ -129,7 +130,7 @@ impl Report {
 
 /// A value as it is written, its layout reduced to single spaces, cut at 80 characters.
 pub(super) fn show(value: Value<'_>) -> String {
-    // Of a large value only what is shown is looked at.
+    // Only the beginning of a large value is read.
     let raw: String = value.raw().chars().take(1000).collect();
     if !raw.contains(['\n', '\r', '\t']) {
         return shorten(&raw).into_owned();
@@ -138,7 +139,7 @@ pub(super) fn show(value: Value<'_>) -> String {
     shorten(&line).into_owned()
 }
 
-/// More than anybody reads, and a bound on what a NAD of a million wrong keys costs.
+/// More than anyone reads, and a bound on the cost of a NAD with a million wrong keys.
 const MAX_FAULTS: usize = 32;
 
 /// How much of the node one config may use.

@@ -13,19 +13,19 @@ pub(super) struct Route<'d> {
     pub(super) dst: IpNet,
     /// The gateway; that of the address if there is none.
     pub(super) gw: Option<IpAddr>,
-    /// The metric, 0 where none is given.
+    /// The metric, 0 if none is given.
     pub(super) priority: i64,
-    /// The routing table, 254 (main) where none is given.
+    /// The routing table, 254 (main) if none is given.
     pub(super) table: i64,
-    /// 0 (universe) where none is given; 253 is "on this link".
+    /// 0 (universe) if none is given; 253 is "on this link".
     pub(super) scope: u8,
     /// The value that requests the route.
     pub(super) at: Value<'d>,
-    /// Where the gateway is written, if it is.
+    /// The value of the gateway, if it is written.
     pub(super) gw_at: Option<Value<'d>>,
 }
 
-/// `RT_SCOPE_LINK`: what is on the link itself.
+/// `RT_SCOPE_LINK`: hosts on the link itself.
 pub(super) const LINK: u8 = 253;
 
 /// The number of the main table.

@@ -32,17 +32,17 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
             Some(Role::Interface(judge) | Role::Meta(judge)) => judge(raw, &mut chain, report),
             Some(Role::Ipam(answer)) => {
                 refuse_standalone(raw, report);
-                // What else is wrong with it is reported too.
+                // Its other faults are reported too.
                 if raw.ipam().next().is_some() {
                     let _ = answer(raw, &chain, report);
                 }
-                chain.something();
+                chain.unknown();
             }
             None => {
                 if !chain.refuse_type(&raw.kind, raw.kind_at, report) {
                     unknown::judge(raw, &chain, report);
                 }
-                chain.something();
+                chain.unknown();
             }
         }
     }
@@ -52,8 +52,8 @@ pub(super) fn run<'d>(envelope: &'d Envelope<'d>, root: Value<'d>, report: &mut 
     join_stores(&envelope.name, report);
 }
 
-/// `injectCNIArgs` of Multus (`pkg/types/conf.go:597`) asserts that both are objects once a Pod has
-/// `cni-args`.
+/// Judges `args` and `args.cni`: `injectCNIArgs` of Multus (`pkg/types/conf.go:597`) panics if one
+/// of them is not an object and a Pod has `cni-args`.
 fn arguments(raw: &RawPlugin<'_>, report: &mut Report) {
     let Some(args) = raw.args else {
         return;
@@ -75,8 +75,8 @@ fn arguments(raw: &RawPlugin<'_>, report: &mut Report) {
     }
 }
 
-/// host-local writes into the folder of the network, not into `dataDir` itself
-/// (`backend/disk/backend.go:48`).
+/// Adds the name of the network to the paths of stores: host-local writes into the folder of the
+/// network, not into `dataDir` itself (`backend/disk/backend.go:48`).
 fn join_stores(network: &str, report: &mut Report) {
     for NodeUse { used, .. } in &mut report.uses {
         if let Used::Path {
@@ -89,7 +89,8 @@ fn join_stores(network: &str, report: &mut Report) {
     }
 }
 
-/// An IPAM plugin in the place of another plugin: its addresses are assigned to nothing.
+/// Refuses an IPAM plugin in the place of another plugin: its addresses are assigned to no
+/// interface.
 fn refuse_standalone(raw: &RawPlugin<'_>, report: &mut Report) {
     let plugin = &raw.kind;
     if raw.ipam().next().is_none() {
@@ -111,7 +112,7 @@ fn refuse_standalone(raw: &RawPlugin<'_>, report: &mut Report) {
     }
 }
 
-/// What a plugin of containernetworking/plugins 1.9.1 supports: these versions from one of them on.
+/// The versions that plugins of containernetworking/plugins 1.9.1 support.
 const VERSIONS: &[&str] = &[
     "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0",
 ];
@@ -124,7 +125,8 @@ const FEWER: &[(&str, &str, &str)] = &[
     ("vrf", "0.3.1", "1.1.0"),
 ];
 
-/// `cni/pkg/skel/skel.go:197`: a plugin runs only for the versions it names.
+/// Refuses a version that the plugin does not support (`cni/pkg/skel/skel.go:197`). Returns whether
+/// it does.
 fn refuse_version(raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) -> bool {
     let plugin = raw.kind.as_ref();
     if chain.find(plugin).is_none() {
@@ -143,9 +145,7 @@ fn refuse_version(raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) -
     if supported.clone().any(|supported| *supported == version) {
         return false;
     }
-    let listed: Vec<_> = supported
-        .map(|version| format!("\"{version}\""))
-        .collect();
+    let listed: Vec<_> = supported.map(|version| format!("\"{version}\"")).collect();
     let shown = shorten(version);
     report.refuse(
         chain.version_at.unwrap_or(raw.kind_at),
@@ -159,8 +159,9 @@ fn refuse_version(raw: &RawPlugin<'_>, chain: &Chain<'_>, report: &mut Report) -
     true
 }
 
-/// libcni keeps its result in a file called `<name>-<container>-<interface>`
-/// (`cni/libcni/api.go:252`), and the name of a file has at most 255 bytes.
+/// Judges the length of the network's name: libcni keeps its result in a file called
+/// `<name>-<container>-<interface>` (`cni/libcni/api.go:252`), and the name of a file has at most
+/// 255 bytes.
 fn check_length_of_name(envelope: &Envelope<'_>, root: Value<'_>, report: &mut Report) {
     const MAX_FILE_NAME: usize = 255;
     const CONTAINER: usize = 64;
@@ -193,7 +194,7 @@ fn check_length_of_name(envelope: &Envelope<'_>, root: Value<'_>, report: &mut R
     }
 }
 
-/// Keys that belong to a plugin and do nothing beside `plugins`.
+/// Warns of keys that belong to a plugin and have no effect beside `plugins`.
 fn warn_of_list_keys(root: Value<'_>, report: &mut Report) {
     for member in root.members() {
         let Some(key) = member.key.str() else {

@@ -1,4 +1,4 @@
-//! sbr: a routing table of the interface's own, for what comes from its addresses.
+//! sbr: a routing table of the interface's own, for traffic from its addresses.
 //!
 //! `plugins/meta/sbr/main.go` of v1.9.1.
 
@@ -24,7 +24,7 @@ static CONF: Table = Table {
     plugin: "sbr",
     go: "PluginConf",
     keys: &[
-        // Only rules are made then, no default route. Since 1.6.0.
+        // With it, only rules are made, and no default route. Since 1.6.0.
         key(
             "table",
             Takes::Integer,
@@ -78,8 +78,8 @@ pub(super) fn moves_routes(raw: &RawPlugin<'_>) -> bool {
     raw.kind == "sbr" && !through_a_map(raw.object).any(names_table)
 }
 
-/// The kernel picks a table for 0, but only for IPv4. Of a number it gets 32 bits, and of a negative
-/// one none.
+/// Refuses table 0 for IPv6: the kernel chooses a table only for IPv4. It gets 32 bits of the
+/// number, and no table for a negative one.
 fn no_table(conf: &Decoded<'_>, network: &IpamResult<'_>, report: &mut Report) {
     let mut addresses = network.leases.iter().flatten().map(|lease| lease.address);
     if let (Some(place), Some(ip)) = (
@@ -97,7 +97,7 @@ fn no_table(conf: &Decoded<'_>, network: &IpamResult<'_>, report: &mut Report) {
     }
 }
 
-/// The table of the first address, where no other Pod of the node's namespace has one; :33
+/// The table of the first address, if no other one is in use; :33
 const FIRST_TABLE: i64 = 100;
 
 /// Each address gets a table with a default route through its gateway (:286).
@@ -112,8 +112,8 @@ fn default_routes(raw: &RawPlugin<'_>, network: &IpamResult<'_>, report: &mut Re
                 raw.kind_at,
                 format!(
                     "the address {address} has no gateway, so sbr makes no default route for it: \
-                     what is not in {} goes out of another interface; write a \"gateway\" beside \
-                     the address",
+                     traffic out of {} leaves through another interface; write a \"gateway\" \
+                     beside the address",
                     lease.address.trunc()
                 ),
             );
@@ -137,8 +137,8 @@ fn default_routes(raw: &RawPlugin<'_>, network: &IpamResult<'_>, report: &mut Re
             report.refuse(
                 route.at,
                 format!(
-                    "sbr adds a default route for {address} to table {table}, which this route \
-                     already is: remove it, or use another table (sbr: Failed to add default \
+                    "sbr adds a default route for {address} to table {table}, and this route \
+                     already is one: remove it, or use another table (sbr: Failed to add default \
                      route to {gateway}: file exists)"
                 ),
             );
@@ -159,7 +159,7 @@ fn default_routes(raw: &RawPlugin<'_>, network: &IpamResult<'_>, report: &mut Re
     }
 }
 
-/// A second sbr finds the routes gone that the first one moved away.
+/// Judges a second sbr, which does not find the routes that the first one moved away.
 fn twice(
     raw: &RawPlugin<'_>,
     table: Option<i64>,
@@ -182,7 +182,7 @@ fn twice(
             .is_some_and(|gateway| !is_reached(lease, gateway))
     });
     let message = "sbr appears twice in the chain: remove one";
-    // With a table only the same rules are added again, which the kernel takes.
+    // With a table, only the same rules are added again, which the kernel accepts.
     if table.is_none() && chain.sbr.contains(&table) && loses_gateway {
         let says = "sbr: Failed to add default route: network is unreachable";
         report.refuse(raw.kind_at, format!("{message} ({says})"));

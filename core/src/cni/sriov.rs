@@ -1,10 +1,10 @@
 //! sriov and ib-sriov: move a virtual function into the Pod.
 //!
 //! `pkg/config/config.go` of k8snetworkplumbingwg/sriov-cni v2.10.0 and of
-//! k8snetworkplumbingwg/ib-sriov-cni v1.3.0. Which device it is, Multus fills in from a device plugin.
+//! k8snetworkplumbingwg/ib-sriov-cni v1.3.0. Multus fills in the device, from a device plugin.
 
 use super::chain::{Chain, Plugin, Role};
-use super::interface_plugin::{self, Ipam};
+use super::interface_plugin::{self, IpamNeed};
 use super::ipoib;
 use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
 use super::node_use::Access;
@@ -40,7 +40,7 @@ static CONF: Table = Table {
         key("vlanQoS", Takes::Integer, Sink::Number, "0"),
         // In any case of letters.
         key("vlanProto", Takes::Text, Sink::Nothing, "802.1q"),
-        // Of the virtual function; a Pod's mac comes before it.
+        // The address of the virtual function; a Pod's mac comes before it.
         key("mac", Takes::Text, Sink::Address, "the virtual function's"),
         key(
             "min_tx_rate",
@@ -155,20 +155,20 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
                 report.warn(
                     place,
                     format!(
-                        "sriov takes \"{key}\": \"{value}\" for \"off\", as everything but \
+                        "sriov takes \"{key}\": \"{value}\" for \"off\", like everything except \
                          \"on\": write \"on\" or \"off\""
                     ),
                 );
             }
         }
     }
-    interface_plugin::attach("sriov", raw, None, Ipam::Optional, chain, report);
+    interface_plugin::attach("sriov", raw, None, IpamNeed::Optional, chain, report);
 }
 
 fn judge_infiniband<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
     Decoded::new(&INFINIBAND_CONF, [raw.object]).check(report);
     ipoib::refuse_dhcp(raw, report);
-    interface_plugin::attach("ib-sriov", raw, None, Ipam::Optional, chain, report);
+    interface_plugin::attach("ib-sriov", raw, None, IpamNeed::Optional, chain, report);
 }
 
 /// `LoadConf`, from "if n.Vlan == nil".
@@ -192,8 +192,8 @@ fn vlan(conf: &Decoded<'_>, report: &mut Report) {
         report.refuse(
             place,
             format!(
-                "{id} is not a VLAN ID: write one of 1 to 4094, or 0 for none (sriov: vlan id \
-                 {id} invalid: value must be in the range 0-4094)"
+                "{id} is not a VLAN ID: write 1 to 4094, or 0 for none (sriov: vlan id {id} \
+                 invalid: value must be in the range 0-4094)"
             ),
         );
     }
@@ -202,8 +202,8 @@ fn vlan(conf: &Decoded<'_>, report: &mut Report) {
             report.refuse(
                 place,
                 format!(
-                    "{qos} is not a priority of 802.1Q: write one of 0 to 7 (sriov: vlan QoS PCP \
-                     {qos} invalid: value must be in the range 0-7)"
+                    "{qos} is not a priority of 802.1Q: write 0 to 7 (sriov: vlan QoS PCP {qos} \
+                     invalid: value must be in the range 0-7)"
                 ),
             );
         } else if qos != 0 && id == 0 {
@@ -255,15 +255,15 @@ fn address(conf: &Decoded<'_>, raw: &RawPlugin<'_>, report: &mut Report) {
             raw.declares("mac"),
             place,
             format!(
-                "\"{shown}\" is not a valid hardware address: write six pairs of digits, as in \
-                 \"02:00:00:00:00:01\" (sriov: failed to parse MAC address {shown})"
+                "\"{shown}\" is not a valid hardware address: write six pairs of hexadecimal \
+                 digits, as in \"02:00:00:00:00:01\" (sriov: failed to parse MAC address {shown})"
             ),
         ),
         Some(mac) if mac.is_multicast() || mac.is_zero() => report.warn(
             place,
             format!(
-                "\"{shown}\" is not the address of one interface, and most drivers refuse it: \
-                 write a unicast address, as in \"02:00:00:00:00:01\""
+                "\"{shown}\" is not a unicast address, and most drivers refuse it: write one, as \
+                 in \"02:00:00:00:00:01\""
             ),
         ),
         Some(_) => {}

@@ -98,7 +98,7 @@ pub(super) static DNS: Table = Table {
     unknown_keys: UnknownKeys::Ignored(&[]),
 };
 
-/// What it reads outside `ipam`: addresses that replace the ones written there.
+/// What it reads outside `ipam`: addresses that replace those in `ipam`.
 static NET: Table = Table {
     plugin: "static",
     go: "Net",
@@ -170,7 +170,7 @@ pub(super) fn answer<'d>(
     })
 }
 
-/// Reads `addresses`. Where the Pod may replace them, a bad one is only suspicious.
+/// Reads `addresses`. If the Pod may replace them, a bad one is only suspicious.
 fn addresses<'d>(
     ipam: &Decoded<'d>,
     replaceable: bool,
@@ -218,7 +218,7 @@ fn addresses<'d>(
 /// `None` if one of them cannot be parsed.
 #[expect(
     clippy::option_option,
-    reason = "unreadable, absent and present are three things"
+    reason = "unreadable, absent and present are three cases"
 )]
 fn replacements<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Option<Vec<Lease<'d>>>> {
     let runtime = net.object("runtimeConfig");
@@ -257,7 +257,7 @@ fn replacements<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Option<Vec
     sound.then_some(leases)
 }
 
-/// Warns of addresses that the kernel accepts and that a Pod cannot use.
+/// Warns of addresses that the kernel accepts but a Pod cannot use.
 pub(super) fn warn_of_odd(place: Value<'_>, prefix: IpNet, report: &mut Report) {
     let IpAddr::V4(ip) = prefix.addr() else {
         return;

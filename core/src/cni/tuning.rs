@@ -1,10 +1,10 @@
-//! tuning: settings of the kernel and of the interface, made after the fact.
+//! tuning: changes settings of the kernel and of the interface.
 //!
 //! `plugins/meta/tuning/tuning.go` of v1.9.1.
 
 use super::chain::{Chain, Plugin, Role};
 use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key, through_a_map};
-use super::link::{self, Negative, QUEUE, Use};
+use super::link::{self, MacUse, Negative, QUEUE};
 use super::node_use::Access;
 use super::raw_plugin::RawPlugin;
 use super::report::{Report, show};
@@ -305,5 +305,5 @@ fn hardware_address(
         );
         return;
     }
-    link::mac(mac, Use::Change, "tuning", replaceable, report);
+    link::mac(mac, MacUse::Change, "tuning", replaceable, report);
 }

@@ -1,5 +1,5 @@
-//! A plugin that is not in the registry: what of its configuration concerns the node can only be
-//! guessed.
+//! A plugin that is not in the registry: which parts of its configuration concern the node can only
+//! be guessed.
 
 use super::chain::Chain;
 use super::ipam;
@@ -38,11 +38,12 @@ pub(super) fn judge<'d>(raw: &RawPlugin<'d>, chain: &Chain<'d>, report: &mut Rep
             path(text, report);
         }
     }
-    // Whether the plugin really calls it is not known either, so nothing is said of its other faults.
+    // It is not known either whether the plugin really calls it, so its other faults are not
+    // reported.
     report.only_dangers(|report| drop(ipam::ask(raw, chain, report)));
 }
 
-/// Notes a text that looks like a path: an absolute one with two names at least, or one with `..`.
+/// Notes a text that looks like a path: an absolute one with at least two names, or one with `..`.
 fn path(text: Value<'_>, report: &mut Report) {
     let Some(path) = text.str().filter(|path| path.contains('/')) else {
         return;

@@ -4,7 +4,7 @@
 
 use super::attachment::{Link, LinkUse};
 use super::chain::{Chain, Plugin, Role};
-use super::interface_plugin::{self, Ipam};
+use super::interface_plugin::{self, IpamNeed};
 use super::keys::{Decoded, REQUIRED_MASTER, Sink, Table, Takes, UnknownKeys, key};
 use super::link;
 use super::raw_plugin::RawPlugin;
@@ -53,14 +53,14 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
         match conf.integer("vlanId") {
             None => report.warn(
                 raw.kind_at,
-                "there is no \"vlanId\", so the frames are tagged with VLAN 0, which is no VLAN: \
-                 write one of 1 to 4094",
+                "there is no \"vlanId\", so the frames are tagged with VLAN 0, which is not a \
+                 VLAN: write 1 to 4094",
             ),
             Some(id) if !(0..=LAST).contains(&id) => report.refuse(
                 conf.value("vlanId").unwrap_or(raw.kind_at),
                 format!(
-                    "{id} is not a VLAN ID: write one of 1 to {LAST} (vlan: invalid VLAN ID {id} \
-                     (must be between 0 and 4095 inclusive))"
+                    "{id} is not a VLAN ID: write 1 to {LAST} (vlan: invalid VLAN ID {id} (must be \
+                     between 0 and 4095 inclusive))"
                 ),
             ),
             Some(_) => {}
@@ -71,7 +71,7 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
                 usage: LinkUse::Vlan(conf.integer("vlanId").unwrap_or(0)),
             });
         }
-        // A VLAN interface has no least MTU; :68
+        // A VLAN interface has no minimum MTU; :68
         if let (Some(place), Some(mtu)) = (conf.value("mtu"), conf.integer("mtu"))
             && !(0..=65535).contains(&mtu)
         {
@@ -84,7 +84,7 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
             );
         }
     }
-    let ipam = Ipam::Required("failed to execute IPAM delegate: no plugin name provided");
+    let ipam = IpamNeed::Required("failed to execute IPAM delegate: no plugin name provided");
     interface_plugin::attach("vlan", raw, sound.then_some(&conf), ipam, chain, report);
 }
 

@@ -21,7 +21,7 @@ static CONF: Table = Table {
     plugin: "vrf",
     go: "VRFNetConf",
     keys: &[
-        // Required: an interface of the Pod, made where it is not there.
+        // Required: an interface of the Pod, made if it does not exist.
         key("vrfname", Takes::Text, Sink::Text, ""),
         // The routing table.
         key("table", Takes::Unsigned, Sink::Number, "the first free one"),
@@ -48,8 +48,9 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
             report.refuse(
                 place,
                 format!(
-                    "\"{shown}\" has {} bytes, and the name of an interface at most \
-                     {MAX_LENGTH} (vrf: could not add VRF: numerical result out of range)",
+                    "\"{shown}\" has {} bytes, and the name of an interface has at most \
+                     {MAX_LENGTH}: write a shorter name (vrf: could not add VRF: numerical result \
+                     out of range)",
                     name.len()
                 ),
             );
@@ -57,14 +58,18 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
             report.refuse(
                 place,
                 format!(
-                    "\"{shown}\" cannot be the name of an interface: the kernel takes \"%\" for a place to put \
-                     a number (vrf: could not set link up for VRF: no such device)"
+                    "\"{shown}\" cannot be the name of an interface, because the kernel replaces \
+                     \"%\" in a name with a number (vrf: could not set link up for VRF: no such \
+                     device)"
                 ),
             );
         } else if let Some(fault) = interface::name_fault(&name) {
             report.refuse(
                 place,
-                format!("\"{shown}\" cannot be the name of an interface, because {fault} (vrf: could not add VRF)"),
+                format!(
+                    "\"{shown}\" cannot be the name of an interface, because {fault} (vrf: could \
+                     not add VRF)"
+                ),
             );
         } else if name == "lo" {
             report.refuse(

@@ -29,14 +29,15 @@ pub(super) static PLUGIN: Plugin = Plugin {
     arguments: None,
 };
 
-/// Milliseconds of the lease that every node of the cluster needs to assign an address. Longer than
-/// the time that a plugin waits for it (types.go:17), a node that died with it stops all others.
+/// Milliseconds of the lease that every node of the cluster needs to assign an address. With a
+/// longer lease than the time that a plugin waits for it (types.go:17), a node that dies with the
+/// lease stops all others.
 const LEASE: Sink = Sink::AtMost(
     120_000,
-    "so many milliseconds the whole cluster waits for a lease",
+    "the whole cluster waits so many milliseconds for a lease",
 );
 
-/// Seconds that the plugin sleeps with the lease, for tests of its own (ipam.go:684).
+/// Seconds that the plugin sleeps while it holds the lease, for tests of its own (ipam.go:684).
 const SLEEP: Sink = Sink::AtMost(
     0,
     "the plugin would sleep so many seconds while the whole cluster waits for its lease",
@@ -190,7 +191,7 @@ fn answer<'d>(
     let gateway = gateway(&ipam, report);
     let addresses = addresses(&ipam, chain, report);
     let pools = pools(&ipam, raw, report);
-    // Where a range leaves out "node_slice_size", the pool is divided among the nodes elsewhere.
+    // With "node_slice_size", a controller divides the range among the nodes.
     let is_sliced = ipam
         .text("node_slice_size")
         .is_some_and(|size| !size.is_empty());
@@ -226,8 +227,8 @@ fn answer<'d>(
     })
 }
 
-/// The objects in which addresses are kept (`IPPoolName` and `getNodeSliceName`, ipam.go:107 and
-/// :536), and how many of them there may be.
+/// Notes the objects in which addresses are kept (`IPPoolName` and `getNodeSliceName`, ipam.go:107
+/// and :536), and limits their number.
 fn stores(
     ipam: &Decoded<'_>,
     pools: Option<&[Pool<'_>]>,
@@ -240,7 +241,7 @@ fn stores(
             surplus,
             format!(
                 "there are more than {MAX_RANGES} ranges, and the whole cluster waits while \
-                 whereabouts assigns an address of each: remove some"
+                 whereabouts assigns an address from each: remove some"
             ),
         );
     }
@@ -262,7 +263,8 @@ fn stores(
     }
 }
 
-/// `NewLeaderElector` refuses, and the plugin uses what it did not get (ipam.go:431-453).
+/// Judges the durations of the lease. `NewLeaderElector` returns an error, and the plugin then uses
+/// a nil pointer (ipam.go:431-453).
 fn timings(ipam: &Decoded<'_>, report: &mut Report) -> bool {
     let of = |key: &str, default: i64| match ipam.integer(key) {
         None | Some(0) => default,
@@ -317,7 +319,7 @@ fn timings(ipam: &Decoded<'_>, report: &mut Report) -> bool {
 /// config.go:135. The outer `None` if it cannot be parsed.
 #[expect(
     clippy::option_option,
-    reason = "unreadable, absent and present are three things"
+    reason = "unreadable, absent and present are three cases"
 )]
 fn gateway<'d>(ipam: &Decoded<'d>, report: &mut Report) -> Option<Option<(Value<'d>, IpAddr)>> {
     let lenient = ipam
@@ -424,8 +426,7 @@ fn slices(ipam: &Decoded<'_>, report: &mut Report) {
     if prefix.addr().is_ipv6() {
         report.warn(
             place,
-            "\"node_slice_size\" works for IPv4 only: remove it, or use an IPv4 \
-         range",
+            "\"node_slice_size\" works for IPv4 only: remove it, or use an IPv4 range",
         );
     } else if size > 32 || size < prefix.prefix_len() {
         let length = prefix.prefix_len();

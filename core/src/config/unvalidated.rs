@@ -1,4 +1,4 @@
-//! The file as it is written, and the check of its values.
+//! The configuration as it is written, and the validation of its values.
 
 use std::collections::BTreeMap;
 
@@ -175,7 +175,7 @@ impl UnvalidatedExemption {
             .map(|name| rule(at(&field, name), &name.value));
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
         if self.objects.is_empty() && self.users.is_empty() {
-            let problem = "has neither objects nor users: name what the rules pass over".to_owned();
+            let problem = "has neither objects nor users: name what is exempt".to_owned();
             return Err(wrong(path.to_owned(), problem));
         }
         let field = format!("{path}.objects");
@@ -309,7 +309,7 @@ fn reference(text: Text) -> Result<String, Error> {
     Ok(text.value)
 }
 
-/// Path of a field and, where it is known, its line and column.
+/// Path of a field and, if it is known, its line and column.
 struct At {
     field: String,
     place: Option<(u64, u64)>,
@@ -346,7 +346,7 @@ fn wrong(at: impl Into<At>, problem: impl std::fmt::Display) -> Error {
     }
 }
 
-/// Names of namespaces, or names with `*` in them.
+/// Names of namespaces, with `*` for any characters.
 fn namespace_patterns(field: &str, names: &[Text]) -> Result<Vec<Pattern>, Error> {
     some(field, names)?;
     let patterns = names.iter().map(|name| {
@@ -354,7 +354,7 @@ fn namespace_patterns(field: &str, names: &[Text]) -> Result<Vec<Pattern>, Error
             return Ok(Pattern::new(&name.value));
         }
         let problem = format!(
-            "\"{}\" is not a valid name of a namespace, nor one with \"*\" in it",
+            "\"{}\" is not a valid name of a namespace, with \"*\" for any characters",
             shorten(&name.value)
         );
         Err(wrong(at(field, name), problem))
@@ -410,7 +410,7 @@ fn users(field: &str, names: &[Text]) -> Result<Vec<Pattern>, Error> {
         let text = name.value.trim();
         if text.is_empty() || text != name.value {
             let problem = format!(
-                "\"{}\" is not the name of a user: write it as the API server has it, for example \
+                "\"{}\" is not the name of a user: write it as in the API server, for example \
                  \"system:serviceaccount:NAMESPACE:NAME\"",
                 shorten(&name.value)
             );
@@ -421,7 +421,7 @@ fn users(field: &str, names: &[Text]) -> Result<Vec<Pattern>, Error> {
     names.iter().map(user).collect()
 }
 
-/// The type of a plugin is the name of its file (libcni: `FindInPath`).
+/// Types of plugins, which are the names of their files (libcni: `FindInPath`).
 fn plugins(list: &str, names: Vec<Text>) -> Result<Vec<String>, Error> {
     let field = format!("supportedPlugins.{list}");
     let names = names.into_iter().map(|name| {
@@ -478,8 +478,8 @@ fn pair(field: &str, text: &Text) -> Result<Pattern, Error> {
         _ => Err(wrong(
             at(field, text),
             format!(
-                "\"{}\" is not of the form namespace/name, where each is a name in lower case, and \
-                 \"*\" stands for any characters",
+                "\"{}\" is not of the form namespace/name, in lower case, with \"*\" for any \
+                 characters",
                 shorten(&text.value)
             ),
         )),

@@ -1,4 +1,4 @@
-//! YAML: reading it, and saying what is wrong with it in the words of this program.
+//! Reading YAML, and messages of our own for its errors.
 
 use serde::de::DeserializeOwned;
 use serde_saphyr::Error as YamlError;
@@ -109,7 +109,7 @@ fn problem(error: &YamlError) -> String {
     }
 }
 
-/// Says that a word is not one of those that are allowed.
+/// The message for a word that is not one of those that are allowed.
 fn not_one_of(word: &str, allowed: &[&str]) -> String {
     let listed = match allowed.split_last() {
         Some((last, [])) => (*last).to_owned(),
@@ -122,7 +122,7 @@ fn not_one_of(word: &str, allowed: &[&str]) -> String {
     )
 }
 
-/// What the library calls the parts of YAML, in words.
+/// The library's terms for the parts of YAML, in plain words.
 fn named(expected: &str) -> &str {
     match expected {
         "sequence start" | "a sequence" => "a list, as in [a, b]",
@@ -142,7 +142,7 @@ fn key_before(text: &str, (line, column): (u64, u64)) -> Option<&str> {
         .nth(before)
         .map_or(shown.len(), |(at, _)| at);
     let (head, tail) = shown.split_at_checked(end)?;
-    // Of an empty value, the place is that of the colon.
+    // For an empty value, the place is that of the colon.
     let head = match tail {
         ":" => head,
         _ => head.trim_end().strip_suffix(':')?,

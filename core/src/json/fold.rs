@@ -1,4 +1,4 @@
-//! Which keys are one to Go: simple Unicode folding, as in `encoding/json/fold.go`.
+//! Which keys Go takes for the same field: simple Unicode folding, as in `encoding/json/fold.go`.
 
 use super::{Member, Value};
 
@@ -20,14 +20,14 @@ pub fn folds(key: &str, field: &str) -> bool {
     }) && field.next().is_none()
 }
 
-/// The spelling under which Go finds a struct field: two keys with the same one are one field.
+/// The spelling under which Go finds a struct field: keys with the same spelling are one field.
 pub fn folded(key: &str) -> String {
     key.chars().map(fold).collect()
 }
 
-/// Whether two of the keys of `object` may fold to one: never a wrong "no".
+/// Whether two of the keys of `object` may fold to the same one. `false` is always right.
 pub(crate) fn may_have_twins(object: Value<'_>) -> bool {
-    // More than any plugin has, and comparing each with each takes its time.
+    // More keys than any plugin has; comparing more with each other would be slow.
     const FEW: usize = 32;
     // A bit for each shape of the keys so far: only keys of one shape can fold to one.
     let mut shapes = 0_u64;

@@ -1,4 +1,4 @@
-//! Places, as people name them: paths in a document, lines and columns in a text.
+//! Places for messages: paths in a document, lines and columns in a text.
 
 use super::{Member, Tag, Value};
 use crate::text::shorten;
@@ -13,8 +13,8 @@ impl Value<'_> {
         line_and_column(self.document.text, start)
     }
 
-    /// Where this value stands in its document, `plugins[0].ipam.subnet`; empty for the whole. The
-    /// path of a key is that of its value. A long one ends early, with `…`.
+    /// The path of this value in its document, such as `plugins[0].ipam.subnet`; empty for the
+    /// whole. The path of a key is that of its value. A long path ends early, with `…`.
     pub fn path(self) -> String {
         const LONGEST: usize = 200;
         let mut path = String::with_capacity(32);
@@ -24,7 +24,7 @@ impl Value<'_> {
                 path.push('…');
                 break;
             }
-            // Children are in order: the first that does not end before it holds it.
+            // Children are in order: the first one that does not end before this value contains it.
             let holds = |child: &Self| self.index < child.node().next;
             if container.node().tag == Tag::Object {
                 let mut members = container.members();
@@ -82,8 +82,8 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     Places::unknown(text).at(end)
 }
 
-/// Lines and columns of offsets that come in order, or nearly so: a text is walked through once,
-/// however many places of it are asked for.
+/// Lines and columns of offsets in nearly ascending order: a text is read once, however many places
+/// are needed.
 #[derive(Debug)]
 pub struct Places<'a> {
     text: &'a str,

@@ -18,11 +18,11 @@ pub(super) fn nodes(text: &str) -> Result<Vec<Node>, SyntaxError> {
     if u32::try_from(text.len()).is_err() {
         return Err(*scan.error(0, "the text is larger than 4 GiB".to_owned()));
     }
-    scan.run().map_err(|refusal| *refusal)
+    scan.run().map_err(|error| *error)
 }
 
-/// As many nodes as a text can be expected to have: of a small one a guess; of a large one no less than
-/// there are, for to grow takes the old and the new list at once.
+/// The expected number of nodes of a text: for a small one a guess; for a large one at least the
+/// real number, because growing needs the old and the new list at once.
 fn expected_nodes(text: &str) -> usize {
     const SMALL: usize = 1 << 16;
     if text.len() <= SMALL {
@@ -33,10 +33,10 @@ fn expected_nodes(text: &str) -> usize {
     1 + text.bytes().filter(before).count()
 }
 
-/// Boxed, so that what is nearly always returned fits into a register.
-type Refusal = Box<SyntaxError>;
+/// Boxed, so that the usual return value fits into a register.
+type BoxedError = Box<SyntaxError>;
 
-/// The places that its functions take and return are byte offsets: where to go on.
+/// Its functions take and return the byte offset at which to continue.
 struct Scan<'a> {
     text: &'a str,
     bytes: &'a [u8],
@@ -52,7 +52,7 @@ struct Open {
 }
 
 impl Scan<'_> {
-    fn run(mut self) -> Result<Vec<Node>, Refusal> {
+    fn run(mut self) -> Result<Vec<Node>, BoxedError> {
         let mut at = self.white_space(0);
         loop {
             // A value begins here. An opened container that is not empty begins with another.
@@ -107,7 +107,7 @@ impl Scan<'_> {
     }
 
     /// A key and its colon.
-    fn key(&mut self, at: usize) -> Result<usize, Refusal> {
+    fn key(&mut self, at: usize) -> Result<usize, BoxedError> {
         if self.byte(at) != Some(b'"') {
             return Err(self.unexpected(at, "looking for beginning of object key string"));
         }
@@ -120,8 +120,9 @@ impl Scan<'_> {
     }
 
     #[inline]
-    fn string(&mut self, start: usize) -> Result<usize, Refusal> {
-        // Nearly all are short and plain; what is seldom is kept apart, so that they need few registers.
+    fn string(&mut self, start: usize) -> Result<usize, BoxedError> {
+        // Nearly all are short and plain. The rare case is kept apart, so that few registers are
+        // needed.
         let rest = self.bytes.get(start + 1..);
         if let Some(chunk) = rest.and_then(<[u8]>::first_chunk) {
             let length = odd_bytes(chunk).trailing_zeros() as usize;
@@ -133,13 +134,13 @@ impl Scan<'_> {
     }
 
     #[inline(never)]
-    fn long_string(&mut self, start: usize) -> Result<usize, Refusal> {
+    fn long_string(&mut self, start: usize) -> Result<usize, BoxedError> {
         let mut tag = Tag::String;
         let mut at = start + 1;
         while let Some(chunk) = self.bytes.get(at..).and_then(<[u8]>::first_chunk) {
             let mut odd = odd_bytes(chunk);
             let mut read = chunk.len();
-            // Where the odd ones are is known at once and not found by going from one to the next.
+            // The positions of all odd ones are known at once.
             while let Some(byte) = chunk.get(odd.trailing_zeros() as usize) {
                 let place = at + odd.trailing_zeros() as usize;
                 let after = match byte {
@@ -162,7 +163,7 @@ impl Scan<'_> {
     }
 
     /// A character of a string that is not just itself.
-    fn odd_character(&self, at: usize, tag: &mut Tag) -> Result<usize, Refusal> {
+    fn odd_character(&self, at: usize, tag: &mut Tag) -> Result<usize, BoxedError> {
         match self.byte(at) {
             Some(b'\\') => {
                 *tag = Tag::EscapedString;
@@ -179,7 +180,7 @@ impl Scan<'_> {
     }
 
     /// What comes after a backslash.
-    fn escape(&self, at: usize) -> Result<usize, Refusal> {
+    fn escape(&self, at: usize) -> Result<usize, BoxedError> {
         match self.byte(at) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
             Some(b'u') => {
@@ -195,7 +196,7 @@ impl Scan<'_> {
     }
 
     /// A value that is neither a container nor a string.
-    fn scalar(&mut self, at: usize) -> Result<usize, Refusal> {
+    fn scalar(&mut self, at: usize) -> Result<usize, BoxedError> {
         match self.byte(at) {
             Some(b'-' | b'0'..=b'9') => {
                 let end = self.number(at)?;
@@ -208,7 +209,7 @@ impl Scan<'_> {
         }
     }
 
-    fn number(&self, mut at: usize) -> Result<usize, Refusal> {
+    fn number(&self, mut at: usize) -> Result<usize, BoxedError> {
         if self.byte(at) == Some(b'-') {
             at += 1;
         }
@@ -230,7 +231,7 @@ impl Scan<'_> {
         Ok(at)
     }
 
-    fn some_digits(&self, at: usize, context: &str) -> Result<usize, Refusal> {
+    fn some_digits(&self, at: usize, context: &str) -> Result<usize, BoxedError> {
         let end = self.digits(at);
         if end == at {
             return Err(self.unexpected(at, context));
@@ -243,7 +244,7 @@ impl Scan<'_> {
         at + rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
     }
 
-    fn literal(&mut self, start: usize, word: &str, tag: Tag) -> Result<usize, Refusal> {
+    fn literal(&mut self, start: usize, word: &str, tag: Tag) -> Result<usize, BoxedError> {
         for (at, expected) in (start..).zip(word.bytes()) {
             if self.byte(at) != Some(expected) {
                 let context = format!("in literal {word} (expecting '{}')", char::from(expected));
@@ -254,7 +255,7 @@ impl Scan<'_> {
     }
 
     /// Opens a container; what comes next is its first value, its first key or its end.
-    fn open(&mut self, tag: Tag, at: usize) -> Result<usize, Refusal> {
+    fn open(&mut self, tag: Tag, at: usize) -> Result<usize, BoxedError> {
         if self.open.len() == MAX_DEPTH {
             return Err(self.too_deep(at));
         }
@@ -276,7 +277,7 @@ impl Scan<'_> {
         at + 1
     }
 
-    fn push(&mut self, tag: Tag, start: usize, end: usize) -> Result<usize, Refusal> {
+    fn push(&mut self, tag: Tag, start: usize, end: usize) -> Result<usize, BoxedError> {
         if self.nodes.len() == self.nodes.capacity() {
             self.grow(start)?;
         }
@@ -291,7 +292,7 @@ impl Scan<'_> {
 
     #[cold]
     #[inline(never)]
-    fn grow(&mut self, start: usize) -> Result<(), Refusal> {
+    fn grow(&mut self, start: usize) -> Result<(), BoxedError> {
         let length = self.nodes.len();
         if length >= MAX_NODES {
             return Err(self.error(start, format!("more than {MAX_NODES} values")));
@@ -321,10 +322,10 @@ impl Scan<'_> {
         at
     }
 
-    /// The refusal of what stands at `at`.
+    /// The error for the character at `at`.
     #[cold]
-    #[expect(clippy::unnecessary_box_returns, reason = "see Refusal")]
-    fn unexpected(&self, at: usize, context: &str) -> Refusal {
+    #[expect(clippy::unnecessary_box_returns, reason = "see BoxedError")]
+    fn unexpected(&self, at: usize, context: &str) -> BoxedError {
         match self.text.get(at..).and_then(|rest| rest.chars().next()) {
             None => self.error(self.text.len(), "unexpected end of JSON input".to_owned()),
             Some(found) => {
@@ -345,14 +346,14 @@ impl Scan<'_> {
 
     #[cold]
     #[inline(never)]
-    #[expect(clippy::unnecessary_box_returns, reason = "see Refusal")]
-    fn too_deep(&self, at: usize) -> Refusal {
+    #[expect(clippy::unnecessary_box_returns, reason = "see BoxedError")]
+    fn too_deep(&self, at: usize) -> BoxedError {
         self.error(at, "exceeded max depth".to_owned())
     }
 
     #[cold]
-    #[expect(clippy::unnecessary_box_returns, reason = "see Refusal")]
-    fn error(&self, offset: usize, problem: String) -> Refusal {
+    #[expect(clippy::unnecessary_box_returns, reason = "see BoxedError")]
+    fn error(&self, offset: usize, problem: String) -> BoxedError {
         Box::new(SyntaxError {
             offset,
             problem,
@@ -360,7 +361,7 @@ impl Scan<'_> {
         })
     }
 
-    /// What people write where JSON allows nothing of the kind.
+    /// What was probably meant, for common mistakes.
     fn hint(&self, offset: usize) -> Option<&'static str> {
         let rest = self.text.get(offset..)?;
         let before = self
@@ -371,7 +372,7 @@ impl Scan<'_> {
         Some(match next {
             '#' | '/' => "JSON has no comments: remove it",
             '}' | ']' if before.ends_with(',') => "remove the comma before it",
-            '\'' => "JSON strings stand in double quotes",
+            '\'' => "write JSON strings in double quotes",
             '“' | '”' | '„' | '‘' | '’' => {
                 "these are typographic quotes: write plain double quotes"
             }
@@ -388,7 +389,7 @@ impl Scan<'_> {
                 "write true, false or null"
             }
             letter if letter.is_alphabetic() && before.ends_with([',', '{']) => {
-                "keys stand in double quotes"
+                "write keys in double quotes"
             }
             _ => return None,
         })

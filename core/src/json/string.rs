@@ -1,18 +1,18 @@
-//! What stands between the quotes of a JSON string.
+//! The text between the quotes of a JSON string.
 
 use wide::i8x16;
 
-/// The bytes that are looked at together.
+/// The number of bytes that are examined together.
 const CHUNK: usize = 16;
 
-/// Writes `text` as it stands between the quotes of a JSON string, as `serde_json` would.
+/// Writes `text` with the escapes of a JSON string, without quotes, as `serde_json` would.
 pub fn write_escaped(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
     while let Some(pair) = rest.first_chunk() {
         escape_chunk(pair, out);
         rest = rest.get(CHUNK..).unwrap_or_default();
     }
-    // A space stands for itself, so what fills up the last chunk is taken off again.
+    // A space is not escaped, so the padding of the last chunk can be cut off again.
     let mut last = [b' '; 3 * CHUNK];
     for (place, byte) in last.iter_mut().zip(rest) {
         *place = *byte;
@@ -32,7 +32,7 @@ pub fn write_escaped(text: &str, out: &mut Vec<u8>) {
 fn escape_chunk(pair: &[u8; 2 * CHUNK], out: &mut Vec<u8>) {
     let mut odd = pair.first_chunk().map_or(0, to_be_escaped);
     let mut from = 0;
-    // Where the odd ones are is known at once and not found by going from one to the next.
+    // The positions of all odd ones are known at once.
     while let Some(next) = pair.get(from..).and_then(<[u8]>::first_chunk) {
         let to = (odd.trailing_zeros() as usize).min(CHUNK);
         copy(next, to - from, out);
@@ -64,7 +64,7 @@ fn escape_byte(byte: u8, out: &mut Vec<u8>) {
 #[inline]
 fn copy(chunk: &[u8; CHUNK], length: usize, out: &mut Vec<u8>) {
     let end = out.len() + length;
-    // All of them, for copying so many takes no loop.
+    // All of them, because a copy of a fixed length needs no loop.
     out.extend_from_slice(chunk);
     out.truncate(end);
 }
@@ -87,11 +87,11 @@ pub(super) fn unescape(inner: &str) -> String {
         };
         rest = rest.get(length..).unwrap_or_default();
     }
-    // Whole characters went in, so it is one text.
+    // Only whole characters were written, so it is valid UTF-8.
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// Decodes the escape that `text` begins with, and says how long it is.
+/// Decodes the escape that `text` begins with, and returns its length.
 #[inline]
 fn unescape_one(text: &[u8], out: &mut Vec<u8>) -> usize {
     let (letter, length) = escaped(text);
@@ -117,7 +117,7 @@ fn escaped(text: &[u8]) -> (char, usize) {
     (letter, 2)
 }
 
-/// The same for a `\u`, or two that are a pair. A lone surrogate is no character.
+/// The same for a `\u`, or two that are a pair. A lone surrogate is not a character.
 #[cold]
 fn escaped_unicode(text: &[u8]) -> (char, usize) {
     let first = hex4(text.get(2..));
@@ -131,9 +131,9 @@ fn escaped_unicode(text: &[u8]) -> (char, usize) {
     (char::from_u32(code).unwrap_or('\u{fffd}'), length)
 }
 
-/// Whether a string that the scanner accepted decodes to letters that are each `alike` the wanted
-/// one. It ends at the first that is not, and allocates nothing: an object can have a hundred thousand
-/// keys with escapes.
+/// Whether a string that the scanner accepted decodes to characters that are `alike` the wanted
+/// ones, one by one. Stops at the first difference and allocates nothing, because an object can
+/// have a hundred thousand keys with escapes.
 pub(super) fn unescapes_to(
     inner: &str,
     mut wanted: impl Iterator<Item = char>,
@@ -159,12 +159,12 @@ pub(super) fn odd_bytes(chunk: &[u8; CHUNK]) -> u32 {
     let bytes = lanes(chunk);
     let quote = bytes.simd_eq(splat(b'"'));
     let backslash = bytes.simd_eq(splat(b'\\'));
-    // What is beyond ASCII is below zero.
+    // Bytes beyond ASCII are negative.
     let control = bytes.simd_lt(splat(b' '));
     (quote | backslash | control).to_bitmask()
 }
 
-/// A bit for each byte that does not stand for itself between quotes.
+/// A bit for each byte that has to be escaped between quotes.
 #[inline]
 fn to_be_escaped(chunk: &[u8; CHUNK]) -> u32 {
     let bytes = lanes(chunk);

@@ -1,4 +1,4 @@
-//! What can be asked of a value, and the way through those in it.
+//! The accessors of a value, and the iterators over the values in it.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -46,7 +46,7 @@ impl<'d> Value<'d> {
         }
     }
 
-    /// A string that is written as it is, in ASCII, as nearly all keys are.
+    /// A string in ASCII without escapes, as nearly all keys are.
     #[inline]
     pub fn plain(self) -> Option<&'d str> {
         (self.node().tag == Tag::String).then(|| self.inner())
@@ -61,12 +61,12 @@ impl<'d> Value<'d> {
     }
 
     /// A number that Go decodes straight into an `int`: digits with an optional sign, within
-    /// 64 bits. `80.0`, `8e1` and `"80"` are none.
+    /// 64 bits. `None` for `80.0`, `8e1` and `"80"`.
     pub fn integer(self) -> Option<i64> {
         (self.kind() == Kind::Number).then(|| self.raw().parse().ok())?
     }
 
-    /// A number as Go's `float64`; infinite where Go refuses it as out of range.
+    /// A number as Go's `float64`; infinite if Go refuses it as out of range.
     pub fn float(self) -> Option<f64> {
         (self.kind() == Kind::Number).then(|| self.raw().parse().ok())?
     }
@@ -154,18 +154,19 @@ impl<'d> Value<'d> {
         }
     }
 
-    /// Whether this value of a member stands behind `key`, spelled exactly so.
+    /// Whether this is the value of a member with exactly this key.
     pub fn has_key(self, key: &str) -> bool {
         let before = self.index.checked_sub(1);
         before.is_some_and(|index| Self { index, ..self }.is_str(key))
     }
 
-    /// Whether this is a key that Go takes for the struct field `field`; see [`folds`](super::folds).
+    /// Whether this is a key that Go takes for the struct field `field`; see
+    /// [`folds`](super::folds).
     #[inline]
     pub fn folds(self, field: &str) -> bool {
         let node = self.node();
         match node.tag {
-            // The letters that fold into a shorter one are none of ASCII.
+            // The letters that fold into a shorter one are not ASCII.
             Tag::String => {
                 node.length() == field.len()
                     && self.inner_bytes().eq_ignore_ascii_case(field.as_bytes())
@@ -200,13 +201,25 @@ impl<'d> Value<'d> {
         }
     }
 
-    /// What stands between the quotes of a string.
+    /// The type of this value, for messages: "an array", "null".
+    pub fn description(self) -> &'static str {
+        match self.kind() {
+            Kind::Array => "an array",
+            Kind::Bool(_) => "a boolean",
+            Kind::Null => "null",
+            Kind::Number => "a number",
+            Kind::Object => "an object",
+            Kind::String => "a string",
+        }
+    }
+
+    /// The text between the quotes of a string.
     fn inner(self) -> &'d str {
         let inner = self.document.text.get(self.node().inner());
         inner.unwrap_or_default()
     }
 
-    /// The same as bytes, for which no character boundaries are looked for.
+    /// The same as bytes, without a check of character boundaries.
     fn inner_bytes(self) -> &'d [u8] {
         let inner = self.document.text.as_bytes().get(self.node().inner());
         inner.unwrap_or_default()

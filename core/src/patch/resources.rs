@@ -1,4 +1,4 @@
-//! The operations that request devices: on `resources` of one container, and only upwards.
+//! The operations that request devices: on `resources` of one container, and only increases.
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{Patch, PatchOperation};
@@ -9,9 +9,9 @@ use crate::json::{Kind, Value};
 use crate::view::devices::{Devices, Writable, requested};
 use crate::view::placement::present;
 
-/// The operations that request so many more `devices`, each with its resource; `None` where the API
-/// server would not take them. They go to the container named `container`, or to the first one
-/// where no container has that name.
+/// Returns the operations that request the `lacking` devices; `None` if the API server would not
+/// accept them. They change the container named `container`, or the first one if no container has
+/// that name.
 pub fn request(
     devices: &Devices<'_>,
     container: Option<&str>,
@@ -70,14 +70,14 @@ fn additions(
                     add(path(&["resources", kind, resource]), json!(count))
                 }));
             }
-            // For the API server to refuse.
+            // The API server refuses it.
             Some(_) => return None,
         }
     }
     Some(operations)
 }
 
-/// The `resources` that the patch makes, applied to nothing but them.
+/// The `resources` after the patch.
 fn apply(index: usize, container: Value<'_>, patch: &Patch) -> Option<Json> {
     let own = match container.get("resources") {
         Some(resources) => {

@@ -3,13 +3,13 @@
 use super::pattern::matches;
 use crate::node_path::normalize;
 
-/// An absolute path, or one in which `*` stands for a part of a folder's or a file's name and a `**`
-/// at its end for the folder itself and everything below it.
+/// An absolute path, in which `*` may stand for a part of a folder's or a file's name and `**` at
+/// the end for the folder itself and everything below it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PathPattern(Box<str>);
 
 impl PathPattern {
-    /// The pattern that is written so; `None` if it is not one.
+    /// Reads a pattern; `None` if it is not valid.
     pub fn new(text: &str) -> Option<Self> {
         let normal = normalize(text).ok()?;
         let ends = normal.strip_suffix("/**").unwrap_or(&normal);
@@ -22,7 +22,7 @@ impl PathPattern {
         &self.0
     }
 
-    /// Whether a path that [`normalize`] returned is one of those meant.
+    /// Whether a path that [`normalize`] returned matches.
     pub fn matches(&self, path: &str) -> bool {
         let (pattern, has_subfolders) = match self.0.strip_suffix("/**") {
             Some(folder) => (folder, true),

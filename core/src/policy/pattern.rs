@@ -1,11 +1,11 @@
-//! Names with `*` in them.
+//! Patterns of names, with `*`.
 
-/// A name, or one in which `*` stands for any number of characters.
+/// A name, in which `*` stands for any number of characters.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pattern(Box<str>);
 
 impl Pattern {
-    /// The pattern that is written so.
+    /// Reads a pattern.
     pub fn new(text: &str) -> Self {
         Self(text.into())
     }
@@ -15,12 +15,12 @@ impl Pattern {
         &self.0
     }
 
-    /// Whether a name is one of those meant.
+    /// Whether a name matches.
     pub fn matches(&self, name: &str) -> bool {
         matches(&self.0, name)
     }
 
-    /// Whether `namespace/name` is one of those meant; a `*` does not reach over the slash.
+    /// Whether `namespace/name` matches; a `*` does not match the slash.
     pub fn matches_pair(&self, namespace: &str, name: &str) -> bool {
         self.0
             .split_once('/')
@@ -28,7 +28,7 @@ impl Pattern {
     }
 }
 
-/// Whether `name` is one of those that `pattern` means.
+/// Whether `name` matches `pattern`.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();

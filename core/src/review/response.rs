@@ -10,7 +10,7 @@ use crate::fault::MAX_FAULTS;
 use crate::finding::Line;
 use crate::json::write_escaped;
 
-/// The answer to a [`Request`]: what stands in `response`.
+/// The answer to a [`Request`]: the content of `response`.
 #[derive(Debug)]
 pub struct Response<'a> {
     uid: &'a str,
@@ -51,11 +51,11 @@ pub struct Cause<'a> {
     pub field: Cow<'a, str>,
 }
 
-/// The lines of a refusal for people: the first finding in full, then a line for each of the others.
-const MOST_LINES: usize = 10;
+/// The maximum number of lines in the message of a refusal, one for each finding.
+const MAX_LINES: usize = 10;
 
 impl<'a> Response<'a> {
-    /// The request passes, unchanged.
+    /// The request is admitted, unchanged.
     pub fn allow(uid: &'a str, warnings: &'a [Line<'a>], audit: Audit<'a>) -> Self {
         Self {
             uid,
@@ -66,7 +66,7 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// The request passes, changed by a JSON Patch.
+    /// The request is admitted, changed by a JSON Patch.
     pub fn patch(uid: &'a str, patch: &'a [u8], audit: Audit<'a>) -> Self {
         Self {
             patch: Some(patch),
@@ -100,7 +100,7 @@ impl<'a> Response<'a> {
 
     /// The body of the HTTP answer: an AdmissionReview in one line.
     pub fn write(&self) -> Vec<u8> {
-        // Mostly enough, so that it need not grow.
+        // Usually enough, so that it need not grow.
         let length = |line: &Line<'_>| line.message.len() + 64;
         let causes = self.refusal.iter().flat_map(|refusal| refusal.causes);
         let texts = causes
@@ -144,11 +144,11 @@ impl<'a> Response<'a> {
 }
 
 impl Refusal<'_> {
-    /// 403 Forbidden: of a 422 kubectl shows the causes and hides the message.
+    /// 403 Forbidden: for a 422, kubectl shows the causes and hides the message.
     fn write(&self, out: &mut Json) {
         out.raw(r#"{"status":"Failure","message":""#);
         // Each line is escaped once and copied from here into its cause.
-        let mut written = [const { 0..0 }; MOST_LINES];
+        let mut written = [const { 0..0 }; MAX_LINES];
         for (index, (cause, place)) in self.causes.iter().zip(&mut written).enumerate() {
             if index > 0 {
                 out.raw("\\n");
@@ -197,7 +197,7 @@ impl Refusal<'_> {
     }
 }
 
-/// JSON as it grows.
+/// JSON that is being written.
 struct Json(Vec<u8>);
 
 impl Json {
@@ -216,11 +216,11 @@ impl Json {
     /// Adds a line to a string.
     fn line(&mut self, line: &Line<'_>) {
         self.raw(line.rule);
-        self.raw(Line::BETWEEN);
+        self.raw(Line::SEPARATOR);
         write_escaped(&line.message, &mut self.0);
     }
 
-    /// Adds a string behind another member, unless it is empty.
+    /// Adds a string after another member, unless it is empty.
     fn member(&mut self, key: &str, text: &str) {
         if !text.is_empty() {
             self.raw(",\"");

@@ -18,8 +18,8 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
-/// As many networks of one Pod are compared with each other.
-const MOST: usize = 64;
+/// The number of networks of one Pod that are compared with each other.
+const MAX_COMPARED: usize = 64;
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     let mut statements = Vec::new();
@@ -49,14 +49,14 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             );
             statements.push(Statement::at(&attach.object, place, problem));
         }
-        if earlier.len() < MOST {
+        if earlier.len() < MAX_COMPARED {
             earlier.push((selection, link));
         }
     }
     statements
 }
 
-/// The hardware address that the Pod asks for.
+/// The hardware address that the Pod requests.
 fn mac(selection: &Selection) -> Option<&str> {
     selection.request("mac").map(|text| text.trim_matches('"'))
 }

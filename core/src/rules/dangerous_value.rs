@@ -17,7 +17,7 @@ pub static RULE: Rule = Rule {
 
 fn attach(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
     let mut statements = Vec::new();
-    // Of all networks, whether or not isolation lets them through: that rule can be switched off.
+    // Of all networks, whether or not isolation permits them: that rule can be switched off.
     for (asking, annotation) in attach.newly_asking() {
         let faults = asking.dangerous.iter();
         statements.extend(faults.map(|fault| {

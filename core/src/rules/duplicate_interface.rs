@@ -23,7 +23,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
     // The name, what has it already, and whether that is to be judged.
     let mut taken = HashMap::from([
         ("eth0", ("the default network has it", false)),
-        ("lo", ("every Pod has it already", false)),
+        ("lo", ("every Pod already has it", false)),
     ]);
     let mut statements = Vec::new();
     for (selection, annotation, is_new) in attach.elements() {
@@ -31,16 +31,16 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
             continue;
         };
         let is_default = annotation == Annotation::DefaultNetwork;
-        // A default network may ask for its own name or for another (Multus: `getIfname`); what is
+        // A default network may request its own name or another one (Multus: `getIfname`); what is
         // left of the Pod then is not a matter of this rule.
         if is_default && interface == "eth0" {
             continue;
         }
         let Some((by, is_taken_now)) = taken.get(interface).copied() else {
             let by = if is_default {
-                ("the default network asks for it", is_new)
+                ("the default network requests it too", is_new)
             } else {
-                ("another element of the annotation asks for it", false)
+                ("another element of the annotation requests it too", false)
             };
             taken.insert(interface, by);
             continue;
@@ -51,7 +51,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
         let network = selection.network();
         let interface = shorten(interface);
         let problem = format_args!(
-            "interface \"{interface}\" is asked for by network \"{}\", and {by} (Multus: interface \
+            "network \"{}\" requests the interface \"{interface}\", and {by} (Multus: interface \
              name {interface} already exists): choose another name, or none",
             shorten(&network),
         );

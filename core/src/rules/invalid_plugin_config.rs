@@ -18,16 +18,17 @@ pub static RULE: Rule = Rule {
 
 fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
     let mut statements = super::config_faults(define, |config| &config.invalid);
-    // Of a plugin that may not be used, or not there, one finding is enough.
-    if super::is_asked(&unsupported_plugin::RULE, &define.object, world.policy) {
-        let said = unsupported_plugin::check(define, world);
-        statements.retain(|statement| !said.iter().any(|said| said.place == statement.place));
+    // For a plugin that may not be used, or not in its place, one finding is enough.
+    if super::is_enabled(&unsupported_plugin::RULE, &define.object, world.policy) {
+        let others = unsupported_plugin::check(define, world);
+        statements.retain(|statement| !others.iter().any(|other| other.place == statement.place));
     }
     statements.extend(foreign_name(define));
     statements
 }
 
-/// OVN-Kubernetes ignores a network attachment definition that gives itself another name than it has.
+/// OVN-Kubernetes ignores a NetworkAttachmentDefinition whose `netAttachDefName` is not its own
+/// name.
 fn foreign_name(define: &Define<'_>) -> Option<Statement> {
     let own = define.config.new()?.own_name.as_ref()?;
     let Object {
@@ -37,12 +38,12 @@ fn foreign_name(define: &Define<'_>) -> Option<Statement> {
         .text
         .split_once('/')
         .is_some_and(|(own_namespace, own_name)| own_namespace == *namespace && own_name == *name);
-    // Without a name, the API server is still to make one.
+    // Without a name, the API server has yet to generate one.
     (!is_right && !name.is_empty()).then(|| {
         let place = Place::inside("spec.config", own.at.clone());
         let problem = format_args!(
             "\"netAttachDefName\" is \"{}\": write \"{namespace}/{name}\", the namespace and the \
-             name of this network attachment definition (OVN-Kubernetes: net-attach-def name \
+             name of this NetworkAttachmentDefinition (OVN-Kubernetes: net-attach-def name \
              ({namespace}/{name}) is inconsistent with config)",
             shorten(&own.text)
         );

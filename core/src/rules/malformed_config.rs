@@ -21,14 +21,9 @@ fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
         .filter(|_| define.config.new().is_some())
     {
         let place = Place::field("spec.config");
-        let article = if matches!(found, "array" | "object") {
-            "an"
-        } else {
-            "a"
-        };
         let message = format!(
-            "{}: {place}: expected a string with JSON, found {article} {found}: write it as a block \
-             scalar (config: |)",
+            "{}: {place}: expected a string with JSON, found {found}: write it as a block scalar \
+             (config: |)",
             define.object
         );
         return vec![Statement::new(place, message)];

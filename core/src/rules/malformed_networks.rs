@@ -52,7 +52,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
 fn not_one(asking: &Networks) -> Option<&'static str> {
     match asking.selections.len() {
         0 if asking.malformed.is_empty() => Some(
-            "the list is empty, on which Multus panics: name exactly one default network, or \
+            "the list is empty, which makes Multus panic: name exactly one default network, or \
              remove the annotation",
         ),
         0 | 1 => None,

@@ -22,8 +22,8 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
     }
     let place = Place::field(format!("metadata.annotations[{NETWORKS}]"));
     let problem = format_args!(
-        "the annotation stands on the {} itself, where nothing reads it: its Pods get \
-         what stands in {}",
+        "the annotation is on the {} itself, where nothing reads it: move it to {}, from where its \
+         Pods get it",
         attach.object.kind,
         attach.path(Annotation::Networks),
     );

@@ -25,8 +25,8 @@ fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
                        addresses fails";
     let message = match &config.misplaced_version {
         Some(inside) => format!(
-            "{}: {} stands inside a plugin, where libcni replaces it by that of the list, which \
-             has none: {consequence}; move it beside \"plugins\"",
+            "{}: {} is inside a plugin, where libcni replaces it with that of the list, which has \
+             none: {consequence}; move it beside \"plugins\"",
             define.object,
             Place::inside("spec.config", inside.clone())
         ),

@@ -36,7 +36,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
                 namespace, name, ..
             } = asked.selection;
             let message = format!(
-                "{} asks for network \"{}\", which does not exist (Multus: cannot find a \
+                "{} requests network \"{}\", which does not exist (Multus: cannot find a \
                  network-attachment-definition ({}) in namespace ({})){}",
                 attach.object,
                 shorten(&asked.selection.network()),

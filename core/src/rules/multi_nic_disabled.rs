@@ -16,14 +16,14 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
-const SWITCH: &str = "networks beside the default one are switched off in this cluster \
-                      (multipleNetworkInterfaces: false): ask its administrator";
+const SWITCH: &str = "additional networks are switched off in this cluster \
+                      (multipleNetworkInterfaces: false): ask the administrator";
 
 fn attach(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     if world.policy.multiple_network_interfaces || attach.networks.new().is_none() {
         return Vec::new();
     }
-    let message = format!("{} may not ask for networks: {SWITCH}", attach.object);
+    let message = format!("{} may not request networks: {SWITCH}", attach.object);
     vec![Statement::new(
         Place::field(attach.path(Annotation::Networks)),
         message,

@@ -16,23 +16,23 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
-/// As many Pods are named in a message.
-const MOST_NAMED: usize = 3;
+/// The number of Pods that are named in a message.
+const MAX_NAMED: usize = 3;
 
 fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
     let (field, what) = match define.existence {
         Change::Absent => (
             "metadata.name",
-            "is deleted: Pods that run keep their interfaces, and one that has to be started again \
-             hangs in ContainerCreating",
+            "is deleted: running Pods keep their interfaces, and a Pod that has to be started \
+             again hangs in ContainerCreating",
         ),
         Change::Kept(()) if define.config.new().is_some() => (
             "spec.config",
-            "changes: Pods that run keep the old configuration until they are created again",
+            "changes: running Pods keep the old configuration until they are created again",
         ),
         Change::Kept(()) if define.selector.new().is_some() => (
             "metadata.annotations[k8s.v1.cni.cncf.io/nodeSelector]",
-            "changes: Pods that run stay on the nodes where they are",
+            "changes: running Pods stay on their nodes",
         ),
         Change::New(()) | Change::Kept(()) => return Vec::new(),
     };
@@ -46,7 +46,7 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
     let count = users.size();
     let mut names: Vec<_> = users
         .iter()
-        .take(MOST_NAMED)
+        .take(MAX_NAMED)
         .map(|pod| shorten(pod).into_owned())
         .collect();
     if let more @ 1.. = count - names.len() {

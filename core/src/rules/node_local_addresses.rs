@@ -16,7 +16,8 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
-/// Interface plugins that connect the Pods of all nodes to what the node's interface is connected to.
+/// Interface plugins that connect the Pods of all nodes to what the node's interface is connected
+/// to.
 const SHARED: [&str; 3] = ["ipvlan", "macvlan", "vlan"];
 
 fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
@@ -43,8 +44,8 @@ fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
         .map(|(plugin, ipam)| {
             let place = Place::inside("spec.config", plugin.ipam_place(ipam));
             let problem = format_args!(
-                "host-local keeps the addresses that are in use on each node by itself, and {} \
-                 connects the Pods of all nodes: two Pods on two nodes can get one address; use \
+                "host-local keeps the addresses in use for each node separately, and {} connects \
+                 the Pods of all nodes: two Pods on two nodes can get the same address; use \
                  whereabouts, or a network with its own range for each node, with \
                  kubernetes.io/hostname in its nodeSelector",
                 plugin.kind
@@ -54,7 +55,7 @@ fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
         .collect()
 }
 
-/// Whether nodes with one name only fulfil it.
+/// Whether only nodes with one name meet it.
 fn names_one_node(requirement: &Requirement) -> bool {
     &*requirement.key == "kubernetes.io/hostname"
         && requirement.operator == Operator::In

@@ -22,8 +22,9 @@ fn check(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
     }
     let place = Place::field("spec.config");
     let message = format!(
-        "{}: {place} is empty, so Multus would read a file with this name on each node, which cannot be \
-         checked here: write the configuration, or ask the administrator to exempt the namespace",
+        "{}: {place} is empty, so Multus would read a file with this name on each node, which \
+         cannot be checked here: write the configuration, or ask the administrator to exempt the \
+         namespace",
         define.object
     );
     vec![Statement::new(place, message)]

@@ -35,7 +35,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         }
         let shown = selection.network();
         let shown = shorten(&shown);
-        let mut say = |problem: String, ceiling: Level| {
+        let mut report = |problem: String, ceiling: Level| {
             if statements.len() < MAX_FAULTS {
                 let place = attach.place(asked.annotation, selection);
                 let statement = Statement::at(&attach.object, place, problem);
@@ -46,11 +46,11 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         let mut unknown = None;
         for key in keys(arguments) {
             match reader(network, &key) {
-                Reader::Known(plugin) => say(
+                Reader::Known(plugin) => report(
                     format!(
                         "cni-args sets \"{}\", which {plugin} of network \"{shown}\"{of} reads \
-                         although the network declares no such capability: remove it, or have the \
-                         network declare a capability and ask for that",
+                         although the network does not declare such a capability: remove it, or \
+                         have the network declare a capability and request that",
                         shorten(&key)
                     ),
                     ceiling,
@@ -58,14 +58,15 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
                 Reader::Unknown(plugin) => {
                     unknown.get_or_insert((key, plugin));
                 }
-                Reader::Nobody => {}
+                Reader::Absent => {}
             }
         }
         if let Some((key, plugin)) = unknown.filter(|_| !is_own) {
-            say(
+            report(
                 format!(
-                    "cni-args sets \"{}\" for network \"{shown}\"{of}, whose plugin \"{}\" may read \
-                     it in place of what the network says",
+                    "cni-args sets \"{}\" for network \"{shown}\"{of}, whose plugin \"{}\" may use \
+                     it instead of the network's own configuration: remove it unless that is \
+                     intended",
                     shorten(&key),
                     shorten(plugin)
                 ),
@@ -73,10 +74,10 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             );
         }
         if selection.request("deviceID").is_some() && network.declares("deviceID") {
-            say(
+            report(
                 format!(
-                    "deviceID chooses a device of the node for network \"{shown}\"{of}, whether or \
-                     not a device plugin has given it to this Pod: remove it, and request the \
+                    "deviceID selects a device of the node for network \"{shown}\"{of}, whether or \
+                     not a device plugin has allocated it to this Pod: remove it, and request the \
                      device as a resource"
                 ),
                 ceiling,
@@ -88,9 +89,11 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
 
 /// The plugin of a network that reads a key of `args.cni`.
 enum Reader<'n> {
+    /// No plugin reads it.
+    Absent,
+    /// This plugin reads it.
     Known(&'n str),
-    Nobody,
-    /// It may be read by this plugin, which is not known here.
+    /// This plugin, which is not known here, may read it.
     Unknown(&'n str),
 }
 
@@ -105,7 +108,7 @@ fn reader<'n>(network: &'n Network, key: &str) -> Reader<'n> {
     }
     match kinds().find(|kind| cni::reads_argument(kind, key).is_none()) {
         Some(kind) => Reader::Unknown(kind),
-        None => Reader::Nobody,
+        None => Reader::Absent,
     }
 }
 

@@ -32,13 +32,13 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         }
         let fixed = fixed(asked.selection, asked.known())?;
         let problem = format_args!(
-            "{fixed}, and the {} makes {copies}: they all get the same address, and only one of them \
-             can be reached; {}",
+            "{fixed}, and the {} creates {copies}: they all get the same address, and only one of \
+             them can be reached; let an IPAM plugin assign the addresses (whereabouts across \
+             nodes, host-local on one), or run one Pod",
             attach.object.kind,
-            "let an IPAM plugin hand out the addresses (whereabouts across nodes, host-local on \
-             one), or make one Pod",
         );
-        Some(Statement::at(&attach.object, attach.place(asked.annotation, asked.selection), problem))
+        let place = attach.place(asked.annotation, asked.selection);
+        Some(Statement::at(&attach.object, place, problem))
     });
     statements.collect()
 }

@@ -56,7 +56,7 @@ fn problem(port: i64, world: &World<'_>) -> Option<String> {
     let reserved = &world.policy.reserved_host_ports;
     let range = reserved.iter().find(|range| range.contains(number))?;
     Some(format!(
-        "port {port} of the node is reserved (reservedHostPorts: {range}): what listens there would \
-         lose its connections to the Pod; use another hostPort"
+        "port {port} of the node is reserved (reservedHostPorts: {range}): a program that listens \
+         on it would lose its connections to the Pod; use another hostPort"
     ))
 }

@@ -22,7 +22,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
     let Some(networks) = attach.networks.new() else {
         return Vec::new();
     };
-    // The first element that asks for a name is the one to be named.
+    // The first element that requests a name is the one that is reported.
     let mut asking = HashMap::new();
     for (selection, annotation, _) in attach.elements() {
         if let Some(interface) = selection.interface.as_deref() {
@@ -32,7 +32,7 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
     if asking.is_empty() {
         return Vec::new();
     }
-    // Multus calls the first element's interface net1, for the default network is net0.
+    // Multus calls the first element's interface net1, because the default network is net0.
     let generated = networks.selections.iter().zip(1..);
     let generated = generated.filter(|(selection, _)| selection.interface.is_none());
     generated
@@ -41,9 +41,9 @@ fn check(attach: &Attach<'_>, _: &World<'_>) -> Vec<Statement> {
             let (selection, annotation) = *asking.get(&*name)?;
             let (asking_for, generated_for) = (selection.network(), unnamed.network());
             let problem = format_args!(
-                "interface \"{name}\" is asked for by network \"{}\", and it is the \
-                 name that Multus generates for \"{}\", element {number} of the annotation: choose \
-                 another name, or name both",
+                "network \"{}\" requests the interface \"{name}\", which is the name that Multus \
+                 generates for \"{}\", element {number} of the annotation: choose another name, or \
+                 name both",
                 shorten(&asking_for),
                 shorten(&generated_for),
             );

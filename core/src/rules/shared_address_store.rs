@@ -34,7 +34,7 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
         let Some(first) = others.next() else {
             continue;
         };
-        // The names of networks are for those to know who may use them.
+        // A network is named only if it may be used.
         let known = [first]
             .into_iter()
             .chain(others)
@@ -49,8 +49,8 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
         };
         let place = Place::inside("spec.config", at.clone());
         let problem = format_args!(
-            "{other} keeps its addresses in the same store, so each takes from the other's: choose \
-             another name or range, or leave it if both are one network"
+            "{other} keeps its addresses in the same store, so each takes addresses from the \
+             other: choose another name or range, or leave it if both are one network"
         );
         statements.push(Statement::at(&define.object, place, problem));
     }

@@ -31,13 +31,13 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             statements.push(Statement::at(&attach.object, place, &fault.message));
         }
         let network = asked.known();
-        if network.is_some_and(Network::needs_addresses) && !asks_for_addresses(asked.selection) {
+        if network.is_some_and(Network::needs_addresses) && !requests_addresses(asked.selection) {
             let name = asked.selection.network();
             let problem = format_args!(
-                "network \"{}\" gives each Pod the addresses that it asks for, because its IPAM \
-                 plugin is static and has no \"addresses\", and this element asks for none: add \
-                 \"ips\": [\"10.1.1.7/24\"] with an address of the network, else the Pod hangs \
-                 (IPAM plugin returned missing IP config)",
+                "network \"{}\" has the IPAM plugin static without \"addresses\", so that each Pod \
+                 has to request its own, and this element requests none: add \"ips\": \
+                 [\"10.1.1.7/24\"] with an address of the network, or the Pod hangs (IPAM plugin \
+                 returned missing IP config)",
                 shorten(&name),
             );
             let place = attach.place(asked.annotation, asked.selection);
@@ -59,7 +59,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     if attach.host_network && attach.networks.new().is_some() {
         let place = Place::field(attach.path(Annotation::Networks));
         let message = format!(
-            "{} asks for networks and uses the node's network (hostNetwork: true), to which Multus \
+            "{} requests networks and uses the node's network (hostNetwork: true), to which Multus \
              attaches nothing: remove one of the two",
             attach.object
         );
@@ -68,9 +68,9 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     statements
 }
 
-/// Whether an element asks for addresses: with the key for it, or with the CNI arguments that static
-/// reads as well (`args.cni.ips`).
-fn asks_for_addresses(selection: &Selection) -> bool {
+/// Whether an element requests addresses: with `ips`, or with the CNI arguments that static reads
+/// as well (`args.cni.ips`).
+fn requests_addresses(selection: &Selection) -> bool {
     let arguments = selection.request("cni-args");
     selection.request("ips").is_some() || arguments.is_some_and(|args| args.contains("\"ips\""))
 }

@@ -58,8 +58,8 @@ fn problem(access: Access, path: &str, world: &World<'_>) -> Option<Problem> {
         Ok(normal) => normal,
         Err(PathFault::Parent) => {
             return deny(format!(
-                "the path \"{shown}\" has a \"..\" in it, so where it leads on a node is not known: \
-                 write an absolute path without \"..\""
+                "the path \"{shown}\" contains \"..\", so it is not known where it leads on a \
+                 node: write an absolute path without \"..\""
             ));
         }
         Err(PathFault::Relative) => {
@@ -77,9 +77,9 @@ fn problem(access: Access, path: &str, world: &World<'_>) -> Option<Problem> {
         Access::Unknown => {
             return (!is_in(&lists.read) && !is_in(&lists.write)).then(|| Problem {
                 message: format!(
-                    "\"{shown}\" looks like a path on the node, of which neither nodePaths.read \
-                     nor nodePaths.write approves; what this plugin does with it is not known \
-                     here, and it runs as root: make sure that it is harmless"
+                    "\"{shown}\" looks like a path on the node, which neither nodePaths.read nor \
+                     nodePaths.write allows; what this plugin does with it is not known here, and \
+                     it runs as root: make sure that it is harmless"
                 ),
                 ceiling: Level::Warn,
             });
@@ -92,11 +92,10 @@ fn problem(access: Access, path: &str, world: &World<'_>) -> Option<Problem> {
     let allowed = if allowed.is_empty() {
         "no path".to_owned()
     } else {
-        allowed.join(", ")
+        format!("only {}", allowed.join(", "))
     };
     deny(format!(
-        "a plugin, which runs as root, would {verb} \"{shown}\" on the node, and {key} approves of \
-         {allowed} only: use such a path or remove the key, or ask the administrator to approve of \
-         this one"
+        "a plugin, which runs as root, would {verb} \"{shown}\" on the node, and {key} allows \
+         {allowed}: use such a path or remove the key, or ask the administrator to allow this one"
     ))
 }

@@ -24,8 +24,8 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         return Vec::new();
     };
     let place = Place::field(attach.path(asked.annotation));
-    let problem = "the Pod runs already, and Multus attaches networks when a Pod is started: nothing \
-                   is attached until the Pod is deleted and created again, unless the \
+    let problem = "the Pod is already running, and Multus attaches networks when a Pod is started: \
+                   nothing is attached until the Pod is deleted and created again, unless the \
                    multus-dynamic-networks-controller runs in the cluster";
     vec![Statement::at(&attach.object, place, problem)]
 }

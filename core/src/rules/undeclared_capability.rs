@@ -22,7 +22,7 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
-/// Keys of an element, and the capability that a plugin declares to be given them.
+/// Keys of an element, and the capability that a plugin declares to receive them.
 const CAPABILITIES: [(&str, &str); 5] = [
     ("bandwidth", "bandwidth"),
     ("infiniband-guid", "infinibandGUID"),
@@ -47,9 +47,9 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             };
             let name = asked.selection.network();
             let problem = format_args!(
-                "{key} is asked of network \"{}\", in which no plugin declares the \
+                "{key} is requested from network \"{}\", in which no plugin declares the \
                  capability \"{capability}\": {fate}; declare \"capabilities\": \
-                 {{\"{capability}\": true}} in the plugin that is to be given it",
+                 {{\"{capability}\": true}} in the plugin that should receive it",
                 shorten(&name),
             );
             let place = attach.place(asked.annotation, asked.selection);
@@ -65,7 +65,7 @@ const READERS: [&str; 2] = ["kube-ovn", "ovn-k8s-cni-overlay"];
 /// Plugins that read a hardware address from `CNI_ARGS`.
 const MAC_READERS: [&str; 6] = ["bridge", "macvlan", "macvtap", "ovs", "sriov", "tuning"];
 
-/// What becomes of what is asked for without a capability; `None` if it reaches the plugin.
+/// What happens to a request without a capability. `None` if it reaches the plugin.
 fn fate(key: &str, selection: &Selection, network: &Network) -> Option<Cow<'static, str>> {
     let has = |kinds: &[&str]| {
         let mut plugins = network.config.plugins.iter();
@@ -77,7 +77,7 @@ fn fate(key: &str, selection: &Selection, network: &Network) -> Option<Cow<'stat
         "ips" => Some(addresses(selection, network)),
         // Multus passes it as CNI_ARGS, with or without a capability.
         "mac" if has(&MAC_READERS) => None,
-        _ if is_judged => Some("no plugin is given it, so it is ignored".into()),
+        _ if is_judged => Some("no plugin receives it, so it is ignored".into()),
         _ => Some("it may be ignored".into()),
     }
 }
@@ -90,7 +90,7 @@ fn addresses(selection: &Selection, network: &Network) -> Cow<'static, str> {
         Addresses::Ignored => return "there is no IPAM plugin to read it, so it is ignored".into(),
         Addresses::Unknown => return "it may be ignored".into(),
         Addresses::Ranges(_) if asked.len() > 1 => {
-            return "it reaches host-local as CNI_ARGS only, which have room for one address, so \
+            return "it reaches host-local as CNI_ARGS only, which can hold one address, so \
                     host-local fails (host-local: invalid IP address)"
                 .into();
         }

@@ -70,7 +70,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     vec![Statement::new(place, message)]
 }
 
-/// What all networks of the Pod demand together, whether or not they are to be judged: what is
+/// What all networks of the Pod require together, whether or not they are to be judged: what is
 /// stored may have to be written again.
 fn fix(attach: &Attach<'_>, world: &World<'_>) -> Option<Fix> {
     let placement = attach.placement.as_ref()?;
@@ -86,8 +86,8 @@ fn binding(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             let own: Vec<_> = asked.known()?.requirements().iter().collect();
             (!own.is_empty()).then(|| {
                 let message = format!(
-                    "{} adds network \"{}\", whose nodeSelector ({}) a Binding cannot show to \
-                     hold: write the annotation on the Pod, before it is scheduled",
+                    "{} adds network \"{}\" with a nodeSelector ({}), and a Binding does not show \
+                     the node affinity: write the annotation on the Pod, before it is scheduled",
                     attach.object,
                     shorten(&asked.selection.network()),
                     list(&own),
@@ -98,8 +98,8 @@ fn binding(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
         .collect()
 }
 
-/// What is not implied. Where nothing can be added any more, `spec.nodeSelector` counts as well: it
-/// holds as much as the affinity does.
+/// What is not implied. If nothing can be added any more, `spec.nodeSelector` counts as well: it is
+/// as binding as the affinity.
 fn lacking<'w>(placement: &Placement<'_>, wanted: &[&'w Requirement]) -> Vec<&'w Requirement> {
     let mut lacking = placement.lacking(wanted);
     if !matches!(placement.patchable, Patchable::Additions) {
@@ -124,15 +124,15 @@ fn advice(
     let Some(owned) = owned else {
         return format!(
             "the networks have more than {MAX_REQUIREMENTS} requirements, or what has to be added \
-             to the terms of the affinity comes to more than {MAX_PATCH} bytes: write fewer terms, \
-             or attach fewer networks"
+             to the terms of the affinity has more than {MAX_PATCH} bytes: write fewer terms, or \
+             attach fewer networks"
         );
     };
     match attach.carrier {
         Carrier::Template { .. } => match patch::merged(placement, &owned) {
             Some(affinity) => format!(
-                "the controller of a DaemonSet chooses nodes from its template, so write there \
-                     (spec.template.spec): affinity: {affinity}"
+                "the controller of a DaemonSet chooses nodes from its template, so write into \
+                 spec.template.spec: affinity: {affinity}"
             ),
             None => "add it to every term of the template's required node affinity".to_owned(),
         },
@@ -140,20 +140,20 @@ fn advice(
                                  and create it again with the annotation"
             .to_owned(),
         Carrier::NewPod if matches!(placement.patchable, Patchable::Nothing) => {
-            "the affinity is not written with the status: write the annotation with an update of \
-             the Pod itself, while it is gated"
+            "an update of the status does not change the affinity: write the annotation with an \
+             update of the Pod itself, while it is gated"
                 .to_owned()
         }
         Carrier::NewPod | Carrier::Binding | Carrier::Claim => {
-            "another webhook added the network after multinic, \
-                                               or the mutating call of multinic failed: retry"
+            "another webhook added the network after multinic, or the mutating call of multinic \
+             failed: retry"
                 .to_owned()
         }
     }
 }
 
-/// Returns what all networks of the carrier require, each requirement once; `None` if there are more
-/// than [`MAX_REQUIREMENTS`].
+/// Returns what all networks of the carrier require, each requirement once; `None` if there are
+/// more than [`MAX_REQUIREMENTS`].
 fn wanted<'w>(attach: &'w Attach<'_>, world: &'w World<'_>) -> Option<Vec<&'w Requirement>> {
     let mut wanted: Vec<&Requirement> = Vec::new();
     for asked in world.asked(attach) {

@@ -62,12 +62,17 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
             return None;
         }
         let place = attach.place(asked.annotation, asked.selection);
-        Some(say(attach, place, asked.selection, &lack))
+        Some(statement(attach, place, asked.selection, &lack))
     });
     statements.collect()
 }
 
-fn say(attach: &Attach<'_>, place: Place, selection: &Selection, lack: &Lack<'_>) -> Statement {
+fn statement(
+    attach: &Attach<'_>,
+    place: Place,
+    selection: &Selection,
+    lack: &Lack<'_>,
+) -> Statement {
     let resource = shorten(lack.resource);
     let advice = if !is_extended_resource(lack.resource) {
         format!(
@@ -107,8 +112,8 @@ fn fix(attach: &Attach<'_>, world: &World<'_>) -> Option<Fix> {
     (!devices.is_empty()).then_some(Fix::Request { container, devices })
 }
 
-/// The resources of which too few are requested, in the order in which the networks name them. None
-/// where the Pod gets devices from a ResourceClaim.
+/// The resources of which too few are requested, in the order in which the networks name them;
+/// empty if the Pod gets devices from a ResourceClaim.
 fn lacking<'w>(attach: &'w Attach<'_>, world: &'w World<'_>) -> Vec<Lack<'w>> {
     let Some(devices) = &attach.devices else {
         return Vec::new();

@@ -21,8 +21,8 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
-/// Each term of a Pod is compared with all that its networks require. Of a Pod with more terms nothing
-/// is reported: it waits for a node instead.
+/// Each term of a Pod is compared with all that its networks require. Of a Pod with more terms
+/// nothing is reported: it waits for a node instead.
 const MAX_TERMS: usize = 64;
 
 fn attach(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
@@ -46,12 +46,12 @@ fn attach(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     };
     let message = if one == other {
         format!(
-            "{} can run on no node: {one}, which no label can meet",
+            "{} cannot run on any node: {one}, which no label can meet",
             attach.object
         )
     } else {
         format!(
-            "{} can run on no node: {one}, and {other}; change one of the two, or use networks \
+            "{} cannot run on any node: {one}, and {other}; change one of the two, or use networks \
              that are on the same nodes",
             attach.object
         )
@@ -77,15 +77,15 @@ fn define(define: &Define<'_>, _: &World<'_>) -> Vec<Statement> {
     vec![Statement::at(&define.object, place, problem).at_most(Level::Warn)]
 }
 
-/// What contradicts what, so that no node is left. Only what is certain.
+/// Two requirements that contradict each other, so that no node is left. Only what is certain.
 fn conflict(
     networks: &[(&Selection, &Requirement)],
     placement: &Placement<'_>,
 ) -> Option<(String, String)> {
     let of_networks = networks.iter().map(|(_, requirement)| *requirement);
     let demands = Demands::of(of_networks.chain(&placement.node_selector));
-    let say = |numbers: (usize, usize), term: &[Requirement]| {
-        let say = |number: usize| {
+    let explain = |numbers: (usize, usize), term: &[Requirement]| {
+        let explain = |number: usize| {
             if let Some((selection, requirement)) = networks.get(number) {
                 let network = selection.network();
                 return Some(format!(
@@ -100,11 +100,11 @@ fn conflict(
             let requirement = term.get(number - placement.node_selector.len())?;
             Some(format!("the required node affinity requires {requirement}"))
         };
-        Some((say(numbers.0)?, say(numbers.1)?))
+        Some((explain(numbers.0)?, explain(numbers.1)?))
     };
     let terms = match &placement.required {
         Required::Absent | Required::TooLarge => {
-            return demands.conflict().and_then(|numbers| say(numbers, &[]));
+            return demands.conflict().and_then(|numbers| explain(numbers, &[]));
         }
         Required::Terms(terms) => terms,
         Required::Unreadable => return None,
@@ -120,19 +120,19 @@ fn conflict(
         if found.is_some() {
             conflict.map(drop).or_else(|| fields().map(drop))?;
         } else {
-            let said = conflict.and_then(|numbers| say(numbers, &term.expressions));
-            found = Some(said.or_else(fields)?);
+            let explained = conflict.and_then(|numbers| explain(numbers, &term.expressions));
+            found = Some(explained.or_else(fields)?);
         }
     }
     found
 }
 
-/// The same among the `matchFields` of a term, which networks say nothing of.
+/// The same among the `matchFields` of a term, which networks do not select by.
 fn fields(term: &Term) -> Option<(String, String)> {
     let (one, other) = Demands::of(&term.fields).conflict()?;
-    let say = |number: usize| {
+    let explain = |number: usize| {
         let requirement = term.fields.get(number)?;
         Some(format!("the required node affinity requires {requirement}"))
     };
-    Some((say(one)?, say(other)?))
+    Some((explain(one)?, explain(other)?))
 }

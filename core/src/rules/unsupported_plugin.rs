@@ -2,7 +2,7 @@
 
 use super::{Check, Rule, Statement};
 use crate::cni::PluginConf;
-use crate::cni::known_plugins::{self, Kind};
+use crate::cni::known_plugins::{Purpose, purpose};
 use crate::finding::{Level, Place};
 use crate::nearest::nearest;
 use crate::text::shorten;
@@ -52,8 +52,8 @@ pub(super) fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
                 )
             })
         } else {
-            let kind = known_plugins::kind(&plugin.kind);
-            may_have_interface |= !matches!(kind, Some(Kind::Ipam | Kind::Meta));
+            let purpose = purpose(&plugin.kind);
+            may_have_interface |= !matches!(purpose, Some(Purpose::Ipam | Purpose::Meta));
             Some(unsupported(&plugin.kind, world))
         };
         if let Some(problem) = problem {
@@ -67,8 +67,8 @@ pub(super) fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
 fn unsupported(kind: &str, world: &World<'_>) -> String {
     let supported = &world.policy.supported_plugins;
     let shown = shorten(kind);
-    let is_ipam = supported.ipam.iter().any(|ipam| ipam == kind)
-        || known_plugins::kind(kind) == Some(Kind::Ipam);
+    let is_ipam =
+        supported.ipam.iter().any(|ipam| ipam == kind) || purpose(kind) == Some(Purpose::Ipam);
     if is_ipam {
         return format!(
             "plugin \"{shown}\" assigns addresses and does not make an interface: use it as \
@@ -78,7 +78,8 @@ fn unsupported(kind: &str, world: &World<'_>) -> String {
     let known = supported.interface.iter().chain(&supported.meta);
     let choice = if kind == OVN_KUBERNETES {
         format!(
-            "OVN-Kubernetes creates such networks for UserDefinedNetworks: {ASK}, or to exempt the              controller by its user in exemptions"
+            "OVN-Kubernetes creates such networks for UserDefinedNetworks: {ASK}, or to exempt the \
+             controller by its user in exemptions"
         )
     } else {
         format!(
@@ -105,7 +106,7 @@ pub(super) fn meant<'a>(
     kind: &str,
     supported: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    match known_plugins::kind(kind) {
+    match purpose(kind) {
         Some(_) => None,
         None => nearest(kind, supported),
     }

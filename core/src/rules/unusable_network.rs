@@ -20,7 +20,7 @@ pub static RULE: Rule = Rule {
 
 fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     let mut statements = Vec::new();
-    // One network may be asked for again and again.
+    // One network may be requested repeatedly.
     let mut refusals = HashMap::new();
     for asked in world.newly_asked(attach) {
         let Some(network) = asked.known() else {

@@ -20,8 +20,8 @@ pub static RULE: Rule = Rule {
     fix: None,
 };
 
-/// Plugins that give the interface the hardware address that the Pod asks for, declared or not: they
-/// read `CNI_ARGS`.
+/// Plugins that give the interface the hardware address that the Pod requests, declared or not:
+/// they read `CNI_ARGS`.
 const MAC_READERS: [&str; 6] = ["bridge", "macvlan", "macvtap", "ovs", "sriov", "tuning"];
 
 /// Interface plugins whose interface has no other end on the node, which bandwidth needs.
@@ -62,7 +62,7 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
     statements
 }
 
-/// What is asked of a network.
+/// A network, and the element that requests it.
 struct Request<'a> {
     selection: &'a Selection,
     network: &'a Network,
@@ -78,8 +78,8 @@ impl Request<'_> {
         own.any(|plugin| plugins.contains(&&*plugin.kind))
     }
 
-    /// Addresses that the IPAM plugin refuses, or that nothing reads, where they are given to it as a
-    /// capability. Without one, undeclared-capability speaks.
+    /// Addresses that the IPAM plugin refuses, or that nothing reads, if they are passed to it as a
+    /// capability. Without one, undeclared-capability reports.
     fn addresses(&self) -> Option<(String, Level)> {
         let is_given = self.selection.request("ips").is_some() && self.network.declares("ips");
         if !is_given || self.selection.request("cni-args").is_some() {
@@ -90,9 +90,9 @@ impl Request<'_> {
         if *addresses == Addresses::Ignored {
             return Some((
                 format!(
-                    "\"ips\" is asked of network \"{name}\", which has no IPAM plugin to read it, \
-                     so the Pod gets no address: remove \"ips\" from the element, or name an IPAM \
-                     plugin in the network"
+                    "\"ips\" is requested from network \"{name}\", which has no IPAM plugin to \
+                     read it, so the Pod gets no address: remove \"ips\" from the element, or name \
+                     an IPAM plugin in the network"
                 ),
                 Level::Warn,
             ));
@@ -120,8 +120,8 @@ impl Request<'_> {
         });
         (limits && SINGLE_ENDED.contains(&&**interface)).then(|| {
             format!(
-                "\"bandwidth\" is asked of network \"{}\", whose plugin bandwidth cannot limit an \
-                 interface of {interface}, since that has no other end on the node: remove \
+                "\"bandwidth\" is requested from network \"{}\", whose plugin bandwidth cannot \
+                 limit an interface of {interface}, which has no other end on the node: remove \
                  \"bandwidth\" from the element (bandwidth: container interface has no veth peer)",
                 self.name(),
             )
@@ -137,7 +137,7 @@ impl Request<'_> {
         if self.has(&["ipvlan"]) && self.has(&["tuning"]) {
             return Some((
                 format!(
-                    "\"mac\" is asked of network \"{name}\", and an ipvlan interface has the \
+                    "\"mac\" is requested from network \"{name}\", and an ipvlan interface has the \
                      hardware address of its master: remove \"mac\" from the element (tuning: \
                      operation not supported)"
                 ),
@@ -145,7 +145,7 @@ impl Request<'_> {
             ));
         }
         let why = unusable_mac(&text)?;
-        // Whether a plugin that is not known uses it cannot be told.
+        // It is not known whether an unknown plugin uses it.
         let ceiling = if self.has(&MAC_READERS) {
             Level::Deny
         } else {
@@ -154,8 +154,8 @@ impl Request<'_> {
         let text = shorten(&text);
         Some((
             format!(
-                "\"mac\": \"{text}\", asked of network \"{name}\", {why}, which no interface can \
-                 have: write a unicast address, as in \"02:00:00:00:00:01\" (cannot assign \
+                "\"mac\": \"{text}\", requested from network \"{name}\", {why}, which no interface \
+                 can have: write a unicast address, as in \"02:00:00:00:00:01\" (cannot assign \
                  requested address)"
             ),
             ceiling,
@@ -163,7 +163,7 @@ impl Request<'_> {
     }
 }
 
-/// The addresses that an element asks for.
+/// The addresses that an element requests.
 pub(super) fn ips(selection: &Selection) -> Vec<String> {
     let Some(document) = selection.request("ips").map(Document::parse) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! From an object to what carries the annotations.
+//! Reading the carrier of the annotations from an object.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ use crate::review::{Operation, Request};
 mod claim;
 mod machine;
 
-/// The kubelet's mark on the copy of a static Pod, which runs already.
+/// The kubelet's mark on the copy of a static Pod, which is already running.
 const MIRROR: &str = "kubernetes.io/config.mirror";
 /// The group of the kubelets.
 const NODES: &str = "system:nodes";
@@ -35,7 +35,7 @@ impl<'a> Attach<'a> {
             _ if gated => Carrier::NewPod,
             _ => Carrier::ExistingPod,
         };
-        // A patch needs something to be added to.
+        // A patch needs an object to add to.
         let has_spec = spec(new).is_some_and(|spec| spec.kind() == Kind::Object);
         let patchable = match (status || !has_spec, carrier) {
             (true, _) => Patchable::Nothing,
@@ -50,7 +50,7 @@ impl<'a> Attach<'a> {
             _ => Writable::Restore(spec(old)),
         };
         let address = old.and_then(|old| old.get("status")?.get("podIP")?.str());
-        // The API server takes the stored spec for an update of the status, whatever is sent.
+        // For an update of the status, the API server uses the stored spec, whatever is sent.
         let spec = if status { spec(old) } else { spec(new) };
         let mut attach = Self::carried(request, policy, carrier, new, old, spec, patchable);
         attach.devices = attach
@@ -118,7 +118,7 @@ impl<'a> Attach<'a> {
             .and_then(|object| annotation(object, NETWORKS)?.str());
         attach.misplaced =
             attach.networks.any().is_none() && own.is_some_and(|own| !own.is_empty());
-        // Its controller was judged, if it is one that writes it.
+        // If a controller writes it, its owner was judged.
         let is_controlled =
             policy.is_controller(&request.user) && request.object.is_some_and(has_controller);
         if unchanged || is_controlled {
@@ -129,7 +129,7 @@ impl<'a> Attach<'a> {
         attach
     }
 
-    /// A ResourceClaim, or a template of some.
+    /// A ResourceClaim, or a template of one.
     pub(super) fn claim(request: &'a Request<'a>, policy: &Policy) -> Self {
         let is_template = &*request.resource == "resourceclaimtemplates";
         let (carrier, field) = if is_template {
@@ -183,8 +183,8 @@ impl<'a> Attach<'a> {
         let asked = |object| machine::networks(spec(object), &request.namespace, home, field);
         let (networks, default_network) = asked(new);
         let (old_networks, old_default_network) = asked(old);
-        // KubeVirt writes the annotation over one that the machine carries, which it hands on where
-        // there is nothing to write.
+        // KubeVirt overwrites the annotation of the machine, and passes it on only if it has no
+        // networks to write.
         if networks.is_some() {
             attach.networks = changed(networks, old_networks);
         }
@@ -213,7 +213,8 @@ impl<'a> Attach<'a> {
         let [new_networks, new_default, mirror] =
             annotations_of(new, [NETWORKS, DEFAULT_NETWORK, MIRROR]);
         let [old_networks, old_default] = annotations_of(old, [NETWORKS, DEFAULT_NETWORK]);
-        // The API server stores a null annotation as an empty one, and an empty one asks for nothing.
+        // The API server stores a null annotation as an empty one, and an empty one requests
+        // nothing.
         let text = |value: Option<Value<'a>>| value.map(|value| value.str().unwrap_or_default());
         let asking = |value| text(value).filter(|text| !text.is_empty());
         let networks = change(
@@ -238,7 +239,7 @@ impl<'a> Attach<'a> {
             is_not_text(new_default).then_some(Annotation::DefaultNetwork)
         };
         let is_true = |key| spec.and_then(|spec| spec.get(key)?.bool()) == Some(true);
-        // Anybody can write the mark; only the kubelet means it.
+        // Any user can write the mark; it counts only from the kubelet.
         let mirror = present(mirror).is_some() && request.is_from_group(NODES);
         let host_network = is_true("hostNetwork");
         let node_name = spec.and_then(|spec| spec.get("nodeName")?.str());
@@ -261,7 +262,7 @@ impl<'a> Attach<'a> {
     }
 }
 
-/// How many Pods a workload makes at a time.
+/// How many Pods a workload creates at a time.
 fn copies(request: &Request<'_>) -> Copies {
     let spec = request.object.and_then(|object| object.get("spec"));
     let count = |spec: Option<Value<'_>>, key| {
@@ -304,7 +305,7 @@ fn change(
     }
 }
 
-/// Some annotations of an object; a null one is there.
+/// Some annotations of an object, also if they are null.
 fn annotations_of<'a, const N: usize>(
     object: Option<Value<'a>>,
     names: [&str; N],
@@ -312,7 +313,7 @@ fn annotations_of<'a, const N: usize>(
     annotations(object).map_or([None; N], |annotations| annotations.get_each(names))
 }
 
-/// What a spec asks for, before and after.
+/// What a spec requests, before and after.
 fn changed(new: Option<Networks>, old: Option<Networks>) -> Change<Networks> {
     let Some(new) = new else {
         return Change::Absent;

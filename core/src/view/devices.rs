@@ -1,17 +1,17 @@
-//! What a Pod requests of devices, and what it gets them from.
+//! The devices that a Pod requests.
 //!
 //! A device plugin offers the devices of a node as an extended resource, which a container requests
-//! in `resources`. Multus gives them to the attachments of the Pod, one after the other and whatever
-//! container they were requested for (`GetPodResourceMap` in `pkg/kubeletclient/kubeletclient.go`):
-//! the containers, and the init containers that go on running. What an init container requests that
-//! ends is not among them.
+//! in `resources`. Multus gives them to the attachments of the Pod one after another, regardless of
+//! the container that requested them (`GetPodResourceMap` in `pkg/kubeletclient/kubeletclient.go`):
+//! the containers, and the init containers that continue to run. The requests of other init
+//! containers do not count.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::json::{Kind, Value};
 use crate::view::placement::present;
 
-/// What a Pod, or a template, requests, and what may still be changed of it.
+/// What a Pod, or a template, requests, and what may still be changed.
 #[derive(Clone, Copy, Debug)]
 pub struct Devices<'a> {
     spec: Option<Value<'a>>,
@@ -19,14 +19,14 @@ pub struct Devices<'a> {
     pub writable: Writable<'a>,
 }
 
-/// What the API server still lets a patch do to `resources`.
+/// The changes of `resources` that the API server still accepts.
 #[derive(Clone, Copy, Debug)]
 pub enum Writable<'a> {
     /// Requests may be added: the Pod is new.
     Additions,
-    /// Nothing, except to write again what is stored already (`spec` of the old object).
+    /// None, except to write again what is already stored (`spec` of the old object).
     Restore(Option<Value<'a>>),
-    /// Nothing.
+    /// None.
     Nothing,
 }
 
@@ -36,8 +36,7 @@ impl<'a> Devices<'a> {
         Self { spec, writable }
     }
 
-    /// The containers that run as long as the Pod does, each with whether it is one of
-    /// `spec.containers`.
+    /// The containers that run as long as the Pod does.
     fn running(&self) -> impl Iterator<Item = Value<'a>> {
         let list = |key| {
             let list = self.spec.and_then(|spec| spec.get(key));
@@ -57,14 +56,14 @@ impl<'a> Devices<'a> {
         list.into_iter().flat_map(Value::elements)
     }
 
-    /// Whether the Pod gets devices from a ResourceClaim: which ones, its spec does not show.
+    /// Whether the Pod gets devices from a ResourceClaim; its spec does not show which ones.
     pub fn are_claimed(&self) -> bool {
         let claims = self.spec.and_then(|spec| spec.get("resourceClaims"));
         claims.is_some_and(|claims| claims.elements().next().is_some())
     }
 
-    /// How many of each of these resources the Pod requests; `None` where that is not a whole number,
-    /// which is for the API server to refuse.
+    /// How many of each of these resources the Pod requests; `None` if that is not an integer,
+    /// which the API server refuses.
     pub fn requested<'n>(&self, resources: &[&'n str]) -> HashMap<&'n str, Option<u64>> {
         let mut sums: HashMap<_, _> = resources.iter().map(|name| (*name, Some(0))).collect();
         for container in self.running() {
@@ -80,9 +79,9 @@ impl<'a> Devices<'a> {
     }
 }
 
-/// How many of each of these resources a container requests, of those that it requests. The API server
-/// wants the limit of an extended resource to be its request, and takes the limit where there is no
-/// request.
+/// How many of each of these resources a container requests, for those that it requests. The API
+/// server requires the limit of an extended resource to equal its request, and uses the limit if
+/// there is no request.
 pub(crate) fn requested<'n>(
     container: Value<'_>,
     resources: &[&'n str],
@@ -104,8 +103,8 @@ pub(crate) fn requested<'n>(
     requested
 }
 
-/// A `Quantity` that is a whole number: digits with an optional suffix or exponent
-/// (apimachinery, `pkg/api/resource/quantity.go`), as a string or as a number of JSON.
+/// A `Quantity` that is an integer: digits with an optional suffix or exponent (apimachinery,
+/// `pkg/api/resource/quantity.go`), as a string or as a number in JSON.
 fn whole(quantity: Value<'_>) -> Option<u64> {
     let text = match quantity.kind() {
         Kind::String => quantity.str()?,
@@ -126,7 +125,7 @@ fn whole(quantity: Value<'_>) -> Option<u64> {
         "Ki" => 1 << 10,
         "Mi" => 1 << 20,
         "Gi" => 1 << 30,
-        // What is larger, or written otherwise, is for the API server to judge.
+        // Larger quantities and other forms are left to the API server.
         _ => {
             let exponent: u32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
             10_u64.checked_pow(exponent)?
@@ -136,13 +135,14 @@ fn whole(quantity: Value<'_>) -> Option<u64> {
 }
 
 /// Whether containers can request the resource: it has a domain that is not Kubernetes' own
-/// (`IsExtendedResourceName` in `pkg/apis/core/helper/helpers.go`). Any other name can be that of a
-/// device in a ResourceClaim only.
+/// (`IsExtendedResourceName` in `pkg/apis/core/helper/helpers.go`). Devices with another name can
+/// come from a ResourceClaim only.
 pub fn is_extended_resource(name: &str) -> bool {
     let Some((domain, name)) = name.split_once('/') else {
         return false;
     };
-    // "requests." stands before the name in a ResourceQuota, which has to be a qualified name too.
+    // A ResourceQuota puts "requests." before the name, and the result has to be a qualified name
+    // too.
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let ends_well = |name: &str| {
         let ends = [name.bytes().next(), name.bytes().last()];

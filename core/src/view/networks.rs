@@ -16,17 +16,17 @@ use crate::text::shorten;
 
 mod element;
 
-/// The annotation that asks for networks.
+/// The annotation that requests networks.
 pub const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
 /// The annotation that replaces the Pod's default network.
 pub const DEFAULT_NETWORK: &str = "v1.multus-cni.io/default-network";
 
-/// What is said of a second default route (Multus: `CheckGatewayConfig`).
-pub(crate) const ECMP: &str = "a default-route of the same address family stands on more than one \
-                               element: keep one (Multus: multus does not support ECMP for the \
+/// The message for a second default route (Multus: `CheckGatewayConfig`).
+pub(crate) const ECMP: &str = "more than one element has a default-route of the same address \
+                               family: keep one (Multus: multus does not support ECMP for the \
                                default-route)";
 
-/// One of the annotations that ask for networks.
+/// One of the annotations that request networks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Annotation {
     /// [`DEFAULT_NETWORK`]
@@ -36,7 +36,7 @@ pub enum Annotation {
 }
 
 impl Annotation {
-    /// Both, in the order in which Multus attaches what they ask for.
+    /// Both, in the order in which Multus attaches what they request.
     pub const ALL: [Self; 2] = [Self::DefaultNetwork, Self::Networks];
 
     /// Its key.
@@ -48,54 +48,54 @@ impl Annotation {
     }
 }
 
-/// What an annotation asks for.
+/// What an annotation requests.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Networks {
-    /// The elements whose namespace and name can be one's; all of them where nothing is malformed.
+    /// The elements whose namespace and name are valid; all of them if nothing is malformed.
     pub selections: Vec<Selection>,
-    /// Why it is not read (rule `beyond-limits`); there is nothing else then.
+    /// Why it is not read (rule `beyond-limits`); then everything else is empty.
     pub beyond_limits: Option<Fault>,
     /// What Multus fails on, panics on, or can only fail on later (rule `malformed-networks`).
     pub malformed: Faults,
     /// Keys that Go folds together (rule `ambiguous-networks`).
     pub ambiguous: Faults,
-    /// What a program running as root on a node would do harm with (rule `dangerous-value`).
+    /// Values that could do harm when a program running as root uses them (rule `dangerous-value`).
     pub dangerous: Faults,
-    /// How many default routes of IPv4 and of IPv6 it asks for, as Multus counts them.
+    /// How many default routes of IPv4 and of IPv6 it requests, as Multus counts them.
     pub default_routes: [usize; 2],
 }
 
 /// One network selection element.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Selection {
-    /// The namespace of the NAD; the Pod's own (for a default network: Multus' own) where the
-    /// element names none.
+    /// The namespace of the NAD; the Pod's own (for a default network: Multus' own) if the element
+    /// names none.
     pub namespace: String,
     /// The name of the NAD.
     pub name: String,
-    /// The interface name asked for.
+    /// The requested interface name.
     pub interface: Option<String>,
-    /// What else the element asks for.
+    /// What else the element requests.
     pub requests: Requests,
-    /// Where the element stands in the annotation.
+    /// The place of the element in the annotation.
     pub at: Inside,
-    /// Where it stands instead, if it is not an element of an annotation.
+    /// The field that names the network, if it is not an element of an annotation.
     pub field: Option<Box<str>>,
 }
 
-/// What an element asks of its network, by the keys of the JSON form.
+/// What an element requests from its network, by the keys of the JSON form.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Requests {
-    /// Keys that ask for something, in alphabetical order, with their values as they are written.
+    /// Keys that request something, in alphabetical order, with their values as they are written.
     pub keys: Vec<(&'static str, Box<str>)>,
-    /// Accepted, and almost surely not meant (rule `suspicious-networks`).
+    /// Accepted, but almost certainly not intended (rule `suspicious-networks`).
     pub suspicious: Faults,
-    /// The ports of the node that it asks for.
+    /// The ports of the node that it requests.
     pub host_ports: Vec<(i64, Inside)>,
 }
 
 impl Networks {
-    /// What `annotation` asks for. `namespace` is where a bare name is looked up.
+    /// Reads what `annotation` requests. A bare name is looked up in `namespace`.
     pub fn parse(annotation: &str, namespace: &str) -> Self {
         let mut networks = Self::default();
         if annotation.len() > MAX_ANNOTATION {
@@ -124,7 +124,7 @@ impl Networks {
                     if let Some(message) = interface.and_then(interface_problem) {
                         let at = at.clone();
                         self.malformed.push(Fault { at, message });
-                    } else if let Some(message) = interface.and_then(interface_danger) {
+                    } else if let Some(message) = interface.and_then(danger::interface_name) {
                         let at = at.clone();
                         self.dangerous.push(Fault { at, message });
                     }
@@ -145,8 +145,8 @@ impl Networks {
 
 fn too_long(annotation: &str) -> Fault {
     let message = format!(
-        "the annotation has {} bytes, and at most {MAX_ANNOTATION} are read: the API server stores \
-         no more either",
+        "the annotation has {} bytes, and at most {MAX_ANNOTATION} are read: shorten it, because \
+         the API server stores no more either",
         annotation.len()
     );
     Fault {
@@ -157,8 +157,8 @@ fn too_long(annotation: &str) -> Fault {
 
 pub(super) fn too_many() -> Fault {
     let message = format!(
-        "the annotation asks for more than {MAX_ATTACHMENTS} networks, and no more are read: \
-         attach fewer, for they are attached one after the other while the kubelet waits"
+        "the annotation requests more than {MAX_ATTACHMENTS} networks, and no more are read: \
+         attach fewer, because they are attached one after another while the kubelet waits"
     );
     Fault {
         at: Inside::whole(),
@@ -166,8 +166,8 @@ pub(super) fn too_many() -> Fault {
     }
 }
 
-/// Whether each element of `new` is one of `old`, as often at most: nothing is asked for that was
-/// not. Elements are compared as they are written, or else, where both are sound, by what they ask.
+/// Whether each element of `new` is one of `old`, at most as often: nothing new is requested.
+/// Elements are compared as they are written, or else, if both are sound, by what they request.
 pub(crate) fn shrinks(new: &str, old: &str, namespace: &str) -> bool {
     fn among<T: Eq + Hash>(new: Vec<T>, old: Vec<T>) -> bool {
         let mut left: HashMap<T, usize> = HashMap::new();
@@ -228,7 +228,7 @@ impl Selection {
         format!("{}/{}", self.namespace, self.name)
     }
 
-    /// What stands behind the key `key` of the JSON form, as it is written.
+    /// The value of `key` in the JSON form, as it is written.
     pub fn request(&self, key: &str) -> Option<&str> {
         self.requests
             .keys
@@ -238,7 +238,7 @@ impl Selection {
     }
 }
 
-/// Why `name` cannot be that of an interface of a Pod. `None` if it can.
+/// Why no interface of a Pod can have this name. `None` if one can.
 pub fn interface_problem(name: &str) -> Option<String> {
     let problem = if name.len() > MAX_LENGTH {
         format!("it has {} bytes", name.len())
@@ -252,33 +252,25 @@ pub fn interface_problem(name: &str) -> Option<String> {
     ))
 }
 
-/// Why the name of an interface that is possible is dangerous. `None` if it is not.
-fn interface_danger(name: &str) -> Option<String> {
-    let problem = danger::interface_name(name)?;
-    Some(format!(
-        "interface name \"{}\" is not allowed, because {problem}: use letters, digits, \".\", \"_\" \
-         and \"-\", and do not begin with \"-\"",
-        shorten(name)
-    ))
-}
-
-/// Why `namespace` and `name` can be those of no NAD.
+/// Why no NAD can have this `namespace` and `name`. `None` if one can.
 fn name_problem(namespace: &str, name: &str) -> Option<String> {
     if !is_label(namespace) {
         return Some(format!(
-            "\"{}\" is no name of a namespace: those have at most 63 lower case letters, digits \
+            "\"{}\" is not a valid name of a namespace: use at most 63 lower-case letters, digits \
              and \"-\", with a letter or digit at both ends",
             shorten(namespace)
         ));
     }
     if name.is_empty() {
         return Some(
-            "the element names no network (Multus: resource name may not be empty)".to_owned(),
+            "the element does not name a network: add the name (Multus: resource name may not be \
+             empty)"
+                .to_owned(),
         );
     }
     (!is_subdomain(name)).then(|| {
         format!(
-            "\"{}\" is no name of a NetworkAttachmentDefinition: those have lower case letters, \
+            "\"{}\" is not a valid name of a NetworkAttachmentDefinition: use lower-case letters, \
              digits, \"-\" and \".\", with a letter or digit at both ends",
             shorten(name)
         )

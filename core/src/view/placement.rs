@@ -1,8 +1,8 @@
-//! What a Pod demands of its node.
+//! What a Pod requires of its node.
 //!
 //! Source of the semantics: `component-helpers/scheduling/corev1/nodeaffinity/nodeaffinity.go`:
 //! terms are ORed, the requirements in a term ANDed, a term without requirements matches no node,
-//! and `spec.nodeSelector` holds beside them.
+//! and `spec.nodeSelector` has to match as well.
 
 use crate::json::{Kind, Value};
 use crate::limits::MAX_PLACEMENT;
@@ -16,27 +16,27 @@ pub use contradiction::Demands;
 /// The field that a patch adds to.
 pub const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 
-/// What a Pod, or a template, demands of its node, and what may still be changed of it.
+/// What a Pod, or a template, requires of its node, and what may still be changed.
 #[derive(Clone, Debug)]
 pub struct Placement<'a> {
-    /// `spec.nodeSelector`; nothing where it is larger than [`MAX_PLACEMENT`].
+    /// `spec.nodeSelector`; empty if it is larger than [`MAX_PLACEMENT`].
     pub node_selector: Vec<Requirement>,
     /// `spec.affinity.nodeAffinity.required…`.
     pub required: Required,
-    /// `spec.affinity` as it is written; `None` where it is absent or null.
+    /// `spec.affinity` as it is written; `None` if it is absent or null.
     pub affinity: Option<Value<'a>>,
     /// What may still be added.
     pub patchable: Patchable<'a>,
 }
 
-/// What the API server still lets a patch do.
+/// The changes that the API server still accepts.
 #[derive(Clone, Copy, Debug)]
 pub enum Patchable<'a> {
     /// Requirements may be added to terms: the Pod is new or scheduling-gated.
     Additions,
-    /// Nothing, except to write again what is stored already (`spec.affinity` of the old object).
+    /// None, except to write again what is already stored (`spec.affinity` of the old object).
     Restore(Option<Value<'a>>),
-    /// Nothing.
+    /// None.
     Nothing,
 }
 
@@ -49,7 +49,7 @@ pub enum Required {
     Terms(Vec<Term>),
     /// The affinity is larger than [`MAX_PLACEMENT`], and is not read.
     TooLarge,
-    /// It is there without terms, or of a shape that the API server refuses; for it to say.
+    /// It has no terms, or a form that the API server refuses.
     Unreadable,
 }
 
@@ -60,14 +60,14 @@ pub struct Term {
     pub expressions: Vec<Requirement>,
     /// `matchFields`, on `metadata.name`.
     pub fields: Vec<Requirement>,
-    /// A requirement whose operator is not known: the term is narrower by something.
+    /// Whether there is a requirement whose operator is not known, so that the term is narrower.
     pub unknown: bool,
-    /// Whether `matchExpressions` is there as a list, to append to.
+    /// Whether `matchExpressions` is a list, to append to.
     pub appendable: bool,
 }
 
 impl<'a> Placement<'a> {
-    /// What the Pod spec `spec` demands.
+    /// What the Pod spec `spec` requires.
     pub fn of(spec: Option<Value<'a>>, patchable: Patchable<'a>) -> Self {
         let affinity = present(spec.and_then(|spec| spec.get("affinity")));
         Self {
@@ -153,7 +153,7 @@ impl Term {
     }
 }
 
-/// A value that is there and not null.
+/// A value that exists and is not null.
 pub(crate) fn present(value: Option<Value<'_>>) -> Option<Value<'_>> {
     value.filter(|value| !value.is_null())
 }

@@ -1,9 +1,10 @@
 //! What one review may cost: at most 100 ms of CPU and 48 MiB, for every kind of object and for
-//! objects that are made to be as expensive as possible, up to the 3 MiB that the API server accepts.
+//! objects that are made to be as expensive as possible, up to the 3 MiB that the API server
+//! accepts.
 //!
 //! A binary of its own, because its allocator counts. Both figures are those of the thread that
-//! decides: what runs beside it on a busy machine changes neither the memory nor, much, the CPU time.
-//! The core is compiled as it is for a release (`profile.test.package` in Cargo.toml).
+//! decides: what runs beside it on a busy machine changes neither the memory nor, much, the CPU
+//! time. The core is compiled as it is for a release (`profile.test.package` in Cargo.toml).
 
 #![expect(
     clippy::print_stdout,

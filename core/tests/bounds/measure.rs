@@ -9,7 +9,8 @@ use multinic_core::review::{self, Request, Webhook};
 use multinic_core::world::World;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// The bounds of a review: 100 ms of CPU on a quiet machine, and half as much again for one that is not.
+/// The bounds of a review: 100 ms of CPU on a quiet machine, and half as much again for one that is
+/// not.
 const CPU: Duration = Duration::from_millis(150);
 const MEMORY: u64 = 48 << 20;
 /// Another attempt is made where one took too long: the caches may have been others'.

@@ -33,7 +33,7 @@ fn the_examples_are_accepted_and_only_the_default_route_is_warned_of() {
                 .collect();
             if file == "default-route.yaml" {
                 assert_eq!(warnings.len(), 1);
-                assert!(warnings[0].contains("sends the traffic of every Pod on this network out"));
+                assert!(warnings[0].contains("sends the traffic of every Pod on this network"));
             } else {
                 assert_eq!(warnings, [""; 0], "{file}");
             }

@@ -158,7 +158,7 @@ fn wants(answer: &Answer, expect: &Value) -> Option<String> {
     let said: Vec<_> = answer
         .findings
         .iter()
-        .map(|finding| finding.line())
+        .map(|finding| finding.line().to_string())
         .collect();
     (expect["verdict"] != found).then(|| format!("{found} {said:?}, expected {expect}"))
 }

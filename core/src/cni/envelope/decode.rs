@@ -9,16 +9,16 @@ use super::at;
 use crate::fault::Fault;
 use crate::json::{Kind, Member, Value};
 
-/// The order in which Go meets the members of an object.
+/// The order in which Go decodes the members of an object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Order {
     Sorted,
     Written,
 }
 
-/// What is left of `types.PluginConf`, as far as Multus and libcni look at it.
+/// What Multus and libcni read of Go's `types.PluginConf`.
 #[derive(Debug, Default)]
-pub(super) struct PluginConf<'d> {
+pub(super) struct GoPluginConf<'d> {
     pub(super) name: Option<Cow<'d, str>>,
     pub(super) version: Option<(Cow<'d, str>, Value<'d>)>,
     pub(super) kind: Option<(Cow<'d, str>, Value<'d>)>,
@@ -37,7 +37,7 @@ enum Field {
     Version,
 }
 
-/// Their names.
+/// The fields by name.
 const FIELDS: [(&str, Field); 8] = [
     ("capabilities", Field::Capabilities),
     ("cni.dev/valid-attachments", Field::Attachments),
@@ -65,8 +65,8 @@ pub(super) fn plugin_conf<'d>(
     order: Order,
     go: &str,
     says: fmt::Arguments<'_>,
-) -> Result<PluginConf<'d>, Fault> {
-    let mut conf = PluginConf::default();
+) -> Result<GoPluginConf<'d>, Fault> {
+    let mut conf = GoPluginConf::default();
     for Member { key, value } in ordered(object, order) {
         let Some(field) = field(key) else {
             continue;

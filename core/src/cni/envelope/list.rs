@@ -13,8 +13,8 @@ use crate::text::shorten;
 const LIST: &str = "LoadDelegateNetConfList: error unmarshalling delegate conflist";
 
 const LIBCNI: &str = "error parsing configuration list";
-/// The one place where we are stricter than libcni, which has no limit: each plugin of a network is
-/// kept in memory.
+/// The maximum number of plugins. libcni has no limit, but each plugin of a network is kept in
+/// memory here.
 const MAX_PLUGINS: usize = 64;
 
 /// An element of `plugins` as Multus has it after decoding one array or more into it.
@@ -30,7 +30,7 @@ pub(super) fn list<'d>(
     nad: &'d str,
     is_injected: bool,
 ) -> Result<Envelope<'d>, Fault> {
-    // Go decodes a second array into the elements of the first: pointers that are there are kept.
+    // Go decodes a second array into the elements of the first: existing pointers are kept.
     let mut slots: Vec<Option<Slot<'d>>> = Vec::new();
     let mut length = None;
     for Member { key, value } in ordered(root, order) {
@@ -118,7 +118,7 @@ pub(super) fn list<'d>(
              must have the 'type' field)",
         ));
     }
-    // Where no key is one with another, libcni finds in the elements what Multus found.
+    // If no two keys fold to the same one, libcni finds in the elements what Multus found.
     let known = root.document().has_plain_keys().then_some(slots);
     libcni_list(root, nad, is_injected, known.unwrap_or_default())
 }

@@ -67,17 +67,15 @@ pub(super) struct Range<'d> {
 }
 
 impl Range<'_> {
-    /// What a Pod can ask for.
-    pub(super) fn given(&self) -> AddressRange {
+    /// What a Pod can request.
+    pub(super) fn requestable(&self) -> AddressRange {
         AddressRange {
             first: self.start,
             last: self.end,
             gateway: Some(self.gateway),
         }
     }
-}
 
-impl Range<'_> {
     /// range.go:98
     pub(super) fn contains(&self, ip: IpAddr) -> bool {
         self.subnet.contains(&ip)

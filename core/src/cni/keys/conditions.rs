@@ -1,8 +1,8 @@
 //! The words that portmap adds to a rule of iptables or nftables.
 //!
-//! iptables gets each word as an argument, so `--modprobe=COMMAND` is one too; nftables gets the words
-//! as text, which `nft -f -` reads as a program: a line break, `;` or `{` begins what it likes. So only
-//! words that match packets are allowed, and everything else is refused.
+//! iptables gets each word as an argument, so `--modprobe=COMMAND` would be one too; nftables gets
+//! the words as text, which `nft -f -` reads as a program: a line break, `;` or `{` can begin any
+//! statement. So only words that match packets are allowed, and everything else is refused.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ pub(super) fn check(list: Value<'_>, report: &mut Report) {
         .elements()
         .map(|word| (word, word.str().unwrap_or_default()))
         .collect();
-    // portmap itself tells the two languages apart by the first character (main.go:343-360).
+    // portmap itself distinguishes the two languages by the first character (main.go:343-360).
     let is_iptables = words
         .first()
         .is_some_and(|(_, first)| first.starts_with(['-', '!']));
@@ -31,7 +31,8 @@ pub(super) fn check(list: Value<'_>, report: &mut Report) {
         report.danger(
             *place,
             format!(
-                "\"{}\" is not one of the words of {language} that only match packets: conditions may compare addresses, ports, interfaces, marks and states",
+                "\"{}\" is not one of the words of {language} that only match packets: conditions \
+                 may compare addresses, ports, interfaces, marks and states",
                 shorten(word)
             ),
         );
@@ -41,7 +42,7 @@ pub(super) fn check(list: Value<'_>, report: &mut Report) {
 /// The names of an option of iptables, and the words that follow it.
 type OptionRow = (&'static [&'static str], &'static [Word]);
 
-/// What stands behind an option.
+/// A word that follows an option.
 #[derive(Clone, Copy)]
 enum Word {
     Addresses,
@@ -115,7 +116,7 @@ fn refused_by_iptables<'w, 'd>(
             match words.next() {
                 Some((_, word)) if takes.allows(word) => {}
                 Some(word) => return Some(word),
-                // iptables itself misses it.
+                // iptables itself refuses this.
                 None => return None,
             }
         }
@@ -171,8 +172,8 @@ impl Word {
     }
 }
 
-/// Whether this is a word of an expression of nftables that compares something. What changes a packet
-/// or decides about it (`set`, `drop`, `jump`, …) is not among them.
+/// Whether this is a word of an nftables expression that compares something. Words that change a
+/// packet or decide about it (`set`, `drop`, `jump`, …) are not among them.
 fn is_of_nftables(word: &str) -> bool {
     const WORDS: &[&str] = &[
         "!=",

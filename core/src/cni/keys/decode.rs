@@ -1,4 +1,4 @@
-//! What libcni's map makes of an object and its numbers.
+//! How an object and its numbers change in libcni's map.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(in crate::cni) fn through_a_map(object: Value<'_>) -> Mapped<'_> {
     Mapped::Sorted(by_key.into_values().collect::<Vec<_>>().into_iter())
 }
 
-/// The members of an object, in the order in which Go meets them.
+/// The members of an object, in the order in which Go decodes them.
 #[derive(Debug)]
 pub(in crate::cni) enum Mapped<'d> {
     Sorted(std::vec::IntoIter<Member<'d>>),

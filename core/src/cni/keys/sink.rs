@@ -1,4 +1,4 @@
-//! What becomes of the value of a key on the node, where plugins run as root.
+//! What happens to the value of a key on the node, where plugins run as root.
 //!
 //! Every row of a table declares it. What can be judged by the declaration alone is judged here, so
 //! that no plugin's file can forget it.
@@ -12,14 +12,14 @@ use crate::interface::name_fault;
 use crate::json::{Kind, Value};
 use crate::text::shorten;
 
-/// What becomes of a value.
+/// What happens to a value.
 #[derive(Debug)]
 pub(in crate::cni) enum Sink {
     /// It is parsed into an IP address, a prefix or a hardware address, and only that is used.
     Address,
-    /// Memory or time of others grows with the number: from 0 to this maximum, for this reason.
+    /// Memory or time of others grows with the number: from 0 to this maximum, because of this.
     AtMost(i64, &'static str),
-    /// An object, or a list of objects: the keys of its own table declare what becomes of them.
+    /// An object, or a list of objects: the keys of its own table declare their sinks.
     Below,
     /// iptables jumps to the chain of this name.
     Chain,
@@ -29,26 +29,26 @@ pub(in crate::cni) enum Sink {
     Device,
     /// It names a link of the node.
     Interface(Interface),
-    /// A part of the name of a file or of a Kubernetes object; what it may be is judged by the plugin.
+    /// A part of the name of a file or of a Kubernetes object; the plugin's file judges it.
     Name,
     /// Nothing: it is not used, or only compared with words that the plugin knows.
     Nothing,
-    /// A number that the plugin or the kernel checks, and that costs nobody else anything.
+    /// A number that the plugin or the kernel checks, and that does not affect others.
     Number,
     /// A file or folder that is opened.
     Path(Access),
     /// The settings of the kernel for the Pod's network namespace that have these names.
     Sysctl,
-    /// A log, an error message or the result, as it is.
+    /// It is copied into a log, an error message or the result.
     Text,
 }
 
-/// What a key with the name of a link means.
+/// The meaning of a key with the name of a link.
 #[derive(Debug)]
 pub(in crate::cni) struct Interface {
     /// What holds if the key is left out, or empty.
     pub(in crate::cni) absent: Absent,
-    /// A key beside it with which, if it is `true`, the links of the Pod are meant.
+    /// If the key of this name beside it is `true`, the link is one of the Pod.
     pub(in crate::cni) unless: Option<&'static str>,
 }
 
@@ -69,13 +69,13 @@ pub(in crate::cni) const BRIDGE: Sink = Sink::Interface(Interface {
     unless: None,
 });
 
-/// A link of the node that has to be there.
+/// A link of the node that has to exist.
 pub(in crate::cni) const LINK: Sink = Sink::Interface(Interface {
     absent: Absent::Nothing,
     unless: None,
 });
 
-/// `master` of the plugins that build on an interface of the node, and need it to be named.
+/// `master` of the plugins that build on an interface of the node and require its name.
 pub(in crate::cni) const REQUIRED_MASTER: Sink = Sink::Interface(Interface {
     absent: Absent::Nothing,
     unless: Some("linkInContainer"),
@@ -173,12 +173,12 @@ impl Decoded<'_> {
                 continue;
             }
             named = true;
-            // What no interface can be called is refused as such.
+            // A name that no interface can have is refused elsewhere.
             let problem = name_fault(&text)
                 .is_none()
                 .then(|| danger::interface_name(&text));
             if let Some(problem) = problem.flatten() {
-                report.danger(name, interface_message(&text, &problem));
+                report.danger(name, problem);
             }
             if !is_of_the_pod {
                 report.uses(name, Used::interface(&text));
@@ -196,15 +196,6 @@ impl Decoded<'_> {
     }
 }
 
-/// What is said of the name of an interface that is not used.
-fn interface_message(name: &str, problem: &str) -> String {
-    format!(
-        "interface name \"{}\" is not allowed, because {problem}: use letters, digits, \".\", \"_\" \
-         and \"-\", and do not begin with \"-\"",
-        shorten(name)
-    )
-}
-
 /// A string, or the strings of a list.
 fn texts(value: Value<'_>) -> Vec<Value<'_>> {
     let of_list = value.elements();
@@ -217,18 +208,19 @@ fn at_most(value: Value<'_>, most: i64, why: &str, report: &mut Report) {
         return;
     };
     let allowed = if most == 0 {
-        "0 is allowed".to_owned()
+        "0".to_owned()
     } else {
-        format!("0 to {most} are allowed")
+        format!("0 to {most}")
     };
     report.danger(
         value,
-        format!("{number} is out of bounds, {allowed}: {why}"),
+        format!("{number} is out of range: write {allowed}, because {why}"),
     );
 }
 
-/// The name of a chain of iptables that sets a mark. Those of Kubernetes and of the plugin itself have
-/// the word in their names; other chains lead anywhere, such as to the ports of other Pods.
+/// Judges the name of a chain of iptables, which has to set a mark. Those of Kubernetes and of the
+/// plugin itself have the word in their names; other chains lead anywhere, such as to the ports of
+/// other Pods.
 fn chain(value: Value<'_>, report: &mut Report) {
     // iptables: XT_EXTENSION_MAXNAMELEN without its NUL.
     const MAX_LENGTH: usize = 28;
@@ -249,6 +241,9 @@ fn chain(value: Value<'_>, report: &mut Report) {
     };
     report.danger(
         value,
-        format!("\"{shown}\" {problem}: use \"KUBE-MARK-MASQ\" or \"CNI-HOSTPORT-SETMARK\", or remove the key"),
+        format!(
+            "\"{shown}\" {problem}: use \"KUBE-MARK-MASQ\" or \"CNI-HOSTPORT-SETMARK\", or remove \
+             the key"
+        ),
     );
 }

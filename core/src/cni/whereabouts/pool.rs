@@ -54,18 +54,18 @@ pub(super) static RANGE: Table = Table {
     ]),
 };
 
-/// A range of which an address can be given.
+/// A range from which an address can be assigned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pool<'d> {
     pub(super) prefix: IpNet,
-    /// The first address that is given.
+    /// The first address that is assigned.
     pub(super) first: IpAddr,
     pub(super) last: IpAddr,
     pub(super) at: Value<'d>,
 }
 
 /// A range as it is written.
-struct Written<'d> {
+struct WrittenRange<'d> {
     prefix: IpNet,
     start: Option<IpAddr>,
     end: Option<IpAddr>,
@@ -98,7 +98,8 @@ pub(super) fn pools<'d>(
         bounds(&mut range, read, report);
         match pool(&range, read, report) {
             Some(mut pool) => {
-                // AssignIP, allocate.go:34: of the same range the Pod gets the same address again.
+                // AssignIP, allocate.go:34: from the same range the Pod gets the same address
+                // again.
                 pool.first = *seen.entry(pool.prefix).or_insert(pool.first);
                 sound &= pool_name(&network, &pool, ipam, report);
                 pools.push(pool);
@@ -128,7 +129,7 @@ pub(super) fn pools<'d>(
 }
 
 /// config.go:92-120
-fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Written<'d>> {
+fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<WrittenRange<'d>> {
     let shown = shorten(text);
     if let Some((first, last)) = text.split_once('-') {
         let Some(start) = address::sloppy_ip(first) else {
@@ -181,7 +182,7 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
                 ),
             );
         }
-        return Some(Written {
+        return Some(WrittenRange {
             prefix: prefix.trunc(),
             start: Some(start),
             end: Some(prefix.addr()),
@@ -205,7 +206,7 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
         );
         return None;
     };
-    Some(Written {
+    Some(WrittenRange {
         prefix: prefix.trunc(),
         start: None,
         end: None,
@@ -214,7 +215,7 @@ fn range<'d>(text: &str, place: Value<'d>, report: &mut Report) -> Option<Writte
 }
 
 /// Takes `range_start` and `range_end`, and warns of those that are ignored.
-fn bounds(range: &mut Written<'_>, read: &Decoded<'_>, report: &mut Report) {
+fn bounds(range: &mut WrittenRange<'_>, read: &Decoded<'_>, report: &mut Report) {
     let is_dashed = range.start.is_some();
     for key in ["range_start", "range_end"] {
         let Some(place) = read.value(key).filter(|value| !value.is_str("")) else {
@@ -270,7 +271,7 @@ fn bounds(range: &mut Written<'_>, read: &Decoded<'_>, report: &mut Report) {
 }
 
 /// `GetIPRange` and `IterateForAssignment` (iphelpers.go:225-255, allocate.go:85-140).
-fn pool<'d>(range: &Written<'d>, read: &Decoded<'d>, report: &mut Report) -> Option<Pool<'d>> {
+fn pool<'d>(range: &WrittenRange<'d>, read: &Decoded<'d>, report: &mut Report) -> Option<Pool<'d>> {
     let prefix = range.prefix;
     let bits = if prefix.addr().is_ipv4() { 32 } else { 128 };
     if bits - prefix.prefix_len() < 2 {

@@ -48,7 +48,7 @@ impl UnvalidatedInterfaces {
                 return Ok(Pattern::new(&name.value));
             }
             let problem = format!(
-                "\"{}\" is not a valid name of an interface, nor one with \"*\" in it",
+                "\"{}\" is not a valid name of an interface, with \"*\" for any characters",
                 shorten(&name.value)
             );
             Err(wrong(at(&field, name), problem))
@@ -64,8 +64,8 @@ fn paths(field: &str, list: &[Text]) -> Result<Vec<PathPattern>, Error> {
     let patterns = list.iter().map(|text| {
         PathPattern::new(&text.value).ok_or_else(|| {
             let problem = format!(
-                "\"{}\" is not an absolute path without \"..\", in which \"*\" may stand for a part \
-                 of a name and \"/**\" at the end for everything below",
+                "\"{}\" is not an absolute path without \"..\", with \"*\" for a part of a name \
+                 and \"/**\" at the end for everything below",
                 shorten(&text.value)
             );
             wrong(at(field, text), problem)

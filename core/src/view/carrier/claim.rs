@@ -1,10 +1,10 @@
 //! ResourceClaims that name a NAD in the opaque parameters of their driver.
 //!
-//! dra-driver-sriov attaches the network itself, without Multus and without an annotation, and reads
-//! the NAD with its own rights in whatever namespace the claim names
+//! dra-driver-sriov attaches the network itself, without Multus and without an annotation, and
+//! reads the NAD with its own rights in whatever namespace the claim names
 //! (`pkg/api/virtualfunction/v1alpha1/api.go`: `VfConfig`; `pkg/devicestate/state.go`:
-//! `applyConfigOnDevice`). It decodes the parameters strictly: a key of other case, an unknown one or
-//! one that stands twice is an error there, so keys are compared exactly here.
+//! `applyConfigOnDevice`). It decodes the parameters strictly: a key with different case, an
+//! unknown or a repeated one is an error, so keys are compared exactly here.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -17,20 +17,21 @@ use crate::view::placement::present;
 const DRIVER: &str = "sriovnetwork.k8snetworkplumbingwg.io";
 const NAME: &str = "netAttachDefName";
 const NAMESPACE: &str = "netAttachDefNamespace";
-/// As many entries, and as many requests of an entry, are read. The API server takes 32 of each
-/// (`pkg/apis/resource/types.go`: `DeviceConfigMaxSize`, `DeviceRequestsMaxSize`), but asks first.
+/// The number of entries, and of requests of an entry, that are read. The API server accepts 32 of
+/// each (`pkg/apis/resource/types.go`: `DeviceConfigMaxSize`, `DeviceRequestsMaxSize`), but checks
+/// that only after the webhooks.
 const MAX_READ: usize = 128;
 
-/// An entry of `devices.config` that is for the driver.
-struct Entry {
+/// An entry of `devices.config` for the driver.
+struct ConfigEntry {
     index: usize,
     name: Option<String>,
     namespace: Option<String>,
-    /// The requests that it is for; all of them if there are none.
+    /// The requests that it applies to; all of them if empty.
     requests: Vec<String>,
 }
 
-/// What the entries for one request come to.
+/// The result of the entries for one request.
 #[derive(Clone, Debug, Default)]
 struct Wanted {
     name: Option<String>,
@@ -39,24 +40,24 @@ struct Wanted {
     index: usize,
 }
 
-/// The networks that `spec.devices.config` of a claim asks for, if any. `field` is the path of the list,
-/// `own` the namespace of the claim.
+/// The networks that `spec.devices.config` of a claim requests, if any. `field` is the path of the
+/// list, `own` the namespace of the claim.
 ///
-/// Later entries hold over earlier ones. An entry without requests is for all of them in Kubernetes,
-/// and for none in the driver (`getMapOfOpaqueDeviceConfigForDevice`): what both readings come to is
-/// asked for.
+/// Later entries override earlier ones. An entry without requests applies to all of them in
+/// Kubernetes, and to none in the driver (`getMapOfOpaqueDeviceConfigForDevice`): the networks of
+/// both readings count.
 pub(super) fn networks(spec: Option<Value<'_>>, own: &str, field: &str) -> Option<Networks> {
     let config = spec.and_then(|spec| spec.get("devices")?.get("config"));
     let list = config.into_iter().flat_map(Value::elements).take(MAX_READ);
     let entries: Vec<_> = list
         .enumerate()
-        .filter_map(|(index, entry)| Entry::read(index, entry))
+        .filter_map(|(index, entry)| ConfigEntry::read(index, entry))
         .collect();
     let mut networks = Networks::default();
     let mut seen = HashSet::new();
     for wanted in [true, false]
         .into_iter()
-        .flat_map(|inherits| come_to(&entries, inherits))
+        .flat_map(|inherits| results(&entries, inherits))
     {
         let Some(name) = wanted.name else { continue };
         let namespace = wanted.namespace.unwrap_or_else(|| own.to_owned());
@@ -69,9 +70,9 @@ pub(super) fn networks(spec: Option<Value<'_>>, own: &str, field: &str) -> Optio
     (!networks.selections.is_empty()).then_some(networks)
 }
 
-/// What the entries come to for each request, and for a request that none of them names. Entries
-/// without requests count if `inherits`, and else for the latter alone.
-fn come_to(entries: &[Entry], inherits: bool) -> Vec<Wanted> {
+/// The result of the entries for each request, and for a request that none of them names. Entries
+/// without requests apply to all requests if `inherits` is set, and else to the latter only.
+fn results(entries: &[ConfigEntry], inherits: bool) -> Vec<Wanted> {
     let mut for_all = Wanted::default();
     let mut by_request: BTreeMap<&str, Wanted> = BTreeMap::new();
     for entry in entries {
@@ -97,7 +98,7 @@ fn come_to(entries: &[Entry], inherits: bool) -> Vec<Wanted> {
         .collect()
 }
 
-impl Entry {
+impl ConfigEntry {
     fn read(index: usize, entry: Value<'_>) -> Option<Self> {
         let opaque = present(entry.get("opaque"))?;
         let parameters = opaque
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_entries_of_a_claim_come_to() {
+    fn the_networks_of_a_claim() {
         for (config, wanted) in [
             ("[]", &[][..]),
             (r#"[{"requests": ["a"]}]"#, &[]),
@@ -170,7 +171,7 @@ mod tests {
                     {"requests": ["b"], "opaque": {DRIVER: {"netAttachDefNamespace": "x"}}}]"#,
                 &["own/n", "x/n"],
             ),
-            // An entry for all does not hide what the driver, which passes over it, would read.
+            // An entry for all does not hide what the driver, which ignores it, would read.
             (
                 r#"[{"requests": ["a"], "opaque": {DRIVER: {"netAttachDefName": "n", "netAttachDefNamespace": "x"}}},
                     {"opaque": {DRIVER: {"netAttachDefNamespace": "own"}}}]"#,

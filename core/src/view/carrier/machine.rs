@@ -1,5 +1,5 @@
-//! The networks of KubeVirt's virtual machines, which become the annotations of the Pod that each of
-//! them runs in.
+//! The networks of KubeVirt's virtual machines, which become the annotations of the Pod that each
+//! of them runs in.
 //!
 //! Source: `GenerateCNIAnnotation` in KubeVirt's `pkg/network/multus/annotation.go`, and
 //! `NetAttachDefNamespacedName` in `nad.go` beside it.
@@ -8,12 +8,13 @@ use crate::json::Value;
 use crate::view::networks::{Networks, Selection};
 use crate::view::placement::present;
 
-/// As many networks are read: more than a virtual machine has slots for, and its Pod is judged as well.
+/// The number of networks that are read: more than a virtual machine has slots for, and its Pod is
+/// judged as well.
 const MAX_READ: usize = 256;
 
-/// The networks and the default network that `spec.networks` of a VirtualMachineInstance asks for.
-/// `field` is the path of the list, `own` the namespace of the machine, and `home` where Multus looks
-/// up a default network that names no namespace.
+/// The networks and the default network that `spec.networks` of a VirtualMachineInstance requests.
+/// `field` is the path of the list, `own` the namespace of the machine, and `home` the namespace in
+/// which Multus looks up a default network that names none.
 pub(super) fn networks(
     spec: Option<Value<'_>>,
     own: &str,

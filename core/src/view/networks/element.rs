@@ -7,10 +7,7 @@ mod typed;
 
 use std::net::IpAddr;
 
-use super::{
-    ECMP, Networks, Requests, Selection, interface_danger, interface_problem, name_problem,
-    too_many,
-};
+use super::{ECMP, Networks, Requests, Selection, interface_problem, name_problem, too_many};
 use crate::danger;
 use crate::fault::{Fault, Inside};
 use crate::json::{Document, Kind, Places, Value, folds};
@@ -31,13 +28,13 @@ enum Type {
     Device,
     /// Addresses, which are parsed.
     Gateways,
-    /// The name of an interface, of which paths and rules are made.
+    /// The name of an interface. Paths and firewall rules are made of it.
     Interface,
     /// A hardware address, which is parsed.
     Mac,
     /// The name of a Kubernetes object.
     Name,
-    /// Of which rules of a firewall are made.
+    /// Firewall rules are made of them.
     PortMappings,
 }
 
@@ -97,8 +94,8 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
     let root = document.root();
     if root.kind() != Kind::Array {
         let message = format!(
-            "the annotation is a JSON {}, and must be a list: write [{{\"name\": …}}]",
-            root.type_name()
+            "expected a list, found {}: write [{{\"name\": …}}]",
+            root.description()
         );
         networks.malformed.push(Fault::value(root, "", message));
         return;
@@ -113,10 +110,10 @@ pub(super) fn list(annotation: &str, own: &str, networks: &mut Networks) {
         let path = format!("[{index}]");
         if value.kind() != Kind::Object {
             let message = match value.kind() {
-                Kind::Null => "the element is null, on which Multus panics: remove it".to_owned(),
+                Kind::Null => "the element is null, which makes Multus panic: remove it".to_owned(),
                 _ => format!(
-                    "the element is a {}, and must be an object: write {{\"name\": …}}",
-                    value.type_name()
+                    "expected an object, found {}: write {{\"name\": …}}",
+                    value.description()
                 ),
             };
             let at = Inside::among(&mut places, value.span().start, path);
@@ -161,7 +158,7 @@ pub(super) enum Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    /// `None` where it is no list.
+    /// Reads the annotation. Returns `None` if it is not a list.
     pub(super) fn read(annotation: &'a str) -> Option<Self> {
         if !annotation.contains(['[', '{', '"']) {
             return Some(Self::Short(annotation));
@@ -195,7 +192,7 @@ impl<'d> Element<'_, 'd> {
             for value in self.value.fields(key).filter(|value| !value.is_null()) {
                 self.typed(key, kind, value);
             }
-            // The last one is what Go is left with; an empty one asks for nothing.
+            // Go keeps the last one; an empty one requests nothing.
             if let Some(value) = self.value.field(key)
                 && !matches!(key, "name" | "namespace" | "interface" | "interfaceRequest")
                 && !matches!(value.raw(), "\"\"" | "[]" | "{}")
@@ -205,7 +202,7 @@ impl<'d> Element<'_, 'd> {
         }
     }
 
-    /// Keys that Go folds into a known one, or that stand twice: readers disagree on them.
+    /// Keys that Go folds into a known one, or that occur twice: readers disagree on them.
     fn spelling(&mut self, object: Value<'d>, known: &[&'static str], below: &str) {
         let mut seen: Vec<&'static str> = Vec::new();
         for member in object.members() {
@@ -217,8 +214,8 @@ impl<'d> Element<'_, 'd> {
             };
             let message = if seen.contains(&canonical) {
                 format!(
-                    "the key \"{canonical}\" stands more than once (here as \"{}\"): Go takes the \
-                     last one that is not null, other readers another; keep one",
+                    "the key \"{canonical}\" occurs more than once (here as \"{}\"): Go takes the \
+                     last one that is not null, and other readers another one; keep one",
                     shorten(&key)
                 )
             } else if *key == *canonical {
@@ -226,8 +223,8 @@ impl<'d> Element<'_, 'd> {
                 continue;
             } else {
                 format!(
-                    "the key \"{}\" is read as \"{canonical}\" by Multus and not by others: write \
-                     \"{canonical}\"",
+                    "Multus reads the key \"{}\" as \"{canonical}\", and other readers do not: \
+                     write \"{canonical}\"",
                     shorten(&key)
                 )
             };
@@ -241,8 +238,8 @@ impl<'d> Element<'_, 'd> {
         }
     }
 
-    /// What `default-route` counts for in Multus' `CheckGatewayConfig`, with its place: an IPv4
-    /// address written as IPv6 is one of IPv4, and what is empty or null is none and counts as IPv6.
+    /// How Multus' `CheckGatewayConfig` counts `default-route`, with its place: an IPv4 address
+    /// written as IPv6 counts as IPv4, and an empty text and null count as IPv6.
     fn gateways(&mut self) -> Vec<(Family, Inside)> {
         let Some(list) = self.value.field("default-route") else {
             return Vec::new();
@@ -267,7 +264,7 @@ impl<'d> Element<'_, 'd> {
         families.map(|family| (family, at.clone())).collect()
     }
 
-    /// What is accepted and almost surely not meant.
+    /// What is accepted, but almost certainly not intended.
     fn suspicious(&mut self) {
         let ports = self
             .value
@@ -279,7 +276,11 @@ impl<'d> Element<'_, 'd> {
                 let port = entry.field(field).and_then(Value::integer);
                 if let Some(port) = port.filter(|port| !(1..=65535).contains(port)) {
                     let key = format!("portMappings[{index}].{field}");
-                    self.suspect(&key, entry, &format!("is {port}, and ports are 1 to 65535"));
+                    self.suspect(
+                        &key,
+                        entry,
+                        &format!("is {port}: write a port from 1 to 65535"),
+                    );
                 }
             }
         }
@@ -296,7 +297,7 @@ impl<'d> Element<'_, 'd> {
                 };
                 if given(burst) && !given(rate) {
                     let key = format!("bandwidth.{burst}");
-                    self.suspect(&key, bandwidth, &format!("stands without {rate}"));
+                    self.suspect(&key, bandwidth, &format!("needs {rate} beside it: add it"));
                 }
             }
         }
@@ -307,13 +308,13 @@ impl<'d> Element<'_, 'd> {
         };
         // Not a key of Multus, but of others (network-attachment-definition-client, types.go).
         if asked("ips") && asked("ipam-claim-reference") {
-            let problem = "excludes ips: the address comes from the claim".to_owned();
-            self.suspect("ipam-claim-reference", self.value, &problem);
+            let problem = "excludes ips, because the address comes from the claim: remove one";
+            self.suspect("ipam-claim-reference", self.value, problem);
         }
     }
 
-    /// Keys that Multus does not read. Those of vendors have a dot (specification of the annotation,
-    /// 4.1.2).
+    /// Keys that Multus does not read. Those of vendors have a dot (specification of the
+    /// annotation, 4.1.2).
     fn unknown(&mut self) {
         for member in self.value.members() {
             if self.requests.suspicious.is_full() {
@@ -329,10 +330,10 @@ impl<'d> Element<'_, 'd> {
             let names = || KEYS.iter().map(|(known, _)| *known);
             let advice = match key.to_ascii_lowercase().as_str() {
                 "gateway" | "gateways" | "gw" => {
-                    "a default route is asked for with \"default-route\": [\"10.1.1.1\"]".to_owned()
+                    "request a default route with \"default-route\": [\"10.1.1.1\"]".to_owned()
                 }
                 "ip" | "address" | "addresses" => {
-                    "an address is asked for with \"ips\": [\"10.1.1.7/24\"]".to_owned()
+                    "request an address with \"ips\": [\"10.1.1.7/24\"]".to_owned()
                 }
                 "ipam" | "master" | "mode" | "mtu" | "plugins" | "routes" | "type" | "vlan" => {
                     "it belongs in the spec.config of the network".to_owned()
@@ -343,12 +344,12 @@ impl<'d> Element<'_, 'd> {
                 },
             };
             let key = shorten(&key);
-            let problem = format!("is not a key that Multus reads, so it does nothing: {advice}");
+            let problem = format!("is not a key that Multus reads, so it has no effect: {advice}");
             self.suspect(&key, member.key, &problem);
         }
     }
 
-    /// What a program running as root on a node would do harm with.
+    /// Values that could do harm when a program running as root on a node uses them.
     fn dangerous(&mut self) {
         if danger::may_have_control_characters(self.value.raw()) {
             for string in self.value.strings() {
@@ -431,16 +432,16 @@ impl<'d> Element<'_, 'd> {
                 Some(_) if name.contains('/') => (
                     "name",
                     format!(
-                        "\"{}\" has a \"/\", and a name in JSON is not split: write the namespace \
-                         as \"namespace\"",
+                        "\"{}\" contains \"/\", and a name in JSON is not split: write the \
+                         namespace as \"namespace\"",
                         shorten(&name)
                     ),
                 ),
                 Some(_) => (
                     "name",
                     format!(
-                        "\"{}\" has an \"@\", and a name in JSON is not split: write the interface \
-                         as \"interface\"",
+                        "\"{}\" contains \"@\", and a name in JSON is not split: write the \
+                         interface as \"interface\"",
                         shorten(&name)
                     ),
                 ),
@@ -455,7 +456,7 @@ impl<'d> Element<'_, 'd> {
         {
             malformed("interface", problem);
         } else if !interface.is_empty()
-            && let Some(message) = interface_danger(&interface)
+            && let Some(message) = danger::interface_name(&interface)
         {
             let place = self.value.field("interface").unwrap_or(self.value);
             let path = format!("{}.interface", self.path);
@@ -483,7 +484,7 @@ impl<'d> Element<'_, 'd> {
         );
         self.networks.malformed.push(Fault {
             at,
-            message: format!("{key} {problem}"),
+            message: format!("{key}: {problem}"),
         });
     }
 

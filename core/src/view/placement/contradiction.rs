@@ -1,4 +1,4 @@
-//! Whether demands on nodes can be met together.
+//! Whether requirements on nodes can be met together.
 
 use std::collections::HashSet;
 
@@ -25,7 +25,7 @@ impl<'r> Demands<'r> {
         }
     }
 
-    /// The numbers of the first two that no labels can meet together; one number twice where one
+    /// The numbers of the first two that no labels can meet together; the same number twice if one
     /// alone cannot be met. Only what is certain: `None` does not mean that such a node exists.
     pub fn conflict(&self) -> Option<(usize, usize)> {
         self.conflict
@@ -69,7 +69,7 @@ fn conflict(requirements: &[(usize, &Requirement)]) -> Option<(usize, usize)> {
     if are_met(requirements) {
         return None;
     }
-    // Further requirements only ever exclude, so that what is unmet stays so.
+    // Further requirements only exclude more, so what cannot be met stays so.
     let lengths: Vec<usize> = (1..requirements.len()).collect();
     let met = lengths.partition_point(|length| requirements.get(..*length).is_some_and(are_met));
     let (number, last) = requirements.get(met)?;
@@ -105,7 +105,7 @@ fn are_met(requirements: &[(usize, &Requirement)]) -> bool {
         .any(|value| !excluded.contains(value) && bounds.admit(value))
 }
 
-/// [`are_met`] of two, for which nothing needs to be collected.
+/// [`are_met`] for two, without collecting anything.
 fn meet_together(one: &Requirement, other: &Requirement) -> bool {
     let bounds = Bounds::default().and(one).and(other);
     let (list, other) = match (one.operator, other.operator) {
@@ -134,7 +134,7 @@ impl Requirement {
     }
 }
 
-/// What is demanded of a label beside the values that are listed.
+/// What is required of a label in addition to the listed values.
 #[derive(Clone, Copy, Default)]
 struct Bounds {
     /// Exclusive.
@@ -152,7 +152,7 @@ impl Bounds {
             Operator::DoesNotExist => self.absent = true,
             Operator::Exists | Operator::In => self.present = true,
             Operator::NotIn => {}
-            // The scheduler matches nothing where the bound is no number.
+            // The scheduler matches nothing if the bound is not a number.
             Operator::Gt | Operator::Lt => {
                 self.present = true;
                 let value = requirement.values.first();
@@ -182,8 +182,8 @@ impl Bounds {
         !self.is_bounded() || value.parse().is_ok_and(|number| self.contains(number))
     }
 
-    /// Whether they can be met where no values are listed: a label's value has no sign, and a number
-    /// can be written with any number of zeros in front, so that no list can exclude it.
+    /// Whether they can be met if no values are listed: a label's value has no sign, and a number
+    /// can be written with any number of leading zeros, so that no list can exclude it.
     fn are_met(self) -> bool {
         if self.never || (self.present && self.absent) {
             return false;
@@ -221,7 +221,7 @@ mod tests {
         ] {
             let requirements = parse(selector).unwrap();
             assert_eq!(Demands::of(&requirements).conflict(), wanted, "{selector}");
-            // It is the same where some of them come later.
+            // It is the same if some of them come later.
             for split in 0..=requirements.len() {
                 let (known, more) = requirements.split_at(split);
                 let mut more = more.to_vec();

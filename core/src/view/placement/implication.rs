@@ -1,11 +1,11 @@
-//! Whether a demand on nodes holds already.
+//! Whether a requirement on nodes is already implied.
 
 use super::{Placement, Required, Term};
 use crate::selector::{Operator, Requirement};
 
 impl Placement<'_> {
-    /// Those of `wanted` that some node could fail and still be chosen, by the required node
-    /// affinity alone.
+    /// Those of `wanted` that the required node affinity does not imply: a node could be chosen
+    /// without meeting them.
     pub fn lacking<'w>(&self, wanted: &[&'w Requirement]) -> Vec<&'w Requirement> {
         let terms = match &self.required {
             Required::Absent | Required::TooLarge => return wanted.to_vec(),
@@ -25,7 +25,7 @@ impl Placement<'_> {
             .collect()
     }
 
-    /// Whether `spec.nodeSelector`, which holds beside the affinity, implies it.
+    /// Whether `spec.nodeSelector`, which applies in addition to the affinity, implies it.
     pub fn selects(&self, wanted: &Requirement) -> bool {
         self.node_selector.iter().any(|own| own.implies(wanted))
     }
@@ -43,7 +43,7 @@ impl Term {
 }
 
 impl Requirement {
-    /// Whether every node that meets this one meets `wanted`; false where that is not plain.
+    /// Whether every node that meets this one certainly meets `wanted`.
     pub fn implies(&self, wanted: &Self) -> bool {
         use Operator::{DoesNotExist, Exists, Gt, In, Lt, NotIn};
         if self.key != wanted.key {

@@ -1,4 +1,4 @@
-//! The types of an element's keys, and what Multus can make of their values.
+//! The types of an element's keys, and whether Multus can decode their values.
 
 use super::{BANDWIDTH, Element, PORT_MAPPING, Type};
 use crate::address::{self, Mac};
@@ -66,7 +66,7 @@ impl<'d> Element<'_, 'd> {
         self.malformed(
             key,
             value,
-            &format!("is a {}, and must be {article}", value.type_name()),
+            &format!("expected {article}, found {}", value.description()),
         );
         false
     }
@@ -76,7 +76,7 @@ impl<'d> Element<'_, 'd> {
             for value in object.fields(field).filter(|value| !value.is_null()) {
                 if value.integer().is_none() {
                     let problem = format!(
-                        "is {}, and must be a whole number without fraction, exponent or quotes",
+                        "expected an integer without fraction, exponent and quotes, found {}",
                         shorten(value.raw())
                     );
                     self.malformed(&format!("{key}.{field}"), value, &problem);
@@ -91,10 +91,7 @@ impl<'d> Element<'_, 'd> {
             .numbers()
             .find(|number| number.float().is_none_or(f64::is_infinite));
         if let Some(number) = outside {
-            let problem = format!(
-                "contains {}, out of the range of numbers",
-                shorten(number.raw())
-            );
+            let problem = format!("the number {} is out of range", shorten(number.raw()));
             self.malformed(key, number, &problem);
         }
     }
@@ -105,19 +102,19 @@ impl<'d> Element<'_, 'd> {
         }
         let text = value.str().unwrap_or_default();
         let wanted = if key == "mac" { 6 } else { 8 };
-        // Two builds of Multus disagree on one without separators: those of Go 1.26 accept it.
+        // Builds of Multus disagree on one without separators: those with Go 1.26 accept it.
         match Mac::parse(&text).filter(|mac| !mac.bare) {
             _ if text.is_empty() => {}
             Some(mac) if mac.bytes.len() == wanted => {}
             Some(mac) => self.suspect(
                 key,
                 value,
-                &format!("has {} octets, and {wanted} are expected", mac.bytes.len()),
+                &format!("has {} octets: write {wanted}", mac.bytes.len()),
             ),
             None => {
                 let problem = format!(
-                    "\"{}\" is no hardware address: write two hexadecimal digits an octet, \
-                     separated by \":\"",
+                    "\"{}\" is not a valid hardware address: write two hexadecimal digits for each \
+                     octet, separated by \":\"",
                     shorten(&text)
                 );
                 self.malformed(key, value, &problem);
@@ -145,12 +142,12 @@ impl<'d> Element<'_, 'd> {
             }
             let below = format!("{key}[{index}]");
             if item.is_null() {
-                self.malformed(&below, item, "is null, and must be an IP address");
+                self.malformed(&below, item, "expected an IP address, found null");
             } else if self.expect(&below, item, Kind::String, "a string") {
                 let form = if gateways {
                     ""
                 } else {
-                    ", or one with a prefix length"
+                    ", with or without a prefix length"
                 };
                 let text = item.str().unwrap_or_default();
                 let problem = format!(
