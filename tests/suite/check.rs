@@ -250,6 +250,22 @@ fn fix_writes_files_and_keeps_their_layout() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+#[test]
+fn what_the_documentation_shows_is_printed() {
+    let page = include_str!("../../docs/check.md");
+    let sessions = page.split("```console\n$ multinic check ").skip(1);
+    let mut run = 0;
+    for session in sessions {
+        let (command, rest) = session.split_once('\n').unwrap();
+        let shown = rest.split_once("```").unwrap().0;
+        let output = check(&command.split(' ').collect::<Vec<_>>(), "");
+        let errors = String::from_utf8(output.stderr.clone()).unwrap();
+        assert_eq!(stdout(&output) + &errors, shown, "{command}");
+        run += 1;
+    }
+    assert_eq!(run, 1);
+}
+
 fn temporary(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("multinic-{name}-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
