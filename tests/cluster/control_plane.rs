@@ -10,10 +10,8 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    fleet::Api,
     pki::{Identity, Pki},
     process::{Process, eventually, free_port, tail},
-    proxy::Proxy,
 };
 
 /// Where a control plane is reached, and what it has besides.
@@ -50,53 +48,12 @@ pub(crate) struct ControlPlane {
     folder: PathBuf,
     pub(crate) pki: Pki,
     site: Site,
-    api_server_args: Vec<String>,
+    pub(crate) api_server_args: Vec<String>,
     api_server: Option<Process>,
     // Dropped after the API server, in this order.
     others: Vec<Process>,
-    etcd: String,
-}
-
-/// Another API server on the same etcd, from which it can be cut off. Dropping it ends it.
-pub(crate) struct Second {
-    process: Process,
-    port: u16,
-    etcd: Proxy,
-}
-
-impl Second {
-    /// Waits until it serves.
-    pub(crate) fn wait(&self, of: &ControlPlane) {
-        let api = self.api(of);
-        eventually("the second API server to be ready", || {
-            let (status, answer) = api.call("GET", "/readyz", &serde_json::Value::Null);
-            if status == 200 {
-                Ok(())
-            } else {
-                Err(answer.to_string())
-            }
-        });
-    }
-
-    /// As the administrator uses it.
-    pub(crate) fn api(&self, of: &ControlPlane) -> Api {
-        Api::new(self.port, of.pki.ca(), of.pki.identity("admin"))
-    }
-
-    /// From now on it learns nothing, and stores nothing.
-    pub(crate) fn freeze(&self) {
-        self.etcd.freeze(true);
-    }
-
-    pub(crate) fn thaw(&self) {
-        self.etcd.freeze(false);
-    }
-}
-
-impl Drop for Second {
-    fn drop(&mut self) {
-        self.process.kill();
-    }
+    /// The URL of etcd.
+    pub(crate) etcd: String,
 }
 
 impl ControlPlane {
@@ -173,26 +130,6 @@ impl ControlPlane {
             std::thread::sleep(time);
             server.signal("CONT");
         }
-    }
-
-    /// Starts another API server.
-    pub(crate) fn second(&self) -> io::Result<Second> {
-        let etcd = Proxy::start(&self.etcd)?;
-        let port = free_port();
-        let mut args = self.api_server_args.clone();
-        // The last one counts.
-        args.push(format!("--secure-port={port}"));
-        args.push(format!(
-            "--etcd-servers={}",
-            etcd.url().replace("https", "http")
-        ));
-        let log = self.logs().join("kube-apiserver-2.log");
-        let process = Process::start(&self.program("kube-apiserver"), &args, &log)?;
-        Ok(Second {
-            process,
-            port,
-            etcd,
-        })
     }
 
     pub(crate) fn wait_for_api_server(&mut self) {

@@ -25,6 +25,7 @@ mod programs;
 mod proxy;
 mod record;
 mod scenarios;
+mod second;
 mod server;
 mod webhook;
 
