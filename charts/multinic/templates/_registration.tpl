@@ -110,6 +110,8 @@ for a CREATE, also of a Binding.
 {{/*
 caBundle is rendered for a server outside the cluster alone. For one inside, it is written by multinic or by whoever
 certificates.mode names, and two writers would fight: Helm and GitOps tools keep a field that they never rendered.
+
+(list $ PATH), and for an entry that an earlier chart had: its configuration's KIND and NAME, and its own name.
 */}}
 {{- define "multinic.clientConfig" -}}
 {{- $root := index . 0 -}}
@@ -124,7 +126,36 @@ service:
   namespace: {{ $root.Release.Namespace }}
   path: {{ index . 1 }}
   port: 443
+{{- if gt (len .) 2 }}
+{{- with include "multinic.renderedBundle" (rest (rest .)) }}
+caBundle: {{ . }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+The caBundle of an entry, if Helm wrote it last: a chart that rendered it, or a server outside the cluster, comes before this
+release. Helm would remove a field that is not rendered any more, and no call would succeed until a replica has written it.
+The line at its end makes whoever writes it from now on write it anew, and Helm does not own it the next time.
+*/}}
+{{- define "multinic.renderedBundle" -}}
+{{- $live := lookup "admissionregistration.k8s.io/v1" (index . 0) "" (index . 1) -}}
+{{- $name := index . 2 -}}
+{{- $owned := false -}}
+{{- range ($live.metadata).managedFields -}}
+{{- $fields := dig "f:webhooks" (printf "k:{\"name\":%s}" (toJson $name)) "f:clientConfig" dict (default dict .fieldsV1) -}}
+{{- if and (eq .manager "helm") (hasKey $fields "f:caBundle") -}}
+{{- $owned = true -}}
+{{- end -}}
+{{- end -}}
+{{- if $owned -}}
+{{- range $live.webhooks -}}
+{{- if and (eq .name $name) .clientConfig.caBundle -}}
+{{- printf "%s\n# Kept by the chart until it is written anew.\n" (b64dec .clientConfig.caBundle | trimSuffix "\n") | b64enc -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{- define "multinic.judgedNamespaces" -}}
