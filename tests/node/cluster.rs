@@ -55,6 +55,8 @@ impl Cluster {
             flags: vec![
                 "--enable-aggregator-routing=true".to_owned(),
                 "--enable-admission-plugins=NodeRestriction".to_owned(),
+                // There is no DNS that knows the names of the nodes: logs are read by address.
+                "--kubelet-preferred-address-types=InternalIP".to_owned(),
             ],
             fake_nodes: false,
         };
@@ -149,8 +151,9 @@ impl Cluster {
     }
 
     /// Runs helm as the administrator.
-    pub(crate) fn helm(&self, args: &[&str]) -> Outcome {
-        self.run("helm", args)
+    pub(crate) fn helm(&self, args: &[impl AsRef<str>]) -> Outcome {
+        let args: Vec<_> = args.iter().map(AsRef::as_ref).collect();
+        self.run("helm", &args)
     }
 
     fn run(&self, program: &str, args: &[&str]) -> Outcome {

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -26,6 +26,9 @@ const WRITERS: usize = 3;
 
 /// How long a writer rests after a Pod. More than one machine of two cores could take is no test of multinic.
 const REST: Duration = Duration::from_millis(20);
+
+/// How many failures are shown: they often have one reason.
+const SHOWN: usize = 5;
 
 /// How long a Pod with a network may take to run. It takes 3 s; the rest is for a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -63,11 +66,11 @@ impl Report {
     /// Nothing failed, and there was enough that could have.
     #[track_caller]
     pub(crate) fn flawless(&self) {
-        let failures: Vec<_> = self.failures.iter().map(|f| &f.what).collect();
+        let first: Vec<_> = self.failures.iter().map(|f| &f.what).take(SHOWN).collect();
         assert!(
-            failures.is_empty(),
-            "{} of {} writes failed: {failures:#?}",
-            failures.len(),
+            first.is_empty(),
+            "{} of {} writes failed, first: {first:#?}",
+            self.failures.len(),
             self.writes
         );
         self.enough();
@@ -100,6 +103,9 @@ pub(crate) fn during(c: &Cluster, what: &str, act: impl FnOnce()) -> Report {
     report
 }
 
+/// How many loads there have been. Names with the number of a load are not taken by what an earlier one left.
+static LOADS: AtomicUsize = AtomicUsize::new(0);
+
 struct Load {
     stop: Arc<AtomicBool>,
     writers: Vec<JoinHandle<Report>>,
@@ -109,9 +115,10 @@ impl Load {
     fn start(c: &Cluster) -> Self {
         prepare(c);
         let stop = Arc::new(AtomicBool::new(false));
-        let spawn = |write: fn(&Access, usize, &AtomicBool) -> Report, number| {
+        let load = LOADS.fetch_add(1, Ordering::Relaxed);
+        let spawn = |write: fn(&Access, &str, &AtomicBool) -> Report, number| {
             let (access, stop) = (c.access().clone(), Arc::clone(&stop));
-            thread::spawn(move || write(&access, number, &stop))
+            thread::spawn(move || write(&access, &format!("{load}-{number}"), &stop))
         };
         let mut writers: Vec<_> = (0..WRITERS).map(|number| spawn(write, number)).collect();
         writers.push(spawn(run, WRITERS));
@@ -152,7 +159,7 @@ fn prepare(c: &Cluster) {
 }
 
 /// Creates Pods that no scheduler places, and deletes them; every fifth is to be refused.
-fn write(access: &Access, number: usize, stop: &AtomicBool) -> Report {
+fn write(access: &Access, number: &str, stop: &AtomicBool) -> Report {
     let mut report = Report::default();
     let mut client: Option<Client> = None;
     let path = pods(NAMESPACE);
@@ -201,7 +208,7 @@ fn write(access: &Access, number: usize, stop: &AtomicBool) -> Report {
 }
 
 /// Creates Pods one after the other, each of which has to run with its network.
-fn run(access: &Access, number: usize, stop: &AtomicBool) -> Report {
+fn run(access: &Access, number: &str, stop: &AtomicBool) -> Report {
     let api = Api::new(access);
     let mut report = Report::default();
     let path = pods(NAMESPACE);

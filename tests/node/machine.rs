@@ -8,10 +8,17 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, id},
+    process::{Command, ExitCode, exit, id},
+    sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
-use rustix::process::geteuid;
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+};
 
 /// Names the folder of the run to the program inside.
 const INSIDE: &str = "MULTINIC_NODE_FOLDER";
@@ -32,7 +39,7 @@ pub(crate) fn enter(folder: &Path, programs: &[PathBuf]) -> io::Result<ExitCode>
         .map_err(io::Error::other)?;
     // The first process does nothing but reap: bash, since it does not replace itself by the last command but one. When the
     // program outside ends, however it ends, the kernel ends everything inside.
-    let status = Command::new("setpriv")
+    let mut child = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "--", "unshare"])
         .args(["--net", "--mount", "--pid", "--fork", "--kill-child"])
         .args(["--mount-proc", "--propagation", "private", "--"])
@@ -41,14 +48,56 @@ pub(crate) fn enter(folder: &Path, programs: &[PathBuf]) -> io::Result<ExitCode>
         .args(env::args_os().skip(1))
         .env(INSIDE, folder)
         .env("PATH", path)
-        .status();
-    remove_groups(&format!("{GROUPS}{}", id()));
+        .spawn()?;
+    *inner() = Some(Pid::from_child(&child));
+    let status = child.wait();
+    *inner() = None;
+    // What was killed with the namespaces may be there for a moment yet.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !remove_groups(&format!("{GROUPS}{}", id())) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(100));
+    }
     let success = status?.success();
     Ok(if success {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The first process of the namespaces, while it runs.
+static INNER: Mutex<Option<Pid>> = Mutex::new(None);
+
+fn inner() -> std::sync::MutexGuard<'static, Option<Pid>> {
+    INNER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends the run on SIGINT and SIGTERM: what runs inside is killed, and [`enter`] cleans up as after any other end. Before
+/// something runs inside, there is nothing but `folder`.
+pub(crate) fn end_on_signals(folder: PathBuf) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        if let Some(process) = *inner() {
+            let _ = kill_process(process, Signal::KILL);
+            return;
+        }
+        let _ = fs::remove_dir_all(folder);
+        exit(130);
+    });
+    Ok(())
 }
 
 /// Says what is missing on this machine, where something is.
@@ -127,10 +176,11 @@ fn sweep() {
     }
 }
 
-fn remove_groups(name: &str) {
-    for hierarchy in hierarchies() {
-        remove_group(&hierarchy.join(name));
-    }
+/// Removes the control groups of a run. Whether none of them is left.
+fn remove_groups(name: &str) -> bool {
+    let groups: Vec<_> = hierarchies().iter().map(|it| it.join(name)).collect();
+    groups.iter().for_each(|group| remove_group(group));
+    !groups.iter().any(|group| group.exists())
 }
 
 /// Removes a control group and those below it. One that still holds a process stays.

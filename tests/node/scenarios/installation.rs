@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     Scenario,
+    api::{networks, pods},
     cluster::{Cluster, REPOSITORY, SYSTEM},
     load,
     process::eventually,
@@ -35,9 +36,10 @@ impl Cluster {
         }
     }
 
-    /// `helm install` as README has it: the image, and nothing else.
+    /// The command that README shows first: the image, and nothing else.
     fn install(&self) {
-        self.install_with(&programs::chart(), &[]);
+        self.helm(&readme_command("install")).accepted();
+        self.ready();
     }
 
     fn install_with(&self, chart: &Path, values: &[&str]) {
@@ -46,6 +48,10 @@ impl Cluster {
             chart,
             &[&["--create-namespace"], values].concat(),
         );
+        self.ready();
+    }
+
+    fn ready(&self) {
         self.set_installed(true);
         self.rolled_out();
         self.wait_until_refusing();
@@ -84,6 +90,20 @@ impl Cluster {
     }
 }
 
+/// The arguments of the first `helm COMMAND` that README shows.
+fn readme_command(command: &str) -> Vec<String> {
+    let readme = std::fs::read_to_string(programs::root().join("README.md")).expect("README.md");
+    let line = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("helm "))
+        .find(|line| line.split(' ').next() == Some(command));
+    let line = line.unwrap_or_else(|| panic!("README.md shows no `helm {command}`"));
+    line.replace("REPOSITORY/multinic", REPOSITORY)
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
 fn install(c: &Cluster) {
     assert!(!c.is_installed(), "multinic is installed already");
     c.install();
@@ -94,11 +114,30 @@ fn install(c: &Cluster) {
         .filter_map(|pod| pod["spec"]["nodeName"].as_str())
         .collect();
     assert_eq!(nodes.len(), 2, "both replicas are on {nodes:?}");
+    places(c);
     // The strictest Pod security standard has nothing to say of them.
     let label = "pod-security.kubernetes.io/enforce=restricted";
     c.kubectl(&["label", "--dry-run=server", "namespace", SYSTEM, label])
         .accepted()
         .unwarned();
+}
+
+/// A Pod of a network with a node selector gets the affinity: what [`Cluster::wait_until_refusing`] is for refusals.
+fn places(c: &Cluster) {
+    let config = json!({"cniVersion": "1.0.0", "type": "macvlan", "master": "ens256",
+        "ipam": {"type": "host-local", "subnet": "10.50.0.0/24"}});
+    let network = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+        "metadata": {"name": "elsewhere", "annotations": {"k8s.v1.cni.cncf.io/nodeSelector": "nic=ens256"}},
+        "spec": {"config": config.to_string()}});
+    c.create(&networks("team-a"), &network);
+    let path = format!("{}?dryRun=All", pods("team-a"));
+    let answer = c.post(&path, &load::pod("probe", "elsewhere"));
+    assert!(answer.is_success(), "{}", answer.message());
+    let required = &answer.body["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    assert_eq!(
+        required["nodeSelectorTerms"][0]["matchExpressions"],
+        json!([{"key": "nic", "operator": "In", "values": ["ens256"]}])
+    );
 }
 
 /// The chart before this one, which a cluster may have. It was made with
@@ -178,8 +217,7 @@ fn authorities_replaced(c: &Cluster) {
 
 fn helm_test(c: &Cluster) {
     c.ensure_installed();
-    c.helm(&["test", "multinic", "-n", SYSTEM, "--logs"])
-        .accepted();
+    c.helm(&readme_command("test")).accepted();
 }
 
 fn uninstall(c: &Cluster) {
