@@ -1,6 +1,6 @@
 # What is done often. `make` alone lists it.
 
-.PHONY: help build test lint doc bench deny test-plugins test-chart test-alerts values test-cluster test-node record measure image
+.PHONY: help build test lint doc bench deny test-plugins test-chart test-alerts values test-cluster test-node record measure image release
 
 # The tag that the chart asks for, unless image.tag says otherwise.
 IMAGE ?= multinic:$(shell sed -n 's/^appVersion: //p' charts/multinic/Chart.yaml)
@@ -17,6 +17,7 @@ test: ## the tests that need nothing but cargo
 lint: ## formatting, clippy and rustdoc, as .ci/run does it
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test chart --test cluster --test node --test plugins -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 doc: ## the documentation of the crate, with a page for each rule: target/doc/multinic
@@ -56,5 +57,13 @@ record: ## record the reviews under tests/ again, from that control plane
 measure: ## Pod creations with no webhook, with a constant answer and with multinic, in one run
 	cargo test --locked --release --test cluster -- measure
 
+# The same commit gives the same image and the same files (docs/release.md).
+REVISION = $(shell git rev-parse HEAD)
+EPOCH = $(shell git log -1 --format=%ct)
+
 image: ## the container image, as IMAGE=NAME:TAG (multinic:VERSION, which the chart asks for)
-	docker build --tag $(IMAGE) .
+	docker buildx build --build-arg MULTINIC_REVISION=$(REVISION) --build-arg SOURCE_DATE_EPOCH=$(EPOCH) \
+		--output type=docker,name=$(IMAGE),rewrite-timestamp=true .
+
+release: ## the files of a release, with their checksums: target/dist
+	MULTINIC_REVISION=$(REVISION) SOURCE_DATE_EPOCH=$(EPOCH) release/files

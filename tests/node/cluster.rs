@@ -1,4 +1,5 @@
-//! The cluster that the scenarios share: a real control plane, two real nodes, and multinic in Pods of its chart.
+//! The cluster that the scenarios share: a real control plane, two real nodes, and multinic in Pods
+//! of its chart.
 
 use std::{
     fs, io,
@@ -51,7 +52,8 @@ impl Cluster {
             bind: "0.0.0.0",
             host: SERVICE,
             port: 443,
-            // Webhooks behind a Service are called at the addresses of its Pods, without kube-proxy.
+            // Webhooks behind a Service are called at the addresses of its Pods, without
+            // kube-proxy.
             flags: vec![
                 "--enable-aggregator-routing=true".to_owned(),
                 "--enable-admission-plugins=NodeRestriction".to_owned(),
@@ -143,7 +145,8 @@ impl Cluster {
         }
     }
 
-    // --- commands ---------------------------------------------------------------------------------
+    // --- commands
+    // ---------------------------------------------------------------------------------
 
     /// Runs kubectl as the administrator.
     pub(crate) fn kubectl(&self, args: &[&str]) -> Outcome {
@@ -176,7 +179,8 @@ impl Cluster {
         }
     }
 
-    // --- objects ----------------------------------------------------------------------------------
+    // --- objects
+    // ----------------------------------------------------------------------------------
 
     /// Another client, with a connection of its own.
     pub(crate) fn access(&self) -> &Access {
@@ -236,7 +240,8 @@ impl Cluster {
         });
     }
 
-    /// Deletes a namespace and waits until its Pods are gone: CNI has to take back their interfaces first.
+    /// Deletes a namespace and waits until its Pods are gone: CNI has to take back their interfaces
+    /// first.
     pub(crate) fn delete_namespace(&self, name: &str) {
         let path = format!("/api/v1/namespaces/{name}");
         let answer = self.api.delete(&path);
@@ -280,7 +285,8 @@ impl Cluster {
         events.iter().map(text).collect::<Vec<_>>().join("\n")
     }
 
-    // --- multinic ---------------------------------------------------------------------------------
+    // --- multinic
+    // ---------------------------------------------------------------------------------
 
     /// Whether the chart is installed, by a scenario or by [`Self::installed`].
     pub(crate) fn is_installed(&self) -> bool {

@@ -1,4 +1,5 @@
-//! What the Dockerfile of the project says, so that the image of the tests is the image that users build.
+//! What the Dockerfile of the project says, so that the image of the tests is the image that users
+//! build.
 
 use std::{fs, io, path::Path};
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 /// The parts of the Dockerfile that decide what is in the image.
 #[derive(Debug)]
 pub(crate) struct Dockerfile {
-    /// The command that builds the program, in which `$host` stands for the target.
+    /// The command that builds the program, and is given the file to write.
     pub(crate) build: String,
     /// Where the program is put.
     pub(crate) program: String,
@@ -20,11 +21,10 @@ impl Dockerfile {
     pub(crate) fn read(root: &Path) -> io::Result<Self> {
         let text = fs::read_to_string(root.join("Dockerfile"))?.replace("\\\n", " ");
         let fault = |why: String| io::Error::other(format!("Dockerfile: {why}"));
-        let build = text
-            .split("&&")
-            .map(str::trim)
-            .find(|command| command.contains("cargo build "))
-            .ok_or_else(|| fault("expected a `cargo build` command, found none".to_owned()))?;
+        let words: Vec<_> = text.split_whitespace().collect();
+        let built = words.windows(2).find(|pair| pair[0] == "release/program");
+        let built = built
+            .ok_or_else(|| fault("expected a command `release/program`, found none".to_owned()))?;
         let (_, last) = text
             .rsplit_once("\nFROM scratch\n")
             .ok_or_else(|| fault("expected a last stage `FROM scratch`, found none".to_owned()))?;
@@ -58,9 +58,16 @@ impl Dockerfile {
                 }
             }
         }
+        let program = program.ok_or_else(|| fault("expected one COPY, found none".to_owned()))?;
+        if program != built[1] {
+            return Err(fault(format!(
+                "expected the image to have {}, which is built, found {program}",
+                built[1]
+            )));
+        }
         Ok(Self {
-            build: build.to_owned(),
-            program: program.ok_or_else(|| fault("expected one COPY, found none".to_owned()))?,
+            build: built[0].to_owned(),
+            program,
             config,
         })
     }

@@ -1,4 +1,5 @@
-//! Container images without a container builder: OCI layouts in a tar, as `ctr images import` reads them.
+//! Container images without a container builder: OCI layouts in a tar, as `ctr images import` reads
+//! them.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +18,8 @@ use tar::{Builder, EntryType, Header};
 pub(crate) struct Image {
     /// The whole reference, with the tag.
     pub(crate) name: String,
-    /// What the containers of this image run, and as whom: the `config` of the OCI image specification.
+    /// What the containers of this image run, and as whom: the `config` of the OCI image
+    /// specification.
     pub(crate) config: Value,
     /// Programs, by their path in the image.
     pub(crate) programs: BTreeMap<String, PathBuf>,

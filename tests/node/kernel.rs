@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-/// The kinds of network interfaces that supported plugins make, and those that their networks are often made from.
+/// The kinds of network interfaces that supported plugins make, and those that their networks are
+/// often made from.
 const KINDS: [(&str, &str); 8] = [
     ("veth", "the plugin bridge, and the nodes of these tests"),
     ("bridge", "the plugin bridge, and the nodes of these tests"),

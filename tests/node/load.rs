@@ -24,7 +24,8 @@ const NAMESPACE: &str = "load";
 /// How many writers there are, each on a connection of its own.
 const WRITERS: usize = 3;
 
-/// How long a writer rests after a Pod. More than one machine of two cores could take is no test of multinic.
+/// How long a writer rests after a Pod. More than one machine of two cores could take is no test of
+/// multinic.
 const REST: Duration = Duration::from_millis(20);
 
 /// How many failures are shown: they often have one reason.
@@ -103,7 +104,8 @@ pub(crate) fn during(c: &Cluster, what: &str, act: impl FnOnce()) -> Report {
     report
 }
 
-/// How many loads there have been. Names with the number of a load are not taken by what an earlier one left.
+/// How many loads there have been. Names with the number of a load are not taken by what an earlier
+/// one left.
 static LOADS: AtomicUsize = AtomicUsize::new(0);
 
 struct Load {

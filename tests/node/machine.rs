@@ -1,7 +1,8 @@
-//! A machine within the machine: this program runs itself again in network, mount and process namespaces of its own.
+//! A machine within the machine: this program runs itself again in network, mount and process
+//! namespaces of its own.
 //!
-//! Whatever is started there ends with the first process of these namespaces, and every mount with it. Control groups alone
-//! outlive their processes, so the program outside removes them.
+//! Whatever is started there ends with the first process of these namespaces, and every mount with
+//! it. Control groups alone outlive their processes, so the program outside removes them.
 
 use std::{
     env, fs,
@@ -37,8 +38,9 @@ pub(crate) fn enter(folder: &Path, programs: &[PathBuf]) -> io::Result<ExitCode>
     let path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(programs.iter().cloned().chain(env::split_paths(&path)))
         .map_err(io::Error::other)?;
-    // The first process does nothing but reap: bash, since it does not replace itself by the last command but one. When the
-    // program outside ends, however it ends, the kernel ends everything inside.
+    // The first process does nothing but reap: bash, since it does not replace itself by the last
+    // command but one. When the program outside ends, however it ends, the kernel ends everything
+    // inside.
     let mut child = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "--", "unshare"])
         .args(["--net", "--mount", "--pid", "--fork", "--kill-child"])
@@ -72,8 +74,8 @@ fn inner() -> std::sync::MutexGuard<'static, Option<Pid>> {
     INNER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends the run on SIGINT and SIGTERM: what runs inside is killed, and [`enter`] cleans up as after any other end. Before
-/// something runs inside, there is nothing but `folder`.
+/// Ends the run on SIGINT and SIGTERM: what runs inside is killed, and [`enter`] cleans up as after
+/// any other end. Before something runs inside, there is nothing but `folder`.
 pub(crate) fn end_on_signals(folder: PathBuf) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (mut interrupt, mut terminate) = {
@@ -129,7 +131,8 @@ pub(crate) fn check() -> Result<(), String> {
     Ok(())
 }
 
-/// Makes the folder of what is written while the cluster runs: in memory, and gone with the namespaces.
+/// Makes the folder of what is written while the cluster runs: in memory, and gone with the
+/// namespaces.
 pub(crate) fn scratch(folder: &Path) -> io::Result<PathBuf> {
     let scratch = folder.join("run");
     fs::create_dir_all(&scratch)?;
@@ -142,8 +145,8 @@ pub(crate) fn scratch(folder: &Path) -> io::Result<PathBuf> {
     Ok(scratch)
 }
 
-/// The control group of a run, below which each node has one: named after the folder that [`scratch`] is in, whose name ends
-/// with the number of the process outside.
+/// The control group of a run, below which each node has one: named after the folder that
+/// [`scratch`] is in, whose name ends with the number of the process outside.
 pub(crate) fn group(scratch: &Path) -> String {
     let name = scratch.parent().and_then(Path::file_name);
     let name = name.unwrap_or_default().to_string_lossy();

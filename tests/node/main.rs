@@ -1,9 +1,10 @@
-//! multinic in Pods of its chart, on real nodes: kubelet, containerd, runc, Multus, the CNI plugins and whereabouts, with a
-//! real control plane. `cargo test --test node [-- NAME]`, as root.
+//! multinic in Pods of its chart, on real nodes: kubelet, containerd, runc, Multus, the CNI plugins
+//! and whereabouts, with a real control plane. `cargo test --test node [-- NAME]`, as root.
 //!
-//! Everything runs in namespaces of its own (`machine`), so nothing of it is left on the machine, and no other test sees it.
-//! The image is made as the Dockerfile says, from a static release build; `MULTINIC_IMAGE_BINARY` names another program to
-//! put into it, with its libraries where it is not static.
+//! Everything runs in namespaces of its own (`machine`), so nothing of it is left on the machine,
+//! and no other test sees it. The image is made as the Dockerfile says, from a static release
+//! build; `MULTINIC_IMAGE_BINARY` names another program to put into it, with its libraries where it
+//! is not static.
 //!
 //! One cluster serves all scenarios, one after the other.
 
@@ -58,7 +59,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 type Scenario = (&'static str, fn(&Cluster));
 
 thread_local! {
-    /// Where and why the last scenario failed; printed with the test, not in the middle of the others.
+    /// Where and why the last scenario failed; printed with the test, not in the middle of the
+    /// others.
     static FAULT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 

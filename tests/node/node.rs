@@ -69,7 +69,8 @@ pub(crate) struct Node {
     holder: Process,
 }
 
-/// Makes the two networks and the address of the Service `kubernetes`, which nodes and Pods reach without kube-proxy.
+/// Makes the two networks and the address of the Service `kubernetes`, which nodes and Pods reach
+/// without kube-proxy.
 pub(crate) fn networks(service: &str) -> io::Result<()> {
     for words in [
         "link set lo up",

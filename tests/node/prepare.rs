@@ -23,8 +23,8 @@ use crate::{
 /// Names the program for the image, in the place of a static release build.
 const BINARY: &str = "MULTINIC_IMAGE_BINARY";
 
-/// Makes the programs of a node, `programs`, and the images, `images`, in the folder of the run. Returns the folders of
-/// programs that belong into `$PATH`.
+/// Makes the programs of a node, `programs`, and the images, `images`, in the folder of the run.
+/// Returns the folders of programs that belong into `$PATH`.
 pub(crate) fn everything(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let began = Instant::now();
     let plane = programs::folder()?;
@@ -88,27 +88,19 @@ fn multinic() -> io::Result<Image> {
 
 /// Builds the program as the Dockerfile does, in this project's target folder.
 fn static_build(root: &Path, command: &str) -> io::Result<PathBuf> {
-    let version = run(Command::new("rustc").arg("-vV"))?;
-    let host = version.lines().find_map(|l| l.strip_prefix("host: "));
-    let host = host.ok_or_else(|| io::Error::other("`rustc -vV` names no host"))?;
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let target = target.parent().unwrap_or(target);
+    let program = target.join("static/multinic");
     eprintln!("building the program for the image: {command}");
-    let status = Command::new("bash")
-        .args(["-c", command])
-        .env("host", host)
+    let status = Command::new(root.join(command))
+        .arg(&program)
+        .env("CARGO_TARGET_DIR", target)
         .current_dir(root)
         .stdin(Stdio::null())
         .status()?;
-    if !status.success() {
-        return Err(io::Error::other(format!("{command}: {status}")));
+    if status.success() {
+        Ok(program)
+    } else {
+        Err(io::Error::other(format!("{command}: {status}")))
     }
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let target = target.parent().unwrap_or(target);
-    let program = target.join(host).join("release/multinic");
-    if !libraries(&program)?.is_empty() {
-        return Err(io::Error::other(format!(
-            "{} is not static",
-            program.display()
-        )));
-    }
-    Ok(program)
 }

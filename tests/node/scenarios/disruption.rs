@@ -85,7 +85,8 @@ fn drain(c: &Cluster) {
     report.flawless();
 }
 
-/// How long after a replica died a creation may still fail: what was in flight, and until the API server has noticed.
+/// How long after a replica died a creation may still fail: what was in flight, and until the API
+/// server has noticed.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
 
 fn killed(c: &Cluster) {

@@ -122,7 +122,8 @@ fn install(c: &Cluster) {
         .unwarned();
 }
 
-/// A Pod of a network with a node selector gets the affinity: what [`Cluster::wait_until_refusing`] is for refusals.
+/// A Pod of a network with a node selector gets the affinity: what [`Cluster::wait_until_refusing`]
+/// is for refusals.
 fn places(c: &Cluster) {
     let config = json!({"cniVersion": "1.0.0", "type": "macvlan", "master": "ens256",
         "ipam": {"type": "host-local", "subnet": "10.50.0.0/24"}});

@@ -1,4 +1,5 @@
-//! Mistakes that multinic refuses: without it the Pods hang, and Multus' own event has the words that multinic repeats.
+//! Mistakes that multinic refuses: without it the Pods hang, and Multus' own event has the words
+//! that multinic repeats.
 
 mod cases;
 mod stories;

@@ -209,7 +209,8 @@ fn define(c: &Cluster) {
     }
 }
 
-/// The configuration with macvlan in the place of ipvlan: the mode that joins Pods is called otherwise.
+/// The configuration with macvlan in the place of ipvlan: the mode that joins Pods is called
+/// otherwise.
 fn without_ipvlan(config: &str) -> String {
     let macvlan = config.replace(r#""type": "ipvlan""#, r#""type": "macvlan""#);
     macvlan.replace(r#""mode": "l2""#, r#""mode": "bridge""#)

@@ -1,4 +1,5 @@
-//! Mistakes that take more than one step, or another configuration than the default one, to be seen.
+//! Mistakes that take more than one step, or another configuration than the default one, to be
+//! seen.
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -12,11 +13,7 @@ use crate::{
 };
 
 /// The rules whose hang is shown here.
-pub(super) const RULES: [&str; 3] = [
-    "network-in-use",
-    "unrequested-resource",
-    "repeated-address",
-];
+pub(super) const RULES: [&str; 3] = ["network-in-use", "unrequested-resource", "repeated-address"];
 
 /// Where all of it is.
 const NAMESPACE: &str = "stories";
@@ -159,10 +156,10 @@ fn repeated(c: &Cluster) {
     let template = pod("fixed", ONE_ADDRESS);
     let labels = json!({"app": "fixed"});
     let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "fixed"},
-        "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": {
-            "metadata": {"labels": labels, "annotations": template["metadata"]["annotations"]},
-            "spec": {"containers": template["spec"]["containers"]},
-        }}});
+    "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": {
+        "metadata": {"labels": labels, "annotations": template["metadata"]["annotations"]},
+        "spec": {"containers": template["spec"]["containers"]},
+    }}});
     let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments?dryRun=All");
     let answer = c.post(&path, &deployment);
     warns(c, "repeated-address", &answer, NAMESPACE, &deployment);
