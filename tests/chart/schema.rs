@@ -121,7 +121,8 @@ fn every_key_of_the_configuration_may_be_null() {
     let keys = schema["properties"]["config"]["properties"]
         .as_object()
         .expect("an object");
-    let values: String = keys.keys().map(|key| format!("  {key}: null\n")).collect();
+    let values: Vec<_> = keys.keys().map(|key| format!("  {key}: null\n")).collect();
+    let values = values.concat();
     let config = with(&format!("config:\n{values}")).config();
     assert_eq!(config, serde_json::json!({}));
 }

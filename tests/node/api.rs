@@ -80,8 +80,8 @@ impl Api {
         self.ask("POST", path, &object.to_string())
     }
 
-    pub(crate) fn patch(&self, path: &str, patch: &Value) -> io::Result<Answer> {
-        self.ask("PATCH", path, &patch.to_string())
+    pub(crate) fn patch(&self, path: &str, change: &Value) -> io::Result<Answer> {
+        self.ask("PATCH", path, &change.to_string())
     }
 
     pub(crate) fn delete(&self, path: &str) -> io::Result<Answer> {

@@ -26,7 +26,7 @@ pub(crate) const SYSTEM: &str = "multinic-system";
 /// The repository of the image that the nodes hold.
 pub(crate) const REPOSITORY: &str = "multinic.test/multinic";
 
-/// The ClusterIP of the Service `kubernetes`.
+/// The `ClusterIP` of the Service `kubernetes`.
 const SERVICE: &str = "10.0.0.1";
 
 pub(crate) struct Cluster {

@@ -170,10 +170,10 @@ fn sweep() {
     for hierarchy in hierarchies() {
         let entries = fs::read_dir(hierarchy).into_iter().flatten().flatten();
         for name in entries.filter_map(|e| e.file_name().into_string().ok()) {
-            if let Some(number) = name.strip_prefix(GROUPS) {
-                if !Path::new("/proc").join(number).exists() {
-                    remove_groups(&name);
-                }
+            if let Some(number) = name.strip_prefix(GROUPS)
+                && !Path::new("/proc").join(number).exists()
+            {
+                remove_groups(&name);
             }
         }
     }
@@ -182,7 +182,9 @@ fn sweep() {
 /// Removes the control groups of a run. Whether none of them is left.
 fn remove_groups(name: &str) -> bool {
     let groups: Vec<_> = hierarchies().iter().map(|it| it.join(name)).collect();
-    groups.iter().for_each(|group| remove_group(group));
+    for group in &groups {
+        remove_group(group);
+    }
     !groups.iter().any(|group| group.exists())
 }
 

@@ -54,13 +54,16 @@ fn complete(_: &Cluster) {
         }
         let page = fs::read_to_string(&path).expect("a page");
         let words = || page.split(|c: char| !c.is_alphanumeric());
-        let promises = |said: &str| match said.contains(' ') {
-            true => page.contains(said),
-            false => words().any(|word| word.trim_end_matches('s') == said),
+        let says = |phrase: &str| {
+            if phrase.contains(' ') {
+                page.contains(phrase)
+            } else {
+                words().any(|word| word.trim_end_matches('s') == phrase)
+            }
         };
         let rule = path.file_stem().unwrap_or_default().to_string_lossy();
         let rule = rule.replace('_', "-");
-        if rule == ABOUT_OTHERS || !PROMISES.into_iter().any(promises) {
+        if rule == ABOUT_OTHERS || !PROMISES.into_iter().any(says) {
             continue;
         }
         promised += 1;
@@ -83,7 +86,7 @@ fn define(c: &Cluster) {
     c.namespace(NAMESPACE);
     for case in CASES {
         for network in case.networks {
-            let answer = c.post(&networks(NAMESPACE), &case.network(*network));
+            let answer = c.post(&networks(NAMESPACE), &cases::network(*network));
             assert!(
                 answer.is_success() || answer.status == 409,
                 "{}: {}",
@@ -149,7 +152,7 @@ fn refused(c: &Cluster) {
     let dry = |path: String| format!("{path}?dryRun=All");
     for case in CASES {
         let created = || c.post(&dry(pods(NAMESPACE)), &case.pod());
-        let network = || case.network(case.networks[0]);
+        let network = || cases::network(case.networks[0]);
         match case.answer {
             Answers::RefusesPod => refuses(case, &created(), case.rule),
             Answers::WarnsOfPod => warns(c, case.rule, &created(), NAMESPACE, &case.pod()),
@@ -168,8 +171,8 @@ fn refused(c: &Cluster) {
                 pod["metadata"]["name"] = json!("plain");
                 c.create(&pods(NAMESPACE), &pod);
                 let path = dry(format!("{}/plain", pods(NAMESPACE)));
-                let patch = json!({"metadata": {"annotations": annotations}});
-                let answer = c.api.patch(&path, &patch).expect("an answer");
+                let change = json!({"metadata": {"annotations": annotations}});
+                let answer = c.api.patch(&path, &change).expect("an answer");
                 refuses(case, &answer, case.rule);
             }
         }

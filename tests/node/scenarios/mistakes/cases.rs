@@ -254,14 +254,14 @@ impl Case {
         }
         pod
     }
+}
 
-    pub(super) fn network(&self, (name, selector, config): (&str, &str, &str)) -> Value {
-        let mut network = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
-            "metadata": {"name": name}, "spec": {"config": config}});
-        if !selector.is_empty() {
-            network["metadata"]["annotations"] =
-                json!({"k8s.v1.cni.cncf.io/nodeSelector": selector});
-        }
-        network
+/// A network of a case: name, node selector, configuration.
+pub(super) fn network((name, selector, config): (&str, &str, &str)) -> Value {
+    let mut network = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+        "metadata": {"name": name}, "spec": {"config": config}});
+    if !selector.is_empty() {
+        network["metadata"]["annotations"] = json!({"k8s.v1.cni.cncf.io/nodeSelector": selector});
     }
+    network
 }

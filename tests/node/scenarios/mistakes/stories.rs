@@ -142,8 +142,8 @@ fn unrequested(c: &Cluster) {
     let annotations = plain["metadata"]["annotations"].take();
     c.create(&pods(NAMESPACE), &plain);
     let path = format!("{}/plain?dryRun=All", pods(NAMESPACE));
-    let patch = json!({"metadata": {"annotations": annotations}});
-    let answer = c.api.patch(&path, &patch).expect("an answer");
+    let change = json!({"metadata": {"annotations": annotations}});
+    let answer = c.api.patch(&path, &change).expect("an answer");
     let said = answer.message();
     assert!(
         answer.status == 403 && said.contains("denied the request: unrequested-resource: "),
