@@ -5,20 +5,26 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use multinic_core::config;
 use multinic_core::policy::Policy;
 
 use crate::error::chain;
 
+pub mod audit;
 pub mod check;
+pub mod completion;
+pub mod connection;
 pub mod doctor;
 pub mod explain;
+pub mod map;
 mod output;
 mod problems;
 pub mod review;
 pub mod serve;
+pub mod why;
 
 /// Admission control for multi-network Kubernetes Pods
 #[derive(Debug, Parser)]
@@ -34,18 +40,29 @@ pub struct Args {
 )]
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Judge what is stored in a cluster
+    Audit(audit::Args),
     /// Judge manifests before they are applied
     Check(check::Args),
+    /// What can stand at the end of a command line, as kubectl asks for it
+    #[command(hide = true)]
+    Complete(completion::Words),
+    /// Print a script that completes command lines: for bash, zsh, fish, elvish or PowerShell
+    Completion(completion::Args),
     /// Print the default configuration, with the meaning of each key
     Config,
-    /// Check by a dry run that the API server asks multinic, and that a Pod is refused
+    /// Check that everything is in place, and that multinic is asked
     Doctor(doctor::Args),
     /// Explain a rule, or list all rules
     Explain(explain::Args),
+    /// Draw which namespaces reach which networks on which nodes
+    Map(map::Args),
     /// Answer a recorded AdmissionReview
     Review(review::Args),
     /// Serve the webhooks
     Serve(serve::Args),
+    /// Explain the networks of a Pod or a workload
+    Why(why::Args),
 }
 
 /// Why a command failed: exit code 2.
@@ -59,7 +76,7 @@ pub enum Error {
     ClientCa(#[from] crate::tls::client_ca::Error),
     /// There is no connection to the API server.
     #[error(transparent)]
-    Cluster(#[from] crate::cluster::watch::Error),
+    Cluster(#[from] crate::cluster::connect::Error),
     /// The configuration file is not valid.
     #[error("{path}{place}", place = place(source))]
     Config {
@@ -68,6 +85,9 @@ pub enum Error {
         /// What is wrong with it.
         source: config::Error,
     },
+    /// The cluster does not answer, or does not let us read: exit code 3.
+    #[error("{0}")]
+    NotChecked(String),
     /// The networks of a folder cannot be read.
     #[error(transparent)]
     Folder(#[from] crate::cluster::folder::Error),
@@ -113,31 +133,75 @@ pub enum Error {
     },
 }
 
+/// What the help of the program ends with.
+const EXAMPLES: &str = "Examples:
+  multinic check manifests/          judge manifests before they are applied
+  multinic doctor                    whether everything is in place
+  multinic audit                     what is stored in the cluster
+  multinic why pod team-a/web        the networks of a Pod
+  multinic map > map.html            who reaches which networks on which nodes";
+
 /// The exit code of a command that failed.
 pub const FAILED: u8 = 2;
+/// The exit code of a command that could not look at everything: the cluster or a right is missing.
+pub const NOT_CHECKED: u8 = 3;
+
+/// How the program is called: as a plugin of kubectl, its name is `kubectl-multinic`.
+pub fn program() -> &'static str {
+    static PROGRAM: LazyLock<bool> = LazyLock::new(|| {
+        let name = std::env::args_os().next().unwrap_or_default();
+        let stem = Path::new(&name).file_stem().unwrap_or_default();
+        stem.to_string_lossy().starts_with("kubectl-multinic")
+    });
+    if *PROGRAM {
+        "kubectl multinic"
+    } else {
+        "multinic"
+    }
+}
 
 impl Args {
+    /// Parses the command line. Where it is not as expected, or asks for help, the process ends.
+    pub fn from_command_line() -> Self {
+        let matches = command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the command.
     pub fn run(self) -> ExitCode {
         let done = match self.command {
+            Command::Audit(args) => args.run(),
+            Command::Complete(words) => words.run(),
+            Command::Completion(args) => args.run(),
             Command::Config => print(config::DEFAULT.as_bytes()).map(|()| ExitCode::SUCCESS),
             Command::Check(args) => args.run(),
             Command::Doctor(args) => args.run(),
             Command::Explain(args) => args.run(),
+            Command::Map(args) => args.run(),
             Command::Review(args) => args.run(),
             Command::Serve(args) => args.run(),
+            Command::Why(args) => args.run(),
         };
         done.unwrap_or_else(|error| {
             let mut stderr = io::stderr();
-            let _ = writeln!(stderr, "multinic: {}", chain(&error));
+            let _ = writeln!(stderr, "{}: {}", program(), chain(&error));
             if let Error::Config { source, .. } = &error
                 && let Some(excerpt) = &source.excerpt
             {
                 let _ = writeln!(stderr, "{excerpt}");
             }
-            ExitCode::from(FAILED)
+            ExitCode::from(match error {
+                Error::NotChecked(_) => NOT_CHECKED,
+                _ => FAILED,
+            })
         })
     }
+}
+
+/// The command line, under the name by which the program is called.
+fn command() -> clap::Command {
+    let examples = EXAMPLES.replace("multinic", program());
+    Args::command().bin_name(program()).name(program()).after_help(examples)
 }
 
 /// `:LINE:COLUMN` of an error in the configuration, where it is known.

@@ -18,6 +18,8 @@ pub mod development;
 mod files;
 pub mod trust;
 
+pub(crate) use x509::validity;
+
 pub use files::{CaBundle, Files};
 
 /// A certificate with its chain and its key, which belong together.
@@ -79,7 +81,7 @@ impl Certificate {
         let Some(leaf) = chain.first() else {
             return Err(fault(crypto::Error::NoCertificate.to_string()));
         };
-        let (not_before, not_after) = x509::validity(leaf).map_err(&fault)?;
+        let (not_before, not_after) = validity(leaf).map_err(&fault)?;
         let key = CertifiedKey::from_der(chain, private_key(key)?, &crypto::provider());
         let key = key.map_err(|error| {
             fault(match error {
@@ -167,13 +169,13 @@ fn fault(path: &Path, problem: impl Into<String>) -> Error {
 }
 
 /// Seconds since 1970, by the wall clock.
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Seconds, for people.
-fn span(seconds: i64) -> String {
+pub(crate) fn span(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds} seconds"),
         120..7200 => format!("{} minutes", seconds / 60),

@@ -10,13 +10,18 @@
 //! | [`cluster`] | the networks of a cluster, or of a folder |
 //! | [`check`], [`manifest`] | manifests, judged before they are applied |
 //! | [`report`] | findings, and the formats in which they are reported |
+//! | [`audit`], [`doctor`], [`why`], [`map`] | the commands that read a cluster |
+//! | [`stored`], [`describe`] | stored objects, judged; networks in words |
 //! | [`metrics`], [`log`] | what the server counts and logs |
 
 pub mod args;
+pub mod audit;
 pub mod cert;
 pub mod check;
 pub mod cluster;
 pub mod crypto;
+pub mod describe;
+pub mod doctor;
 pub mod duration;
 pub mod error;
 mod followed;
@@ -24,11 +29,14 @@ pub mod http;
 pub mod listen;
 pub mod log;
 pub mod manifest;
+pub mod map;
 pub mod metrics;
 mod parallel;
 pub mod progress;
 pub mod report;
 pub mod serve;
 pub mod shutdown;
+pub mod stored;
 pub mod thread;
 pub mod tls;
+pub mod why;

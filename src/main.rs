@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use multinic::args::Args;
 
 fn main() -> ExitCode {
-    Args::parse().run()
+    Args::from_command_line().run()
 }

@@ -12,6 +12,7 @@ pub mod baseline;
 mod github;
 mod json;
 mod junit;
+mod policy_report;
 mod sarif;
 mod text;
 
@@ -142,6 +143,12 @@ pub enum Format {
     Junit,
     /// Annotations of GitHub workflows
     Github,
+    /// PolicyReports of wgpolicyk8s.io/v1alpha2, one for each namespace
+    #[value(name = "policyreport")]
+    PolicyReport,
+    /// Reports of openreports.io/v1alpha1, one for each namespace
+    #[value(name = "openreport")]
+    OpenReport,
 }
 
 /// Line and column, both from 1; the column counts characters.
@@ -160,6 +167,8 @@ impl Format {
             Self::Sarif => sarif::write(report),
             Self::Junit => junit::write(report),
             Self::Github => github::write(report),
+            Self::PolicyReport => policy_report::write(report, policy_report::Api::WgPolicy),
+            Self::OpenReport => policy_report::write(report, policy_report::Api::OpenReports),
         }
     }
 }

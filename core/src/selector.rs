@@ -109,6 +109,27 @@ const ADVICE: &str = "write key=value, key!=value, key in (a,b), key notin (a,b)
                       or key<1, with commas between them";
 
 impl Requirement {
+    /// Whether a node meets it whose label of this key has this value; `None` where the node has no
+    /// such label.
+    ///
+    /// Source: `apimachinery/pkg/labels/selector.go`, `Requirement.Matches`.
+    pub fn is_met_by(&self, value: Option<&str>) -> bool {
+        let is_listed = |value: &str| self.values.iter().any(|own| **own == *value);
+        let bound = || self.values.first()?.parse::<i64>().ok();
+        let compared = |holds: fn(i64, i64) -> bool| {
+            let own = value.and_then(|value| value.parse().ok());
+            own.zip(bound()).is_some_and(|(own, bound)| holds(own, bound))
+        };
+        match self.operator {
+            Operator::DoesNotExist => value.is_none(),
+            Operator::Exists => value.is_some(),
+            Operator::Gt => compared(|own, bound| own > bound),
+            Operator::In => value.is_some_and(is_listed),
+            Operator::Lt => compared(|own, bound| own < bound),
+            Operator::NotIn => !value.is_some_and(is_listed),
+        }
+    }
+
     /// The bytes that it takes in a patch, at most.
     pub fn weight(&self) -> usize {
         const AROUND: usize = 200;

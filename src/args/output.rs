@@ -16,7 +16,8 @@ use crate::report::{FailOn, Format, Report};
 /// How findings are reported
 #[derive(Debug, clap::Args)]
 pub(super) struct OutputArgs {
-    /// text, json, sarif, junit or github, to stdout; FORMAT=FILE writes a file. Repeatable
+    /// text, json, sarif, junit, github, policyreport or openreport, to stdout; FORMAT=FILE writes a
+    /// file. Repeatable
     #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = output)]
     output: Vec<Output>,
     /// The lowest level of findings for which the exit code is 1
@@ -44,7 +45,7 @@ fn output(text: &str) -> Result<Output, String> {
         None => (text, None),
     };
     let format = Format::from_str(format, false)
-        .map_err(|_| "expected text, json, sarif, junit or github".to_owned())?;
+        .map_err(|_| "expected text, json, sarif, junit, github, policyreport or openreport".to_owned())?;
     Ok(Output { format, file })
 }
 

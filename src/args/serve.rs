@@ -221,13 +221,13 @@ impl Args {
     ) -> Result<(kube::Client, Lookup), Error> {
         // The client of the API server uses the provider of the process.
         crypto::install();
-        let client = cluster::watch::client(self.kubeconfig.as_deref()).await?;
+        let client = cluster::connect::client(self.kubeconfig.as_deref()).await?;
         let lookup = cluster::lookup::Cluster::new(client.clone(), Arc::clone(metrics));
         tokio::spawn(cluster::usage::follow(client.clone(), config, usage));
         // On a dedicated thread with its own client: no review delays the watch.
         let (kubeconfig, metrics) = (self.kubeconfig.clone(), Arc::clone(metrics));
         let watch = move || async move {
-            match cluster::watch::client(kubeconfig.as_deref()).await {
+            match cluster::connect::client(kubeconfig.as_deref()).await {
                 Ok(client) => cluster::watch::follow(client, networks, metrics).await,
                 Err(error) => {
                     let error = chain(&error);

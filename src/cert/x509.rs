@@ -10,7 +10,7 @@ use multinic_core::authority;
 ///
 /// # Errors
 /// Returns what is wrong with it if it is not a certificate that a TLS server can show.
-pub(super) fn validity(der: &[u8]) -> Result<(i64, i64), String> {
+pub(crate) fn validity(der: &[u8]) -> Result<(i64, i64), String> {
     let certificate = parse(der)?;
     if certificate.version() != X509Version::V3 {
         return Err(

@@ -91,7 +91,7 @@ impl Object {
         }
     }
 
-    fn decode(text: &str) -> Self {
+    pub(super) fn decode(text: &str) -> Self {
         let (metadata, spec, undecodable) = match serde_json::from_str(text) {
             Ok(Whole { metadata, spec }) => (metadata, spec, None),
             Err(error) => (Metadata::default(), None, Some(error.to_string())),

@@ -7,14 +7,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use kube::api::Api;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_networks};
 use multinic_core::network::{Network, Snapshot};
@@ -26,70 +24,10 @@ use super::object::Object;
 use crate::error::chain;
 use crate::metrics::{Metrics, Reloaded};
 
-/// Why there is no client of the API server.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The client cannot be created.
-    #[error("cannot create a client of the API server")]
-    Client(#[source] kube::Error),
-    /// The program does not run in a Pod.
-    #[error(
-        "not in a cluster; use --kubeconfig FILE, or set KUBECONFIG, or use --networks DIR to do \
-         without a cluster"
-    )]
-    InCluster(#[source] kube::config::InClusterError),
-    /// The kubeconfig cannot be used.
-    #[error("cannot use the kubeconfig {path}")]
-    Kubeconfig {
-        /// The file, or the value of `KUBECONFIG`.
-        path: String,
-        /// What is wrong with it.
-        source: kube::config::KubeconfigError,
-    },
-}
-
-/// An API server that sends nothing for this long is considered gone. Longer than the minute
-/// between the bookmarks of a watch.
-const SILENCE: Duration = Duration::from_secs(90);
 /// How many events are published together, if they are there at once.
 const BURST: usize = 256;
 /// How often it is logged that the API server is away; not at every attempt.
 const REMIND: Duration = Duration::from_mins(1);
-
-/// Returns a client of the API server: that of a kubeconfig file, or else of the files in
-/// `KUBECONFIG`, or else of the cluster that this Pod runs in.
-///
-/// Certificates, tokens, token files (which are read again when they are renewed) and `exec`
-/// plugins are supported.
-///
-/// # Errors
-/// If the configuration cannot be read or used. No request is sent yet.
-pub async fn client(kubeconfig: Option<&Path>) -> Result<kube::Client, Error> {
-    let variable = std::env::var("KUBECONFIG").unwrap_or_default();
-    let (path, read) = match kubeconfig {
-        Some(path) => (
-            path.display().to_string(),
-            Kubeconfig::read_from(path).map(Some),
-        ),
-        None => (
-            format!("in KUBECONFIG ({variable})"),
-            Kubeconfig::from_env(),
-        ),
-    };
-    let fault = |source| Error::Kubeconfig { path, source };
-    let mut config = match read {
-        Ok(Some(read)) => {
-            let options = KubeConfigOptions::default();
-            let config = kube::Config::from_custom_kubeconfig(read, &options).await;
-            config.map_err(fault)?
-        }
-        Ok(None) => kube::Config::incluster().map_err(Error::InCluster)?,
-        Err(source) => return Err(fault(source)),
-    };
-    config.read_timeout = Some(SILENCE);
-    config.reset_reader_on_write = true;
-    kube::Client::try_from(config).map_err(Error::Client)
-}
 
 /// Publishes the networks of the cluster, as long as there is a receiver.
 pub async fn follow(

@@ -12,6 +12,7 @@ mod others;
 mod placement;
 mod release;
 mod setup;
+mod tools;
 mod upgrades;
 mod walk;
 mod workloads;

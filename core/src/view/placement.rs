@@ -88,6 +88,27 @@ impl<'a> Placement<'a> {
     }
 }
 
+impl Placement<'_> {
+    /// Whether a node of this name, with these labels, is one that the Pod itself permits. What the
+    /// API server would refuse permits every node here.
+    pub fn permits<'l>(&self, node: &'l str, label: impl Fn(&str) -> Option<&'l str>) -> bool {
+        let is_met = |requirement: &Requirement| requirement.is_met_by(label(&requirement.key));
+        let is_field_met = |requirement: &Requirement| {
+            requirement.is_met_by((*requirement.key == *"metadata.name").then_some(node))
+        };
+        let required = match &self.required {
+            Required::Absent | Required::TooLarge | Required::Unreadable => true,
+            Required::Terms(terms) => terms.iter().any(|term| {
+                !term.is_empty()
+                    && !term.unknown
+                    && term.expressions.iter().all(is_met)
+                    && term.fields.iter().all(is_field_met)
+            }),
+        };
+        required && self.node_selector.iter().all(is_met)
+    }
+}
+
 impl Required {
     /// The required node affinity in a `spec.affinity`.
     pub fn of(affinity: Option<Value<'_>>) -> Self {

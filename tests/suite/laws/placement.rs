@@ -7,7 +7,8 @@ use multinic_core::answer::{Answer, Verdict};
 use multinic_core::finding::Level;
 use multinic_core::network::{Network, Snapshot};
 use multinic_core::policy::Policy;
-use multinic_core::review::Webhook;
+use multinic_core::review::{self, Request, Webhook};
+use multinic_core::view::Subject;
 use multinic_core::view::networks::NETWORKS;
 use multinic_core::view::placement::REQUIRED;
 use proptest::prelude::*;
@@ -261,6 +262,33 @@ proptest! {
         for node in universe() {
             let wanted = eligible(&situation.pod["spec"], &node) && situation.selected(&node);
             prop_assert_eq!(eligible(&patched["spec"], &node), wanted, "{:?}", node);
+        }
+    }
+
+    #[test]
+    fn a_node_is_permitted_as_kubernetes_documents_it(situation in situation()) {
+        let body = created(&situation.pod).to_string();
+        let document = review::read(body.as_bytes()).unwrap();
+        let request = Request::of(&document).unwrap();
+        let Subject::Attach(attach) = Subject::of(&request, &Policy::default()) else {
+            return Err(TestCaseError::fail("a Pod asks for networks"));
+        };
+        let placement = attach.placement.unwrap();
+        for node in universe() {
+            let label = |key: &str| node.labels.get(key).map(String::as_str);
+            let wanted = eligible(&situation.pod["spec"], &node);
+            prop_assert_eq!(placement.permits(&node.name, label), wanted, "{:?}", node);
+        }
+        for (network, written) in situation.networks.iter().zip(0..) {
+            let known = situation.snapshot();
+            let known = known.get("team-a", &format!("n{written}")).unwrap();
+            for node in universe() {
+                let label = |key: &str| node.labels.get(key).map(String::as_str);
+                let wanted = network.iter().all(|requirement| holds(requirement, &node.labels));
+                let mut requirements = known.requirements().iter();
+                let is_met = requirements.all(|one| one.is_met_by(label(&one.key)));
+                prop_assert_eq!(is_met, wanted, "{:?}", node);
+            }
         }
     }
 
