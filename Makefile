@@ -1,6 +1,6 @@
 # What is done often. `make` alone lists it.
 
-.PHONY: help build test lint doc bench deny test-plugins test-chart test-alerts values test-cluster test-node record measure image release
+.PHONY: help build test lint doc bench deny test-plugins test-chart test-alerts values test-cluster test-browser test-node record measure image release
 
 # The tag that the chart asks for, unless image.tag says otherwise.
 IMAGE ?= multinic:$(shell sed -n 's/^appVersion: //p' charts/multinic/Chart.yaml)
@@ -47,6 +47,9 @@ test-alerts: ## when each alert of the chart fires (needs promtool: on Debian it
 
 test-cluster: ## the scenarios on a real control plane (needs Go, or KUBEBUILDER_ASSETS)
 	cargo test --locked --test cluster
+
+test-browser: ## the page of `multinic map` (needs Chromium)
+	cargo test --locked --test browser
 
 test-node: ## the chart and Pods with networks on real nodes (needs root, Go, and what is needed to build the image)
 	cargo test --locked --test node

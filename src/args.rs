@@ -201,7 +201,10 @@ impl Args {
 /// The command line, under the name by which the program is called.
 fn command() -> clap::Command {
     let examples = EXAMPLES.replace("multinic", program());
-    Args::command().bin_name(program()).name(program()).after_help(examples)
+    Args::command()
+        .bin_name(program())
+        .name(program())
+        .after_help(examples)
 }
 
 /// `:LINE:COLUMN` of an error in the configuration, where it is known.

@@ -39,7 +39,10 @@ const SHARED: (&str, &str) = (
     "Several Pods use a network whose addresses are fixed",
 );
 /// Nobody asks for a network.
-const UNUSED: (&str, &str) = ("unused-network", "Neither a Pod nor a workload requests a network");
+const UNUSED: (&str, &str) = (
+    "unused-network",
+    "Neither a Pod nor a workload requests a network",
+);
 
 /// The rules of this command: what shows only when objects are seen together.
 pub static RULES: [(&str, &str); 4] = [UNMET, DUPLICATE, SHARED, UNUSED];
@@ -224,7 +227,13 @@ impl<'k> Audit<'k> {
                     shorten(&network),
                 );
                 let title = format!("Pod {own}");
-                self.say(&head.metadata.namespace, title, DUPLICATE.0, &field, &message);
+                self.say(
+                    &head.metadata.namespace,
+                    title,
+                    DUPLICATE.0,
+                    &field,
+                    &message,
+                );
             }
         }
     }
@@ -232,7 +241,10 @@ impl<'k> Audit<'k> {
     /// Whether the node of a Pod still has the labels that its networks select.
     fn node(&mut self, head: &Head, attach: &Attach<'_>) {
         let known = self.known;
-        let node = head.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+        let node = head
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.node_name.as_deref());
         let Some(node) = node.filter(|_| attach.placement.is_some()) else {
             return;
         };
@@ -255,12 +267,21 @@ impl<'k> Audit<'k> {
                 shorten(&network),
             );
             let title = format!("Pod {name}");
-            self.say(&head.metadata.namespace, title, UNMET.0, "spec.nodeName", &message);
+            self.say(
+                &head.metadata.namespace,
+                title,
+                UNMET.0,
+                "spec.nodeName",
+                &message,
+            );
         }
     }
 
     fn add(&mut self, kind: &Kind, head: &Head, findings: &[Finding]) {
-        let findings: Vec<_> = findings.iter().filter(|own| own.level != Level::Off).collect();
+        let findings: Vec<_> = findings
+            .iter()
+            .filter(|own| own.level != Level::Off)
+            .collect();
         if findings.is_empty() {
             return;
         }
@@ -423,16 +444,27 @@ mod tests {
                 ("duplicate-address", "Pod team-a/b"),
                 ("unmet-node-selector", "Pod team-a/b"),
                 ("missing-network", "Pod team-a/d"),
-                ("shared-static-network", "NetworkAttachmentDefinition default/fixed"),
+                (
+                    "shared-static-network",
+                    "NetworkAttachmentDefinition default/fixed"
+                ),
                 ("unused-network", "NetworkAttachmentDefinition default/idle"),
             ]
         );
         let text = |rule| {
             let mut findings = report.findings.iter();
-            &*findings.find(|own| own.rule == rule).expect("a finding").message
+            &*findings
+                .find(|own| own.rule == rule)
+                .expect("a finding")
+                .message
         };
-        assert!(text("unmet-node-selector").contains("does not meet nic=a of network \"default/fast\""));
-        assert!(text("duplicate-address").contains("\"10.0.0.7\" of network \"default/fast\" is requested by Pod team-a/a"));
+        assert!(
+            text("unmet-node-selector").contains("does not meet nic=a of network \"default/fast\"")
+        );
+        assert!(
+            text("duplicate-address")
+                .contains("\"10.0.0.7\" of network \"default/fast\" is requested by Pod team-a/a")
+        );
         assert!(text("shared-static-network").contains("2 Pods use it (team-a/c, team-a/d)"));
         assert_eq!(report.details["objects"]["Pod"], 5);
         assert_eq!(report.details["summary"]["team-a"]["missing-network"], 1);
@@ -468,14 +500,23 @@ mod tests {
         let report = audit.finish(true);
         let unused = ["default/fast", "default/fixed"];
         let unused = unused.map(|name| format!("NetworkAttachmentDefinition {name}"));
-        let unused: Vec<_> = unused.iter().map(|name| ("unused-network", &**name)).collect();
+        let unused: Vec<_> = unused
+            .iter()
+            .map(|name| ("unused-network", &**name))
+            .collect();
         assert_eq!(found(&report), unused);
     }
 
     #[test]
     fn addresses_are_compared_by_what_they_are() {
-        assert_eq!(addresses(Some(r#"["FD00::0:1/64", "10.0.0.1"]"#)), ["fd00::1", "10.0.0.1"]);
-        assert_eq!(addresses(Some(r#""AA:bb:00:00:00:01""#)), ["aa:bb:00:00:00:01"]);
+        assert_eq!(
+            addresses(Some(r#"["FD00::0:1/64", "10.0.0.1"]"#)),
+            ["fd00::1", "10.0.0.1"]
+        );
+        assert_eq!(
+            addresses(Some(r#""AA:bb:00:00:00:01""#)),
+            ["aa:bb:00:00:00:01"]
+        );
         assert_eq!(addresses(Some("7")), [""; 0]);
         assert_eq!(addresses(None), [""; 0]);
     }

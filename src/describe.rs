@@ -36,7 +36,10 @@ pub fn network(network: &Network) -> String {
     if !interfaces.is_empty() {
         line = format!("{line} on {}", interfaces.join(", "));
     }
-    let ipam = config.plugins.iter().filter_map(|plugin| plugin.ipam.as_ref());
+    let ipam = config
+        .plugins
+        .iter()
+        .filter_map(|plugin| plugin.ipam.as_ref());
     let mut ipam = ipam.map(|ipam| &*ipam.kind);
     match ipam.next() {
         Some(kind) => format!("{line}, addresses by {kind}"),
@@ -62,10 +65,16 @@ mod tests {
             r#"{"cniVersion":"1.0.0","plugins":[{"type":"macvlan","master":"ens224",
                 "ipam":{"type":"whereabouts","range":"10.0.0.0/24"}},{"type":"tuning"}]}"#,
         );
-        assert_eq!(network(&one), "macvlan and tuning on ens224, addresses by whereabouts");
+        assert_eq!(
+            network(&one),
+            "macvlan and tuning on ens224, addresses by whereabouts"
+        );
         assert_eq!(selector(&one).as_deref(), Some("nic=a, zone"));
         let bare = read(r#"{"cniVersion":"1.0.0","type":"macvlan"}"#);
-        assert_eq!(network(&bare), format!("macvlan on {DEFAULT_ROUTE}, no addresses"));
+        assert_eq!(
+            network(&bare),
+            format!("macvlan on {DEFAULT_ROUTE}, no addresses")
+        );
         assert!(network(&read("{")).contains("cannot be read"));
         assert!(network(&read("")).contains("is empty"));
     }

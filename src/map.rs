@@ -151,8 +151,10 @@ impl Format {
 pub fn graph(known: &Known, policy: &Policy) -> Graph {
     let mut all: Vec<_> = known.networks.iter().collect();
     all.sort_unstable_by_key(|(namespace, name, _)| (*namespace, *name));
-    let names: BTreeSet<String> =
-        all.iter().flat_map(|(_, _, network)| describe::interfaces(network)).collect();
+    let names: BTreeSet<String> = all
+        .iter()
+        .flat_map(|(_, _, network)| describe::interfaces(network))
+        .collect();
     let interfaces: Vec<String> = names.into_iter().collect();
     let (groups, of_networks) = match &known.nodes {
         Some(nodes) => by_nodes(&all, nodes),
@@ -192,7 +194,11 @@ fn namespaces(known: &Known, all: &[Named<'_>], policy: &Policy) -> Vec<Namespac
             let pods = known.uses.get(&key).copied().unwrap_or_default();
             let by = if *namespace == own {
                 By::Own
-            } else if policy.global_namespaces.iter().any(|global| global == namespace) {
+            } else if policy
+                .global_namespaces
+                .iter()
+                .any(|global| global == namespace)
+            {
                 By::Global
             } else if policy.isolation_allows(own, namespace, name, false) {
                 By::Grant
@@ -256,11 +262,15 @@ fn label(nodes: &[String]) -> String {
 fn by_selectors(all: &[Named<'_>]) -> (Vec<Group>, Vec<Vec<usize>>) {
     let label = |network: &Network| {
         let selector = describe::selector(network);
-        selector.map_or_else(|| "every node".to_owned(), |text| format!("nodes with {text}"))
+        selector.map_or_else(
+            || "every node".to_owned(),
+            |text| format!("nodes with {text}"),
+        )
     };
     let labels: BTreeSet<String> = all.iter().map(|(_, _, network)| label(network)).collect();
     let labels: Vec<String> = labels.into_iter().collect();
-    let of = |(_, _, network): &Named<'_>| labels.binary_search(&label(network)).into_iter().collect();
+    let of =
+        |(_, _, network): &Named<'_>| labels.binary_search(&label(network)).into_iter().collect();
     let of_networks = all.iter().map(of).collect();
     let group = |label: &String| Group {
         label: label.clone(),
@@ -286,7 +296,9 @@ fn refusal(
     let define = Subject::Define(Define::stored(namespace, name, network));
     let findings = decide(&define, &world);
     let mut findings = findings.iter();
-    findings.find(|own| own.level == Level::Deny).map(multinic_core::finding::Finding::line)
+    findings
+        .find(|own| own.level == Level::Deny)
+        .map(multinic_core::finding::Finding::line)
 }
 
 #[cfg(test)]

@@ -98,7 +98,13 @@ pub static WORKLOADS: [Kind; 11] = [
         "replicationcontrollers",
         ANNOTATIONS,
     ),
-    kind("ResourceClaim", "resource.k8s.io", "v1", "resourceclaims", CLAIM),
+    kind(
+        "ResourceClaim",
+        "resource.k8s.io",
+        "v1",
+        "resourceclaims",
+        CLAIM,
+    ),
     kind(
         "ResourceClaimTemplate",
         "resource.k8s.io",
@@ -106,7 +112,13 @@ pub static WORKLOADS: [Kind; 11] = [
         "resourceclaimtemplates",
         CLAIM,
     ),
-    kind("VirtualMachine", "kubevirt.io", "v1", "virtualmachines", MACHINE),
+    kind(
+        "VirtualMachine",
+        "kubevirt.io",
+        "v1",
+        "virtualmachines",
+        MACHINE,
+    ),
     kind(
         "VirtualMachineInstance",
         "kubevirt.io",
@@ -289,7 +301,10 @@ mod tests {
             pod("default/fast")
         );
         let [.., daemon_sets] = [&WORKLOADS[0], &WORKLOADS[2]];
-        assert_eq!(found(daemon_sets, &daemon_set), ["unenforced-node-selector"]);
+        assert_eq!(
+            found(daemon_sets, &daemon_set),
+            ["unenforced-node-selector"]
+        );
     }
 
     #[test]

@@ -118,10 +118,15 @@ pub fn explain(facts: &Facts) -> Why {
     stored::with_subject(facts.kind, &head, &facts.object, &facts.policy, |subject| {
         if let Subject::Attach(attach) = subject {
             why.networks = attachments(facts, &world, attach, &object);
-            why.nodes = facts.nodes.as_ref().and_then(|nodes| nodes::left(nodes, &world, attach));
+            why.nodes = facts
+                .nodes
+                .as_ref()
+                .and_then(|nodes| nodes::left(nodes, &world, attach));
         }
         let findings = stored::findings(subject, &world);
-        let lines = findings.iter().map(|own| format!("{}: {}", own.level.name(), own.line()));
+        let lines = findings
+            .iter()
+            .map(|own| format!("{}: {}", own.level.name(), own.line()));
         why.findings = lines.collect();
     });
     why.look = events::where_to_look(&object, &why.events);
@@ -134,7 +139,9 @@ fn attachments(
     attach: &Attach<'_>,
     object: &Value,
 ) -> Vec<Attachment> {
-    let statuses = (*facts.kind == POD).then(|| reported::statuses(object)).flatten();
+    let statuses = (*facts.kind == POD)
+        .then(|| reported::statuses(object))
+        .flatten();
     let runs = *facts.kind == POD && object["status"]["phase"] == "Running";
     let mut index = 0;
     let mut attachments = Vec::new();
@@ -149,7 +156,9 @@ fn attachments(
             (None, true) => "eth0".to_owned(),
             (None, false) => format!("net{index}"),
         };
-        let status = statuses.as_ref().map(|statuses| reported::of(statuses, &interface, is_default));
+        let status = statuses
+            .as_ref()
+            .map(|statuses| reported::of(statuses, &interface, is_default));
         let (reported, differences) = reported::compare(selection, status, runs);
         attachments.push(Attachment {
             place: attach.place(asked.annotation, selection).to_string(),
@@ -173,10 +182,15 @@ fn resolved(facts: &Facts, asked: &Asked<'_>, own: &str) -> String {
         Resolved::Isolated => format!(
             "not permitted: it belongs to namespace \"{}\", and a Pod of \"{own}\" may use networks of {}",
             shorten(namespace),
-            facts.policy.allowed_namespaces(asked.annotation == Annotation::DefaultNetwork)
+            facts
+                .policy
+                .allowed_namespaces(asked.annotation == Annotation::DefaultNetwork)
         ),
         Resolved::Absent if facts.networks.unread.contains(namespace) => {
-            format!("not known: networks of namespace \"{}\" cannot be read", shorten(namespace))
+            format!(
+                "not known: networks of namespace \"{}\" cannot be read",
+                shorten(namespace)
+            )
         }
         Resolved::Absent => {
             let mut names: Vec<&str> = facts.networks.snapshot.names(namespace).collect();
@@ -186,7 +200,10 @@ fn resolved(facts: &Facts, asked: &Asked<'_>, own: &str) -> String {
                 1..=8 => format!("it has {}", names.join(", ")),
                 count => format!("it has {count} others"),
             };
-            format!("does not exist in namespace \"{}\": {names}", shorten(namespace))
+            format!(
+                "does not exist in namespace \"{}\": {names}",
+                shorten(namespace)
+            )
         }
     }
 }
@@ -194,7 +211,8 @@ fn resolved(facts: &Facts, asked: &Asked<'_>, own: &str) -> String {
 /// What an element asks for beside its network, as it is written.
 fn requested(asked: &Asked<'_>) -> Vec<String> {
     let keys = asked.selection.requests.keys.iter();
-    keys.map(|(key, value)| format!("{key}: {}", shorten(value))).collect()
+    keys.map(|(key, value)| format!("{key}: {}", shorten(value)))
+        .collect()
 }
 
 /// What an object is doing.
@@ -203,7 +221,9 @@ fn state(kind: &Kind, object: &Value) -> String {
     if *kind != POD {
         let number = |key: &str| status[key].as_u64();
         let ready = number("readyReplicas").or_else(|| number("numberReady"));
-        let wanted = object["spec"]["replicas"].as_u64().or_else(|| number("desiredNumberScheduled"));
+        let wanted = object["spec"]["replicas"]
+            .as_u64()
+            .or_else(|| number("desiredNumberScheduled"));
         return match (ready, wanted) {
             (ready, Some(wanted)) => format!("{} of {wanted} Pods are ready", ready.unwrap_or(0)),
             (_, None) => "a template of Pods".to_owned(),
@@ -281,12 +301,17 @@ impl Why {
         section(&mut out, "Events", &events);
         section(&mut out, "Pods", &self.pods);
         if !self.pods.is_empty() {
-            let _ = writeln!(out, "  {program} why pod NAMESPACE/NAME explains one of them");
+            let _ = writeln!(
+                out,
+                "  {program} why pod NAMESPACE/NAME explains one of them"
+            );
         }
         section(&mut out, "Where to look", &self.look);
         section(&mut out, "Not checked", &self.not_checked);
         // Texts of others may hold what acts on a terminal; line breaks are this function's own.
-        out.lines().map(|line| escape(line).into_owned() + "\n").collect()
+        out.lines()
+            .map(|line| escape(line).into_owned() + "\n")
+            .collect()
     }
 }
 

@@ -118,7 +118,8 @@ impl Requirement {
         let bound = || self.values.first()?.parse::<i64>().ok();
         let compared = |holds: fn(i64, i64) -> bool| {
             let own = value.and_then(|value| value.parse().ok());
-            own.zip(bound()).is_some_and(|(own, bound)| holds(own, bound))
+            own.zip(bound())
+                .is_some_and(|(own, bound)| holds(own, bound))
         };
         match self.operator {
             Operator::DoesNotExist => value.is_none(),

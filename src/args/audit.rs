@@ -26,7 +26,12 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The namespace to look at; without it, all of them
-    #[arg(long, short, value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
+    #[arg(
+        long,
+        short,
+        value_name = "NAMESPACE",
+        conflicts_with = "all_namespaces"
+    )]
     namespace: Option<String>,
     /// Look at all namespaces, which is the default
     #[arg(long, short = 'A')]
@@ -86,7 +91,10 @@ fn summarize(report: &Report) {
     for (namespace, rule, count) in Audit::summary(report) {
         let _ = writeln!(stderr, "{namespace:<30} {rule:<30} {count:>7}");
     }
-    let seen = report.details.get("objects").and_then(|seen| seen.as_object());
+    let seen = report
+        .details
+        .get("objects")
+        .and_then(|seen| seen.as_object());
     let seen: u64 = seen
         .into_iter()
         .flat_map(|seen| seen.values())

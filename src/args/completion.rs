@@ -60,7 +60,9 @@ impl Words {
 /// What the last of the words can become, each with its description after a tab; and whether names of
 /// files can stand there.
 fn complete(root: &Command, words: &[String]) -> (Vec<String>, bool) {
-    let (last, before) = words.split_last().map_or(("", &[][..]), |(last, rest)| (&**last, rest));
+    let (last, before) = words
+        .split_last()
+        .map_or(("", &[][..]), |(last, rest)| (&**last, rest));
     let mut command = root;
     let mut expects_value: Option<&Arg> = None;
     for word in before {
@@ -96,7 +98,12 @@ fn complete(root: &Command, words: &[String]) -> (Vec<String>, bool) {
     let mut choices: Vec<String> = command
         .get_subcommands()
         .filter(|inner| !inner.is_hide_set() && inner.get_name().starts_with(last))
-        .map(|inner| described(inner.get_name().to_owned(), inner.get_about().map(ToString::to_string)))
+        .map(|inner| {
+            described(
+                inner.get_name().to_owned(),
+                inner.get_about().map(ToString::to_string),
+            )
+        })
         .collect();
     let mut files = false;
     for arg in command.get_positionals() {
@@ -112,7 +119,9 @@ fn values(arg: &Arg, prefix: &str, begun: &str) -> (Vec<String>, bool) {
     let possible = arg.get_possible_values();
     let names = possible.iter().filter(|value| !value.is_hide_set());
     let names = names.map(clap::builder::PossibleValue::get_name);
-    let choices = names.filter(|name| name.starts_with(begun)).map(|name| format!("{prefix}{name}"));
+    let choices = names
+        .filter(|name| name.starts_with(begun))
+        .map(|name| format!("{prefix}{name}"));
     let takes_path = arg
         .get_value_names()
         .into_iter()
@@ -122,12 +131,16 @@ fn values(arg: &Arg, prefix: &str, begun: &str) -> (Vec<String>, bool) {
 }
 
 fn flag<'c>(command: &'c Command, word: &str) -> Option<&'c Arg> {
-    let long = word.strip_prefix("--").map(|name| name.split('=').next().unwrap_or(name));
+    let long = word
+        .strip_prefix("--")
+        .map(|name| name.split('=').next().unwrap_or(name));
     command.get_arguments().find(|arg| match long {
         Some(name) => arg.get_long() == Some(name),
         None => {
             let mut letters = word.strip_prefix('-').unwrap_or_default().chars();
-            arg.get_short().is_some() && arg.get_short() == letters.next() && letters.next().is_none()
+            arg.get_short().is_some()
+                && arg.get_short() == letters.next()
+                && letters.next().is_none()
         }
     })
 }

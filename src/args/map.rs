@@ -26,13 +26,24 @@ pub struct Args {
     config: Option<PathBuf>,
     /// The namespace to look at; without it, all of them. Of manifests: the namespace of objects that
     /// name none
-    #[arg(long, short, value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
+    #[arg(
+        long,
+        short,
+        value_name = "NAMESPACE",
+        conflicts_with = "all_namespaces"
+    )]
     namespace: Option<String>,
     /// Look at all namespaces, which is the default
     #[arg(long, short = 'A')]
     all_namespaces: bool,
     /// Only Pods with these labels
-    #[arg(long, short = 'l', value_name = "SELECTOR", default_value = "", conflicts_with = "paths")]
+    #[arg(
+        long,
+        short = 'l',
+        value_name = "SELECTOR",
+        default_value = "",
+        conflicts_with = "paths"
+    )]
     selector: String,
     #[command(flatten)]
     connection: Connection,
@@ -55,7 +66,11 @@ impl Args {
                 manifests::add(&mut known, &text, namespace, &policy)
                     .map_err(|error| Error::Usage(format!("{path}: {error}")))?;
             }
-            let paths: Vec<_> = self.paths.iter().map(|path| path.display().to_string()).collect();
+            let paths: Vec<_> = self
+                .paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
             (known, format!("Networks of {}", paths.join(", ")))
         };
         print(self.format.draw(&graph(&known, &policy), &title).as_bytes())?;
@@ -81,7 +96,10 @@ fn files(paths: &[PathBuf]) -> Result<Vec<(String, String)>, Error> {
         };
         if path == Path::new("-") {
             let mut text = String::new();
-            io::stdin().lock().read_to_string(&mut text).map_err(fault)?;
+            io::stdin()
+                .lock()
+                .read_to_string(&mut text)
+                .map_err(fault)?;
             files.push(("stdin".to_owned(), text));
         } else if path.is_dir() {
             let mut inside = Vec::new();

@@ -44,8 +44,9 @@ fn output(text: &str) -> Result<Output, String> {
         Some((format, file)) => (format, Some(PathBuf::from(file))),
         None => (text, None),
     };
-    let format = Format::from_str(format, false)
-        .map_err(|_| "expected text, json, sarif, junit, github, policyreport or openreport".to_owned())?;
+    let format = Format::from_str(format, false).map_err(|_| {
+        "expected text, json, sarif, junit, github, policyreport or openreport".to_owned()
+    })?;
     Ok(Output { format, file })
 }
 

@@ -17,11 +17,18 @@ pub(super) fn draw(graph: &Graph, title: &str) -> String {
         let _ = writeln!(out, "  }}");
     };
     let plain = |label: &String| (label.clone(), "");
-    rank("s", &mut graph.namespaces.iter().map(|own| plain(&own.name)));
+    rank(
+        "s",
+        &mut graph.namespaces.iter().map(|own| plain(&own.name)),
+    );
     rank(
         "n",
         &mut graph.networks.iter().map(|own| {
-            let colour = if own.refused.is_some() { ", color=red" } else { "" };
+            let colour = if own.refused.is_some() {
+                ", color=red"
+            } else {
+                ""
+            };
             (format!("{}\n{}", own.name, own.is), colour)
         }),
     );
@@ -45,7 +52,10 @@ pub(super) fn draw(graph: &Graph, title: &str) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let text = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n");
     format!("\"{text}\"")
 }
 

@@ -38,7 +38,9 @@ fn object(known: &mut Known, node: &Node, namespace: &str, policy: &Policy) {
     };
     if name.ends_with("List") {
         let items = node.get("items").map(Node::elements).unwrap_or_default();
-        items.iter().for_each(|item| object(known, item, namespace, policy));
+        items
+            .iter()
+            .for_each(|item| object(known, item, namespace, policy));
         return;
     }
     let Some(metadata) = node.get("metadata") else {

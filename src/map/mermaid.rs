@@ -7,18 +7,39 @@ use super::{By, Graph};
 pub(super) fn draw(graph: &Graph) -> String {
     let mut out = String::from("flowchart LR\n");
     let mut refused = Vec::new();
-    let mut part = |id: &str, title: &str, prefix: char, labels: &mut dyn Iterator<Item = String>| {
-        // Writing to a String does not fail.
-        let _ = writeln!(out, "  subgraph {id}[\"{title}\"]");
-        for (index, label) in labels.enumerate() {
-            let _ = writeln!(out, "    {prefix}{index}[\"{}\"]", escaped(&label));
-        }
-        let _ = writeln!(out, "  end");
-    };
-    part("spaces", "namespaces", 's', &mut graph.namespaces.iter().map(|own| own.name.clone()));
-    part("nets", "networks", 'n', &mut graph.networks.iter().map(|own| own.name.clone()));
-    part("links", "interfaces of nodes", 'i', &mut graph.interfaces.iter().cloned());
-    part("nodes", "nodes", 'g', &mut graph.groups.iter().map(|own| own.label.clone()));
+    let mut part =
+        |id: &str, title: &str, prefix: char, labels: &mut dyn Iterator<Item = String>| {
+            // Writing to a String does not fail.
+            let _ = writeln!(out, "  subgraph {id}[\"{title}\"]");
+            for (index, label) in labels.enumerate() {
+                let _ = writeln!(out, "    {prefix}{index}[\"{}\"]", escaped(&label));
+            }
+            let _ = writeln!(out, "  end");
+        };
+    part(
+        "spaces",
+        "namespaces",
+        's',
+        &mut graph.namespaces.iter().map(|own| own.name.clone()),
+    );
+    part(
+        "nets",
+        "networks",
+        'n',
+        &mut graph.networks.iter().map(|own| own.name.clone()),
+    );
+    part(
+        "links",
+        "interfaces of nodes",
+        'i',
+        &mut graph.interfaces.iter().cloned(),
+    );
+    part(
+        "nodes",
+        "nodes",
+        'g',
+        &mut graph.groups.iter().map(|own| own.label.clone()),
+    );
     let mut edge = 0;
     for (space, own) in graph.namespaces.iter().enumerate() {
         for reach in &own.reaches {

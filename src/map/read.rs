@@ -50,7 +50,9 @@ pub async fn read(
     match inventory::networks(reader, &namespaces).await {
         Ok(networks) => {
             let unread = networks.unread.iter();
-            known.unread.extend(unread.map(|own| format!("networks of namespace {own}")));
+            known
+                .unread
+                .extend(unread.map(|own| format!("networks of namespace {own}")));
             known.networks = networks.snapshot;
         }
         Err(error) => known.unread.push(format!("networks: {error}")),
@@ -96,7 +98,12 @@ pub async fn read(
             default_network,
         } = annotations.unwrap_or_default();
         let home = &policy.multus_namespace;
-        let names = asked(networks.as_deref(), default_network.as_deref(), &namespace, home);
+        let names = asked(
+            networks.as_deref(),
+            default_network.as_deref(),
+            &namespace,
+            home,
+        );
         for (of, name) in names {
             *uses.entry((namespace.clone(), of, name)).or_default() += 1;
         }

@@ -24,10 +24,26 @@ const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#1a1a1a}.h{font-we
 
 pub(super) fn draw(graph: &Graph, title: &str) -> String {
     let columns = [
-        graph.namespaces.iter().map(|own| (own.name.clone(), false)).collect(),
-        graph.networks.iter().map(|own| (own.name.clone(), own.refused.is_some())).collect(),
-        graph.interfaces.iter().map(|own| (own.clone(), false)).collect(),
-        graph.groups.iter().map(|own| (own.label.clone(), false)).collect::<Vec<_>>(),
+        graph
+            .namespaces
+            .iter()
+            .map(|own| (own.name.clone(), false))
+            .collect(),
+        graph
+            .networks
+            .iter()
+            .map(|own| (own.name.clone(), own.refused.is_some()))
+            .collect(),
+        graph
+            .interfaces
+            .iter()
+            .map(|own| (own.clone(), false))
+            .collect(),
+        graph
+            .groups
+            .iter()
+            .map(|own| (own.label.clone(), false))
+            .collect::<Vec<_>>(),
     ];
     let rows = columns.iter().map(Vec::len).max().unwrap_or_default();
     let width = 2 * MARGIN + 4 * WIDTH + 3 * GAP;
@@ -49,7 +65,10 @@ pub(super) fn draw(graph: &Graph, title: &str) -> String {
         for (row, (label, is_refused)) in entries.iter().enumerate() {
             // Short columns stand in the middle.
             let y = TOP + (rows - entries.len()) * HEIGHT / 2 + row * HEIGHT;
-            let prefix = ["s", "n", "i", "g"].get(column).copied().unwrap_or_default();
+            let prefix = ["s", "n", "i", "g"]
+                .get(column)
+                .copied()
+                .unwrap_or_default();
             places.insert(format!("{prefix}{row}"), (x, y + BOX / 2));
             let class = if *is_refused { "b r" } else { "b" };
             let short: String = if label.chars().count() > FITS {
@@ -98,7 +117,10 @@ pub(super) fn draw(graph: &Graph, title: &str) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let text = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
     let is_allowed = |letter: &char| !letter.is_control();
     text.chars().filter(is_allowed).collect()
 }

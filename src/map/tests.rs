@@ -3,7 +3,8 @@ use std::sync::Arc;
 use super::*;
 
 fn known() -> Known {
-    let config = |master: &str| format!(r#"{{"cniVersion":"1.0.0","type":"macvlan","master":"{master}"}}"#);
+    let config =
+        |master: &str| format!(r#"{{"cniVersion":"1.0.0","type":"macvlan","master":"{master}"}}"#);
     let mut known = Known::default();
     for (namespace, name, master, selector) in [
         ("default", "fast", "ens224", Some("nic=a")),
@@ -13,11 +14,20 @@ fn known() -> Known {
         let network = Network::read(name, &config(master), selector);
         known.networks.insert(namespace, name, Arc::new(network));
     }
-    let odd = Network::read("odd", r#"{"cniVersion":"1.0.0","type":"nobody-s<b>"}"#, None);
+    let odd = Network::read(
+        "odd",
+        r#"{"cniVersion":"1.0.0","type":"nobody-s<b>"}"#,
+        None,
+    );
     known.networks.insert("team-b", "odd", Arc::new(odd));
     let labels = |nic: &str| [("nic".to_owned(), nic.to_owned())].into();
     let nodes = ["n1", "n2", "n3"].map(|name| (name.to_owned(), labels("a")));
-    known.nodes = Some(nodes.into_iter().chain([("n4".to_owned(), labels("b"))]).collect());
+    known.nodes = Some(
+        nodes
+            .into_iter()
+            .chain([("n4".to_owned(), labels("b"))])
+            .collect(),
+    );
     let mut uses = |own: &str, namespace: &str, name: &str, pods| {
         let key = (own.to_owned(), namespace.to_owned(), name.to_owned());
         known.uses.insert(key, pods);
@@ -31,17 +41,40 @@ fn known() -> Known {
 fn the_graph_says_who_reaches_what() {
     let graph = graph(&known(), &Policy::default());
     let names: Vec<_> = graph.networks.iter().map(|own| &*own.name).collect();
-    assert_eq!(names, ["default/fast", "team-a/own", "team-b/odd", "team-b/secret"]);
-    let team_a = graph.namespaces.iter().find(|own| own.name == "team-a").expect("team-a");
-    let reaches: Vec<_> = team_a.reaches.iter().map(|own| (own.network, own.pods, own.by)).collect();
-    assert_eq!(reaches, [(0, 3, By::Global), (1, 0, By::Own), (3, 1, By::Nothing)]);
+    assert_eq!(
+        names,
+        ["default/fast", "team-a/own", "team-b/odd", "team-b/secret"]
+    );
+    let team_a = graph
+        .namespaces
+        .iter()
+        .find(|own| own.name == "team-a")
+        .expect("team-a");
+    let reaches: Vec<_> = team_a
+        .reaches
+        .iter()
+        .map(|own| (own.network, own.pods, own.by))
+        .collect();
+    assert_eq!(
+        reaches,
+        [(0, 3, By::Global), (1, 0, By::Own), (3, 1, By::Nothing)]
+    );
     // Nodes with the same networks are one.
     let groups: Vec<_> = graph.groups.iter().map(|own| &*own.label).collect();
     assert_eq!(groups, ["n1 … n3 (3 nodes)", "n4"]);
-    let of: Vec<_> = graph.networks.iter().map(|own| own.groups.clone()).collect();
+    let of: Vec<_> = graph
+        .networks
+        .iter()
+        .map(|own| own.groups.clone())
+        .collect();
     assert_eq!(of, [vec![0], vec![0, 1], vec![0, 1], vec![1]]);
     assert_eq!(graph.interfaces, ["ens224", "ens256"]);
-    assert!(graph.networks[2].refused.as_ref().is_some_and(|own| own.starts_with("unsupported-plugin")));
+    assert!(
+        graph.networks[2]
+            .refused
+            .as_ref()
+            .is_some_and(|own| own.starts_with("unsupported-plugin"))
+    );
 }
 
 #[test]
@@ -54,7 +87,10 @@ fn without_nodes_selectors_stand_for_them() {
         &Policy::default(),
     );
     let groups: Vec<_> = graph.groups.iter().map(|own| &*own.label).collect();
-    assert_eq!(groups, ["every node", "nodes with nic=a", "nodes with nic=b"]);
+    assert_eq!(
+        groups,
+        ["every node", "nodes with nic=a", "nodes with nic=b"]
+    );
     assert!(!graph.knows_nodes);
 }
 

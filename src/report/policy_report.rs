@@ -28,7 +28,11 @@ pub(super) fn write(report: &Report, api: Api) -> String {
         let [_, namespace, _] = parts(report.object(entry));
         namespaces.entry(namespace).or_default().push(entry);
     }
-    let errors = report.problems.iter().filter(|own| own.cause == Cause::NotChecked).count();
+    let errors = report
+        .problems
+        .iter()
+        .filter(|own| own.cause == Cause::NotChecked)
+        .count();
     let reports = namespaces.into_iter().map(|(namespace, entries)| {
         let count = |result: &str| entries.iter().filter(|own| outcome(own) == result).count();
         let results: Vec<_> = entries.iter().map(|entry| result(report, entry)).collect();
@@ -65,7 +69,9 @@ pub(super) fn write(report: &Report, api: Api) -> String {
 fn result(report: &Report, entry: &Entry) -> Value {
     let [kind, namespace, name] = parts(report.object(entry));
     let mut kinds = [&POD, &NETWORK].into_iter().chain(&WORKLOADS);
-    let version = kinds.find(|own| own.kind == kind).map(|own| own.api_version());
+    let version = kinds
+        .find(|own| own.kind == kind)
+        .map(|own| own.api_version());
     let mut resource = json!({"kind": kind, "namespace": namespace, "name": name});
     if let (Some(version), Some(resource)) = (version, resource.as_object_mut()) {
         resource.insert("apiVersion".to_owned(), Value::from(version));
@@ -134,7 +140,10 @@ mod tests {
             team_a["summary"],
             json!({"pass": 0, "fail": 1, "warn": 1, "error": 0, "skip": 0})
         );
-        assert_eq!(team_a["results"][1]["resources"][0]["apiVersion"], "apps/v1");
+        assert_eq!(
+            team_a["results"][1]["resources"][0]["apiVersion"],
+            "apps/v1"
+        );
         assert_eq!(team_b["metadata"]["namespace"], "team-b");
         assert_eq!(team_b["results"][0]["result"], "warn");
         let list = written(Api::OpenReports);

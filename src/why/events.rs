@@ -109,10 +109,7 @@ const MEANINGS: [(&str, &str); 23] = [
         "unknown macvlan mode",
         "the configuration of the network names a mode that the plugin does not have",
     ),
-    (
-        "multus.sock",
-        "the Multus daemon does not run on this node",
-    ),
+    ("multus.sock", "the Multus daemon does not run on this node"),
     (
         "multus-shim",
         "the Multus daemon does not run on this node, or does not answer",
@@ -252,11 +249,15 @@ mod tests {
             let means = said.means.expect("a meaning");
             assert!(means.contains(wanted), "{words}: {means}");
         }
-        let scheduler = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.";
+        let scheduler =
+            "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.";
         let said = Said::of(&warning(scheduler));
         assert_eq!(
             said.lines(),
-            format!("FailedCreatePodSandBox (3 times): {scheduler}\n  → {}", MEANINGS[20].1)
+            format!(
+                "FailedCreatePodSandBox (3 times): {scheduler}\n  → {}",
+                MEANINGS[20].1
+            )
         );
         assert_eq!(Said::of(&warning("odd")).means, None);
     }

@@ -42,7 +42,9 @@ pub async fn read(
     name: &str,
     policy: Policy,
 ) -> Result<Facts, Unread> {
-    let object = reader.get(&format!("{}/{name}", kind.path(Some(namespace)))).await?;
+    let object = reader
+        .get(&format!("{}/{name}", kind.path(Some(namespace))))
+        .await?;
     let mut unread = Vec::new();
     let mut namespaces = vec![namespace, &*policy.multus_namespace];
     namespaces.extend(policy.global_namespaces.iter().map(String::as_str));
@@ -135,12 +137,15 @@ async fn pods_of(
     let selector = &object["spec"]["selector"];
     let labels = selector["matchLabels"].as_object().or_else(|| {
         // A ReplicationController has the labels themselves.
-        selector.as_object().filter(|_| object["kind"] == "ReplicationController")
+        selector
+            .as_object()
+            .filter(|_| object["kind"] == "ReplicationController")
     });
     let Some(labels) = labels else {
         return Vec::new();
     };
-    let pair = |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
+    let pair =
+        |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
     let labels: Vec<_> = labels.iter().map(pair).collect();
     let (path, labels) = (POD.path(Some(namespace)), labels.join(","));
     let wanted = Wanted {
@@ -216,7 +221,11 @@ fn event(item: &Value, about: Option<&(String, String)>) -> Event {
         message: text(&item["message"]),
         is_warning: item["type"] == "Warning",
         count: counts.iter().find_map(|count| count.as_u64()).unwrap_or(1),
-        last: times.iter().find_map(|time| time.as_str()).unwrap_or_default().to_owned(),
+        last: times
+            .iter()
+            .find_map(|time| time.as_str())
+            .unwrap_or_default()
+            .to_owned(),
         about: about.map(|(kind, name)| format!("{kind} {name}")),
     }
 }

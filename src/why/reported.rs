@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The annotation in which Multus reports, and its old name.
-const STATUS: [&str; 2] = ["k8s.v1.cni.cncf.io/network-status", "k8s.v1.cni.cncf.io/networks-status"];
+const STATUS: [&str; 2] = [
+    "k8s.v1.cni.cncf.io/network-status",
+    "k8s.v1.cni.cncf.io/networks-status",
+];
 
 /// An entry of it: NetworkStatus of network-attachment-definition-client, types.go.
 #[derive(Debug, Deserialize)]
@@ -50,7 +53,11 @@ pub(super) fn compare(
     let Some(status) = status else {
         let text = "the Pod runs, and Multus has reported nothing: it was started without Multus, or \
                     before the annotation was written";
-        let differences = if runs { vec![text.to_owned()] } else { Vec::new() };
+        let differences = if runs {
+            vec![text.to_owned()]
+        } else {
+            Vec::new()
+        };
         return (None, differences);
     };
     let Some(status) = status else {
@@ -76,7 +83,10 @@ pub(super) fn compare(
         differences.push(format!("it is attached to {}", shorten(&status.name)));
     }
     let list = |key: &str| -> Vec<String> {
-        match selection.request(key).and_then(|value| serde_json::from_str(value).ok()) {
+        match selection
+            .request(key)
+            .and_then(|value| serde_json::from_str(value).ok())
+        {
             Some(Value::String(text)) => vec![text],
             Some(Value::Array(list)) => {
                 let texts = list.iter().filter_map(Value::as_str);

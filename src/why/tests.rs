@@ -102,7 +102,15 @@ fn a_workload_is_explained_with_its_pods() {
 
 #[test]
 fn kinds_are_named_as_kubectl_does() {
-    for name in ["pod", "Pods", "po", "deployment.apps", "sts", "CronJob", "vm"] {
+    for name in [
+        "pod",
+        "Pods",
+        "po",
+        "deployment.apps",
+        "sts",
+        "CronJob",
+        "vm",
+    ] {
         assert_eq!(read::kind(name).is_some(), name != "vm", "{name}");
     }
 }

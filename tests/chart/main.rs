@@ -4,6 +4,7 @@
 //! helm is the one that `tests/cluster/control-plane/build` builds. That what is rendered is accepted by an API server is
 //! proven by the scenarios of `tests/cluster`.
 
+mod audit;
 mod certificates;
 mod docs;
 mod helm;

@@ -1,5 +1,6 @@
 //! What is proven, in the order in which it is run.
 
+mod audit;
 mod backstop;
 mod carriers;
 mod certificates;
@@ -15,6 +16,7 @@ mod setup;
 mod tools;
 mod upgrades;
 mod walk;
+mod why;
 mod workloads;
 
 pub(crate) use networks::api_client;
@@ -33,12 +35,15 @@ pub(crate) fn all() -> Vec<Scenario> {
         carriers::ALL,
         networks::ALL,
         upgrades::ALL,
+        why::ALL,
         &certificates,
         // From here on the cluster is broken, and put right again.
         dead::ALL,
         networks::LAST,
         upgrades::LAST,
         doctor::LAST,
+        audit::LAST,
+        why::LAST,
         backstop::LAST,
         release::LAST,
         disruption::LAST,

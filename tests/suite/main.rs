@@ -24,3 +24,4 @@ mod readme;
 mod reviews;
 mod server;
 mod shape;
+mod tools;

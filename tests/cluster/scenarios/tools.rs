@@ -73,3 +73,39 @@ pub(crate) fn store_unjudged(c: &Cluster, objects: &[Value]) {
     c.install(&[]);
     c.start_server("{}");
 }
+
+/// What a page shows below a command, which follows `$ `.
+#[track_caller]
+pub(crate) fn session(page: &str, command: &str) -> String {
+    let path = programs::root().join(page);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{page}: {e}"));
+    let mut blocks = text.split("```");
+    let shown = blocks.find_map(|block| {
+        let (first, rest) = block.strip_prefix("console\n")?.split_once('\n')?;
+        (first == format!("$ {command}")).then(|| rest.to_owned())
+    });
+    shown.unwrap_or_else(|| panic!("{page} does not show {command:?}"))
+}
+
+/// A text with every number in place of which another run has another one: ports, versions, times.
+pub(crate) fn without_numbers(text: &str) -> String {
+    let mut out = String::new();
+    for letter in text.chars() {
+        let letter = if letter.is_ascii_digit() { '0' } else { letter };
+        if letter != '0' || !out.ends_with('0') {
+            out.push(letter);
+        }
+    }
+    out
+}
+
+/// What a page shows is what the command prints.
+#[track_caller]
+pub(crate) fn assert_shown(page: &str, command: &str, printed: &str) {
+    let shown = session(page, command);
+    assert_eq!(
+        without_numbers(printed),
+        without_numbers(&shown),
+        "{page} shows something else than {command} prints:\n{printed}"
+    );
+}
