@@ -200,7 +200,12 @@ pub fn with_subject<T>(
     policy: &Policy,
     ask: impl FnOnce(&Subject<'_>) -> T,
 ) -> Option<T> {
-    let text = review(kind, head, object);
+    // Whoever writes a Pod with a node chooses it; in one that is stored, the scheduler did.
+    let placed = head.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    let text = match placed.then(|| without_node(object)).flatten() {
+        Some(object) => review(kind, head, &object),
+        None => review(kind, head, object),
+    };
     let document = review::read(text.as_bytes()).ok()?;
     let request = Request::of(&document).ok()?;
     let mut subject = Subject::of(&request, policy);
@@ -211,6 +216,13 @@ pub fn with_subject<T>(
         Subject::Other => {}
     }
     Some(ask(&subject))
+}
+
+/// A Pod as it was before it had a node.
+fn without_node(object: &str) -> Option<String> {
+    let mut object: serde_json::Value = serde_json::from_str(object).ok()?;
+    object.get_mut("spec")?.as_object_mut()?.remove("nodeName")?;
+    Some(object.to_string())
 }
 
 /// What the validating webhook would say of an object, with what the mutating one would write.

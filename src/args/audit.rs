@@ -52,7 +52,7 @@ impl Args {
     pub(super) fn run(self) -> Result<ExitCode, Error> {
         self.output.verify()?;
         let policy = read_config(self.config.as_deref())?;
-        let report = runtime()?.block_on(async {
+        let mut report = runtime()?.block_on(async {
             let site = self.connection.open(None).await?;
             let scope = Scope {
                 namespace: self.namespace.as_deref(),
@@ -74,7 +74,7 @@ impl Args {
             bar.finish_and_clear();
             Ok::<_, Error>(report)
         })?;
-        let code = self.output.write(&report)?;
+        let code = self.output.write(&mut report)?;
         summarize(&report);
         Ok(code)
     }

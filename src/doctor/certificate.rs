@@ -99,7 +99,7 @@ pub(super) fn clock(here: i64, there: i64) -> Check {
 
 /// A moment in seconds since 1970, as RFC 3339 writes it.
 pub(super) fn date(seconds: i64) -> String {
-    let time = k8s_openapi::jiff::Timestamp::from_second(seconds);
+    let time = jiff::Timestamp::from_second(seconds);
     time.map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }
 

@@ -109,7 +109,7 @@ async fn api_server(reader: &Reader, url: &str) -> (Vec<Check>, bool) {
         .get(header::DATE)
         .and_then(|date| date.to_str().ok());
     let there = date.and_then(|date| {
-        k8s_openapi::jiff::fmt::rfc2822::parse(date)
+        jiff::fmt::rfc2822::parse(date)
             .ok()
             .map(|time| time.timestamp().as_second())
     });
