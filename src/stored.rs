@@ -201,7 +201,10 @@ pub fn with_subject<T>(
     ask: impl FnOnce(&Subject<'_>) -> T,
 ) -> Option<T> {
     // Whoever writes a Pod with a node chooses it; in one that is stored, the scheduler did.
-    let placed = head.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    let placed = head
+        .spec
+        .as_ref()
+        .is_some_and(|spec| spec.node_name.is_some());
     let text = match placed.then(|| without_node(object)).flatten() {
         Some(object) => review(kind, head, &object),
         None => review(kind, head, object),
@@ -221,7 +224,10 @@ pub fn with_subject<T>(
 /// A Pod as it was before it had a node.
 fn without_node(object: &str) -> Option<String> {
     let mut object: serde_json::Value = serde_json::from_str(object).ok()?;
-    object.get_mut("spec")?.as_object_mut()?.remove("nodeName")?;
+    object
+        .get_mut("spec")?
+        .as_object_mut()?
+        .remove("nodeName")?;
     Some(object.to_string())
 }
 

@@ -125,7 +125,8 @@
       let count = 0;
       const own = selected[column];
       items.forEach((item) => {
-        const show = !narrowed || item === own || (words.length > 0 && !selected.some(Boolean) && matches(item)) || belongs(item, found);
+        // Of a column in which something is selected, that alone stays.
+        const show = own ? item === own : !narrowed || (words.length > 0 && !selected.some(Boolean) && matches(item)) || belongs(item, found);
         item.row.hidden = !show;
         count += show ? 1 : 0;
         item.button.setAttribute("aria-pressed", String(item === own));

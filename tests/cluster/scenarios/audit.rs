@@ -97,8 +97,11 @@ fn stored(c: &Cluster) {
             "deny isolated-network Pod audited",
             "deny isolated-network Pod audited/foreign",
             "deny missing-network Pod audited/lost",
+            "deny unsatisfiable-node-selector Pod audited/moved",
             "deny unsupported-plugin NetworkAttachmentDefinition audited/odd",
             "warn duplicate-address Pod audited/requested-2",
+            "warn node-local-addresses NetworkAttachmentDefinition audited/idle",
+            "warn node-local-addresses NetworkAttachmentDefinition audited/moved",
             "warn shared-static-network NetworkAttachmentDefinition audited/fixed",
             "warn unmet-node-selector Pod audited/moved",
             "warn unused-network NetworkAttachmentDefinition audited/idle",
@@ -128,7 +131,7 @@ fn stored(c: &Cluster) {
     let list: Value = serde_json::from_str(&said).expect("JSON");
     let report = &list["items"][0];
     assert_eq!(report["metadata"]["namespace"], ns);
-    assert_eq!(report["summary"]["fail"], 5 - 1, "{report:#}");
+    assert_eq!(report["summary"]["fail"], 6, "{report:#}");
 
     // What the documentation shows. Without the Deployment, whose Pods have other names each time.
     c.delete(ns, "deployment", "foreign").accepted();
