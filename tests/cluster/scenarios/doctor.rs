@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::tools::{self, file, nowhere, service_account};
+use super::tools::{self, assert_shown, file, nowhere, service_account};
 use crate::{
     Scenario,
     cluster::{Cluster, SYSTEM},
@@ -100,6 +100,11 @@ fn in_place(c: &Cluster) {
     let config = |text| format!("--config={}", file(c, "doctor.yaml", text).display());
     let (code, said) = run(&c.admin(), &["doctor", &config("{}")]);
     assert_eq!(code, Some(0), "{said}");
+    assert_shown(
+        "docs/doctor.md",
+        "multinic doctor --config multinic.yaml",
+        &said,
+    );
     let (code, said) = run(
         &c.admin(),
         &["doctor", "-o", "json", "--only=networks,refusal"],
