@@ -298,7 +298,7 @@ fn refusal(
     let mut findings = findings.iter();
     findings
         .find(|own| own.level == Level::Deny)
-        .map(multinic_core::finding::Finding::line)
+        .map(|own| own.line().to_string())
 }
 
 #[cfg(test)]
