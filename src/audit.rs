@@ -190,7 +190,7 @@ impl<'k> Audit<'k> {
                     let network = format!("\"{}\"", shorten(&selection.network()));
                     findings.retain(|own| {
                         own.rule != missing_network::RULE.name
-                            || !own.told().message.contains(&network)
+                            || !own.line().message.contains(&network)
                     });
                 }
                 continue;
