@@ -18,7 +18,7 @@ use multinic::tls;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-const ANSWER: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"7c4cf0ab-0a29-4c09-ae41-6ad9c1b0e4cb","allowed":true,"auditAnnotations":{"verdict":"keep"}}}"#;
+const ANSWER: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"7c4cf0ab-0a29-4c09-ae41-6ad9c1b0e4cb","allowed":true,"auditAnnotations":{"verdict":"allow"}}}"#;
 
 fn main() {
     let mut args = std::env::args()

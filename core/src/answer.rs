@@ -113,7 +113,7 @@ impl<'a> Case<'a> {
             Webhook::Mutate => {
                 let mutation = mutate(&self.subject, &fixes(&self.subject, world));
                 let networks = match mutation {
-                    Mutation::Keep => String::new(),
+                    Mutation::Allow => String::new(),
                     Mutation::Patch(_) => demands(&self.subject, world),
                 };
                 let audit = Audit {
@@ -122,7 +122,7 @@ impl<'a> Case<'a> {
                     networks: &networks,
                 };
                 match mutation {
-                    Mutation::Keep => (
+                    Mutation::Allow => (
                         allowed,
                         Response::allow(&request.uid, &[], audit).write(),
                         Vec::new(),

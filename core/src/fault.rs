@@ -21,21 +21,21 @@ pub struct Inside {
     pub column: u32,
 }
 
-/// Something wrong inside a text, before a rule made a finding of it.
+/// Something that is wrong inside a text; a rule makes a finding of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault {
-    /// Where in the text.
+    /// The place in the text.
     pub at: Inside,
     /// What is wrong, why, and what to write instead. One line, without the place.
     pub message: String,
 }
 
-/// The first faults of a text: nobody reads more, and a text of 256 KiB can have a hundred thousand.
+/// The first faults of a text. No one reads more, and a text of 256 KiB can have a hundred thousand.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Adds a fault, or drops it where there are enough.
+    /// Adds a fault, or drops it if there are enough.
     pub fn push(&mut self, fault: Fault) {
         if !self.is_full() {
             self.0.push(fault);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!          review              view                      rules
-//! bytes ─> Request ─> Subject ─(look-ups)─┬─> fixes(Subject, World)  ─> mutate:   Keep  | Patch ─┬─> bytes
+//! bytes ─> Request ─> Subject ─(look-ups)─┬─> fixes(Subject, World)  ─> mutate:   Allow | Patch ─┬─> bytes
 //!                     │                   └─> decide(Subject, World) ─> validate: Allow | Deny  ─┘
 //!                     │                            │
 //!                     ├ Attach: a Pod, a Binding,  └ what is known: networks (network),
@@ -10,11 +10,11 @@
 //!                     └ Define: a NetworkAttachmentDefinition
 //! ```
 //!
-//! Nothing here does I/O, reads a clock, takes a lock, waits, or panics: Cargo keeps the crates for
-//! that away, and the lints below refuse the rest. [`answer::Case`] is the whole way as one call.
+//! Nothing here does I/O, reads a clock, takes a lock, waits, or panics: the crates for that are not
+//! among the dependencies, and the lints below deny the rest. [`answer::Case`] is the whole pipeline.
 //!
-//! The modules stand in the order of the pipeline: each imports only modules that stand before it.
-//! The test `layers` of the suite holds that.
+//! The modules are in the order of the pipeline: each imports only modules before it. The test `layers`
+//! of the suite checks that.
 
 #![deny(
     clippy::disallowed_methods,

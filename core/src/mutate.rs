@@ -10,31 +10,31 @@ use crate::view::Subject;
 #[derive(Debug)]
 pub enum Mutation {
     /// The object stays as it is.
-    Keep,
+    Allow,
     /// The object is changed.
     Patch(Patch),
 }
 
-/// Applies the fixes, as far as the API server takes them.
+/// Applies the fixes, as far as the API server accepts them.
 pub fn mutate(subject: &Subject<'_>, fixes: &[Fix]) -> Mutation {
     let Subject::Attach(attach) = subject else {
-        return Mutation::Keep;
+        return Mutation::Allow;
     };
     let patches = fixes
         .iter()
         .filter_map(|fix| patch::operations(fix, attach));
     let operations: Vec<_> = patches.flat_map(|patch| patch.0).collect();
     if operations.is_empty() {
-        return Mutation::Keep;
+        return Mutation::Allow;
     }
     Mutation::Patch(Patch(operations))
 }
 
 impl Mutation {
-    /// `keep` or `patch`.
+    /// `allow` or `patch`.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Keep => "keep",
+            Self::Allow => "allow",
             Self::Patch(_) => "patch",
         }
     }

@@ -12,7 +12,7 @@ use crate::cni::Config;
 use crate::fault::{Fault, Inside};
 use crate::selector::{self, Requirement, SelectorError};
 
-/// The annotation of a NAD that names the resource of which each attachment takes a device.
+/// The annotation of a NAD that names a resource; each attachment takes one device of it.
 pub const RESOURCE_NAME: &str = "k8s.v1.cni.cncf.io/resourceName";
 
 /// A NetworkAttachmentDefinition as the rules know it: read once, at arrival, and without the
@@ -45,15 +45,15 @@ pub struct Snapshot {
 
 type Namespace = HashTrieMapSync<Arc<str>, Arc<Network>>;
 
-/// The answers to the look-ups of one review: networks that the snapshot lacked and that were asked
-/// for one by one. `None` is a network that is not there, which is not the same as one nobody knows.
+/// The answers to the look-ups of one review: networks that the snapshot lacked and that were looked
+/// up one by one. `None` is a network that does not exist, unlike one that was not looked up.
 #[derive(Clone, Debug, Default)]
 pub struct Fetched {
     networks: HashMap<(String, String), Option<Arc<Network>>>,
 }
 
 impl Network {
-    /// A NAD's parts: its name, its `spec.config` (empty where there is none) and its nodeSelector
+    /// Reads the parts of a NAD: its name, its `spec.config` (empty if there is none) and its nodeSelector
     /// annotation.
     pub fn read(name: &str, config: &str, selector: Option<&str>) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl Network {
         ipam.any(|ipam| ipam.kind == "static" && ipam.addresses > 0)
     }
 
-    /// What the network demands of nodes; nothing where its selector does not parse.
+    /// What the network requires of nodes; empty if its selector does not parse.
     pub fn requirements(&self) -> &[Requirement] {
         self.selector.as_deref().unwrap_or_default()
     }

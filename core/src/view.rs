@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::cni::Config;
+use crate::cni::{Config, NodeUse};
 use crate::finding::Place;
 use crate::json::{Kind, Value};
 use crate::network::{self, Network, Selector};
@@ -264,6 +264,12 @@ impl<'a> Define<'a> {
             existence: Change::Absent,
             annotation_maps: [None, None],
         }
+    }
+
+    /// What a `spec.config` that is new or changed uses of the node.
+    pub fn new_uses(&self) -> impl Iterator<Item = &NodeUse> {
+        let config = self.config.new().into_iter();
+        config.flat_map(|config| &config.uses)
     }
 
     /// The keys of new annotations.

@@ -74,12 +74,7 @@ static CONF: Table = Table {
         // Since 1.7.0.
         key("portIsolation", Takes::Bool, Sink::Nothing, "false"),
         key("args", Takes::Object(&ARGS), Sink::Below, ""),
-        key(
-            "runtimeConfig",
-            Takes::Object(&link::RUNTIME),
-            Sink::Below,
-            "",
-        ),
+        link::RUNTIME_CONFIG,
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (

@@ -51,6 +51,18 @@ pub(super) fn attach<'d>(
     report: &mut Report,
 ) {
     let answer = ask(raw, need, chain, report);
+    configure(plugin, raw, conf, answer, chain, report);
+}
+
+/// Configures the interface with the result of the IPAM plugin, and passes it to the next plugin.
+pub(super) fn configure<'d>(
+    plugin: &'static str,
+    raw: &RawPlugin<'d>,
+    conf: Option<&Decoded<'d>>,
+    answer: IpamOutcome<'d>,
+    chain: &mut Chain<'d>,
+    report: &mut Report,
+) {
     if let Some(network) = answer.result() {
         if let Some(conf) = conf {
             link::mtu_for_ipv6(conf, network, report);

@@ -4,6 +4,7 @@
 
 use super::attachment::{Link, LinkUse};
 use super::chain::{Chain, Plugin, Role};
+use super::interface_plugin;
 use super::ipam;
 use super::ipam_result::IpamOutcome;
 use super::keys::{Decoded, MASTER, Sink, Table, Takes, UnknownKeys, key};
@@ -84,11 +85,6 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
              (ipvlan: no plugin name provided)",
         );
     }
-    if let Some(network) = answer.result() {
-        if sound {
-            link::mtu_for_ipv6(&conf, network, report);
-        }
-        network.configure(report);
-    }
-    chain.interface("ipvlan", raw, answer, report);
+    let conf = sound.then_some(&conf);
+    interface_plugin::configure("ipvlan", raw, conf, answer, chain, report);
 }

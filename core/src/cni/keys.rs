@@ -87,7 +87,7 @@ pub(super) enum UnknownKeys {
 }
 
 /// A row of a table.
-pub(super) const fn key(
+pub(in crate::cni) const fn key(
     name: &'static str,
     takes: Takes,
     sink: Sink,

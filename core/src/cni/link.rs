@@ -1,7 +1,7 @@
 //! What the kernel accepts as the name, the MTU and the hardware address of a link.
 
 use super::ipam_result::IpamResult;
-use super::keys::{Decoded, Sink, Table, Takes, UnknownKeys, key};
+use super::keys::{Decoded, Key, Sink, Table, Takes, UnknownKeys, key};
 use super::report::Report;
 use crate::address::Mac;
 use crate::interface::{MAX_LENGTH, name_fault};
@@ -217,6 +217,10 @@ pub(super) const QUEUE: Sink = Sink::AtMost(
     100_000,
     "waiting packets are kept in the memory of the node",
 );
+
+/// `runtimeConfig` of the plugins that read a hardware address from it.
+pub(super) const RUNTIME_CONFIG: Key =
+    key("runtimeConfig", Takes::Object(&RUNTIME), Sink::Below, "");
 
 /// `runtimeConfig` of the plugins that read a hardware address from it. libcni adds one that the
 /// Pod requests; one in the configuration is used too.

@@ -4,7 +4,7 @@
 
 use super::attachment::{self, Link, LinkUse};
 use super::chain::{Chain, Plugin, Role};
-use super::ipam;
+use super::interface_plugin::{self, IpamNeed};
 use super::keys::{Decoded, MASTER, Sink, Table, Takes, UnknownKeys, key};
 use super::link::{self, MacUse, Negative, QUEUE};
 use super::raw_plugin::RawPlugin;
@@ -47,12 +47,7 @@ static CONF: Table = Table {
         key("linkInContainer", Takes::Bool, Sink::Nothing, "false"),
         // Since 1.6.0.
         key("bcqueuelen", Takes::Unsigned, QUEUE, "0"),
-        key(
-            "runtimeConfig",
-            Takes::Object(&link::RUNTIME),
-            Sink::Below,
-            "",
-        ),
+        link::RUNTIME_CONFIG,
     ],
     unknown_keys: UnknownKeys::Ignored(&[
         (
@@ -89,12 +84,6 @@ fn judge<'d>(raw: &RawPlugin<'d>, chain: &mut Chain<'d>, report: &mut Report) {
             link::mac(mac, MacUse::Create, "macvlan", raw.declares("mac"), report);
         }
     }
-    let answer = ipam::ask(raw, chain, report);
-    if let Some(network) = answer.result() {
-        if sound {
-            link::mtu_for_ipv6(&conf, network, report);
-        }
-        network.configure(report);
-    }
-    chain.interface("macvlan", raw, answer, report);
+    let conf = sound.then_some(&conf);
+    interface_plugin::attach("macvlan", raw, conf, IpamNeed::Optional, chain, report);
 }

@@ -200,18 +200,27 @@ fn addresses<'d>(
             sound &= replaceable;
             continue;
         };
-        warn_of_odd(place, prefix, report);
-        let gateway_at = read.value("gateway");
-        leases.push(Lease {
-            address: prefix,
-            gateway: gateway_at
-                .and_then(Value::str)
-                .and_then(|text| address::ip(&text)),
-            at: place,
-            gateway_at,
-        });
+        leases.push(lease(&read, place, prefix, report));
     }
     sound.then_some(leases)
+}
+
+/// The lease of one of `addresses`.
+pub(super) fn lease<'d>(
+    read: &Decoded<'d>,
+    place: Value<'d>,
+    prefix: IpNet,
+    report: &mut Report,
+) -> Lease<'d> {
+    warn_of_odd(place, prefix, report);
+    let gateway_at = read.value("gateway");
+    let gateway = gateway_at.and_then(Value::str);
+    Lease {
+        address: prefix,
+        gateway: gateway.and_then(|text| address::ip(&text)),
+        at: place,
+        gateway_at,
+    }
 }
 
 /// `runtimeConfig.ips`, else `args.cni.ips`, which replace the addresses (:200-228). The outer
@@ -258,7 +267,7 @@ fn replacements<'d>(net: &Decoded<'d>, report: &mut Report) -> Option<Option<Vec
 }
 
 /// Warns of addresses that the kernel accepts but a Pod cannot use.
-pub(super) fn warn_of_odd(place: Value<'_>, prefix: IpNet, report: &mut Report) {
+fn warn_of_odd(place: Value<'_>, prefix: IpNet, report: &mut Report) {
     let IpAddr::V4(ip) = prefix.addr() else {
         return;
     };

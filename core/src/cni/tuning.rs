@@ -40,12 +40,7 @@ static CONF: Table = Table {
             "/run/cni/tuning",
         ),
         key("args", Takes::Object(&ARGS), Sink::Below, ""),
-        key(
-            "runtimeConfig",
-            Takes::Object(&link::RUNTIME),
-            Sink::Below,
-            "",
-        ),
+        link::RUNTIME_CONFIG,
     ],
     unknown_keys: UnknownKeys::Ignored(&[("promiscMode", "write \"promisc\"")]),
 };

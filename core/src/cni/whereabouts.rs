@@ -387,16 +387,7 @@ fn addresses<'d>(
             sound = false;
             continue;
         };
-        static_::warn_of_odd(place, prefix, report);
-        let gateway_at = read.value("gateway");
-        leases.push(Lease {
-            address: prefix,
-            gateway: gateway_at
-                .and_then(Value::str)
-                .and_then(|text| address::ip(&text)),
-            at: place,
-            gateway_at,
-        });
+        leases.push(static_::lease(&read, place, prefix, report));
     }
     let all = leases.iter().map(|lease| (lease.address.addr(), lease.at));
     chain.limit_families("whereabouts", &all, report)?;

@@ -115,16 +115,8 @@ impl Unvalidated {
             }
             levels.insert(rule.name, level.value);
         }
-        let grants = grants
-            .into_iter()
-            .enumerate()
-            .map(|(index, grant)| grant.validate(&format!("grants[{index}]")))
-            .collect::<Result<_, _>>()?;
-        let exemptions = exemptions
-            .into_iter()
-            .enumerate()
-            .map(|(index, exemption)| exemption.validate(&format!("exemptions[{index}]")))
-            .collect::<Result<_, _>>()?;
+        let grants = each("grants", grants, UnvalidatedGrant::validate)?;
+        let exemptions = each("exemptions", exemptions, UnvalidatedExemption::validate)?;
         let device_container = device_container.map(container).transpose()?.flatten();
         Ok(Policy {
             enforcement: enforcement.level(),
@@ -142,14 +134,26 @@ impl Unvalidated {
             documentation: reference(documentation)?,
             usage,
             node_paths: node_paths.validate()?,
-            node_interfaces: node_interfaces
-                .into_iter()
-                .enumerate()
-                .map(|(index, grant)| grant.validate(&format!("nodeInterfaces[{index}]")))
-                .collect::<Result<_, _>>()?,
+            node_interfaces: each(
+                "nodeInterfaces",
+                node_interfaces,
+                UnvalidatedInterfaces::validate,
+            )?,
             reserved_host_ports,
         })
     }
+}
+
+/// Validates every entry of a list, each with its path.
+fn each<T, U>(
+    field: &str,
+    entries: Vec<T>,
+    validate: fn(T, &str) -> Result<U, Error>,
+) -> Result<Vec<U>, Error> {
+    let entries = entries.into_iter().enumerate();
+    entries
+        .map(|(index, entry)| validate(entry, &format!("{field}[{index}]")))
+        .collect()
 }
 
 impl UnvalidatedGrant {

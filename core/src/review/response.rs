@@ -23,11 +23,11 @@ pub struct Response<'a> {
 /// `auditAnnotations`: what the API server's audit log keeps of a review.
 #[derive(Debug)]
 pub struct Audit<'a> {
-    /// `allow`, `deny`, `keep` or `patch`.
+    /// `allow`, `deny` or `patch`.
     pub verdict: &'static str,
-    /// The names of the rules that spoke, comma separated.
+    /// The names of the rules that reported, separated by commas.
     pub rules: &'a str,
-    /// The networks for which the object was patched, each with what it demands.
+    /// The networks for which the object was patched, each with its requirements.
     pub networks: &'a str,
 }
 

@@ -34,15 +34,12 @@ fn attach(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
 }
 
 fn define(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
-    let uses = define
-        .config
-        .new()
-        .into_iter()
-        .flat_map(|config| &config.uses);
-    let ports = uses.filter_map(|NodeUse { at, used }| match used {
-        Used::HostPort(port) => Some((at, problem(*port, world)?)),
-        _ => None,
-    });
+    let ports = define
+        .new_uses()
+        .filter_map(|NodeUse { at, used }| match used {
+            Used::HostPort(port) => Some((at, problem(*port, world)?)),
+            _ => None,
+        });
     ports
         .map(|(at, problem)| {
             let place = Place::inside("spec.config", at.clone());

@@ -20,13 +20,8 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
-    let uses = define
-        .config
-        .new()
-        .into_iter()
-        .flat_map(|config| &config.uses);
     let mut statements = Vec::new();
-    for NodeUse { at, used } in uses {
+    for NodeUse { at, used } in define.new_uses() {
         let Used::Path { access, path } = used else {
             continue;
         };

@@ -62,9 +62,6 @@ fn check(attach: &Attach<'_>, world: &World<'_>) -> Vec<Statement> {
 /// Plugins that read the networks annotation themselves, and need no capability.
 const READERS: [&str; 2] = ["kube-ovn", "ovn-k8s-cni-overlay"];
 
-/// Plugins that read a hardware address from `CNI_ARGS`.
-const MAC_READERS: [&str; 6] = ["bridge", "macvlan", "macvtap", "ovs", "sriov", "tuning"];
-
 /// What happens to a request without a capability. `None` if it reaches the plugin.
 fn fate(key: &str, selection: &Selection, network: &Network) -> Option<Cow<'static, str>> {
     let has = |kinds: &[&str]| {
@@ -76,7 +73,7 @@ fn fate(key: &str, selection: &Selection, network: &Network) -> Option<Cow<'stat
         "ips" | "mac" if has(&READERS) => None,
         "ips" => Some(addresses(selection, network)),
         // Multus passes it as CNI_ARGS, with or without a capability.
-        "mac" if has(&MAC_READERS) => None,
+        "mac" if has(&unusable_request::MAC_READERS) => None,
         _ if is_judged => Some("no plugin receives it, so it is ignored".into()),
         _ => Some("it may be ignored".into()),
     }

@@ -29,13 +29,8 @@ fn check(define: &Define<'_>, world: &World<'_>) -> Vec<Statement> {
         .filter(|grant| grant.namespaces.iter().any(|own| own.matches(namespace)))
         .flat_map(|grant| &grant.interfaces)
         .collect();
-    let uses = define
-        .config
-        .new()
-        .into_iter()
-        .flat_map(|config| &config.uses);
     let mut statements = Vec::new();
-    for NodeUse { at, used } in uses {
+    for NodeUse { at, used } in define.new_uses() {
         let Used::Interface(name) = used else {
             continue;
         };

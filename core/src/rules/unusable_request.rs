@@ -22,7 +22,8 @@ pub static RULE: Rule = Rule {
 
 /// Plugins that give the interface the hardware address that the Pod requests, declared or not:
 /// they read `CNI_ARGS`.
-const MAC_READERS: [&str; 6] = ["bridge", "macvlan", "macvtap", "ovs", "sriov", "tuning"];
+pub(super) const MAC_READERS: [&str; 6] =
+    ["bridge", "macvlan", "macvtap", "ovs", "sriov", "tuning"];
 
 /// Interface plugins whose interface has no other end on the node, which bandwidth needs.
 const SINGLE_ENDED: [&str; 8] = [

@@ -5,6 +5,7 @@
 
 mod typed;
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::{ECMP, Networks, Requests, Selection, interface_problem, name_problem, too_many};
@@ -229,11 +230,7 @@ impl<'d> Element<'_, 'd> {
                 )
             };
             seen.push(canonical);
-            let at = Inside::among(
-                self.places,
-                member.key.span().start,
-                format!("{}{below}.{canonical}", self.path),
-            );
+            let at = self.at(format_args!("{below}.{canonical}"), member.key);
             self.networks.ambiguous.push(Fault { at, message });
         }
     }
@@ -244,8 +241,7 @@ impl<'d> Element<'_, 'd> {
         let Some(list) = self.value.field("default-route") else {
             return Vec::new();
         };
-        let path = format!("{}.default-route", self.path);
-        let at = Inside::among(self.places, list.span().start, path);
+        let at = self.at(format_args!(".default-route"), list);
         let families = list.elements().filter_map(|item| {
             if item.is_null() {
                 return Some(Family::V6);
@@ -380,21 +376,25 @@ impl<'d> Element<'_, 'd> {
             if let Some(value) = entry.field("hostPort")
                 && let Some(port) = value.integer()
             {
-                let path = format!("{}.portMappings[{index}].hostPort", self.path);
-                let at = Inside::among(self.places, value.span().start, path);
+                let at = self.at(format_args!(".portMappings[{index}].hostPort"), value);
                 self.requests.host_ports.push((port, at));
             }
         }
     }
 
     fn danger(&mut self, key: &str, value: Value<'d>, message: String) {
-        let path = if key.is_empty() {
-            self.path.clone()
+        let at = if key.is_empty() {
+            self.at(format_args!(""), value)
         } else {
-            format!("{}.{key}", self.path)
+            self.at(format_args!(".{key}"), value)
         };
-        let at = Inside::among(self.places, value.span().start, path);
         self.networks.dangerous.push(Fault { at, message });
+    }
+
+    /// The place of a value, with its path below the element.
+    fn at(&mut self, below: fmt::Arguments<'_>, value: Value<'d>) -> Inside {
+        let path = format!("{}{below}", self.path);
+        Inside::among(self.places, value.span().start, path)
     }
 
     fn finish(self, own: &str) {
@@ -477,30 +477,18 @@ impl<'d> Element<'_, 'd> {
         if self.networks.malformed.is_full() {
             return;
         }
-        let at = Inside::among(
-            self.places,
-            value.span().start,
-            format!("{}.{key}", self.path),
-        );
-        self.networks.malformed.push(Fault {
-            at,
-            message: format!("{key}: {problem}"),
-        });
+        let at = self.at(format_args!(".{key}"), value);
+        let message = format!("{key}: {problem}");
+        self.networks.malformed.push(Fault { at, message });
     }
 
     fn suspect(&mut self, key: &str, value: Value<'d>, problem: &str) {
         if self.requests.suspicious.is_full() {
             return;
         }
-        let at = Inside::among(
-            self.places,
-            value.span().start,
-            format!("{}.{key}", self.path),
-        );
-        self.requests.suspicious.push(Fault {
-            at,
-            message: format!("{key} {problem}"),
-        });
+        let at = self.at(format_args!(".{key}"), value);
+        let message = format!("{key} {problem}");
+        self.requests.suspicious.push(Fault { at, message });
     }
 }
 
