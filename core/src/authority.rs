@@ -21,7 +21,7 @@
 //!   for the longest time.
 //! - **I3, bridge.** A leaf is served with its authority's certificate signed by the preceding
 //!   authority, while that one is valid. So API servers that only know the old authority accept it.
-//! - **I4, no removal in use.** A certificate leaves a bundle a day after it expired. One that is in
+//! - **I4, no removal in use.** A certificate leaves a bundle [`Terms::grace`] after it expired. One that is in
 //!   a bundle and whose key nobody here knows stays for the life of a leaf. What is not a
 //!   certificate is never kept: the API server stores it, and every call then fails.
 //! - **I5, never mint while a usable key is known.** Authorities that this process remembers and the
@@ -69,6 +69,9 @@ pub struct Terms {
     pub authority_life: i64,
     /// Life of a leaf, in seconds. It is renewed at half of it.
     pub leaf_life: i64,
+    /// A certificate stays for so many seconds after it expired, and is not added again meanwhile:
+    /// replicas whose clocks differ do not undo each other's removals.
+    pub grace: i64,
     /// How long an authority must be seen in every bundle before it is used (I1).
     pub hold: Duration,
     /// How long other replicas have to write back an authority that they remember (I5).
@@ -207,9 +210,6 @@ pub struct WriteBundle {
 pub const BACKDATE: i64 = 24 * 3600;
 /// A certificate that begins this many seconds from now is not valid yet: other clocks may be behind.
 pub const MARGIN: i64 = 5 * 60;
-/// A certificate stays for so many seconds after it expired, and is not added again meanwhile:
-/// replicas whose clocks differ do not undo each other's removals.
-const GRACE: i64 = 24 * 3600;
 
 impl Terms {
     /// What the program uses.
@@ -217,6 +217,7 @@ impl Terms {
         Self {
             authority_life: 365 * 24 * 3600,
             leaf_life: 14 * 24 * 3600,
+            grace: 24 * 3600,
             hold: Duration::from_mins(1),
             restore: Duration::from_secs(10),
             look: Duration::from_mins(1),
@@ -308,7 +309,8 @@ impl Memory {
         if let Secret::Present(authorities) = &observed.secret {
             self.known.extend(authorities);
         }
-        self.known.retain(|one| !one.expired(now.wall - GRACE));
+        self.known
+            .retain(|one| !one.expired(now.wall - terms.grace));
         let usable = self.known.iter().any(|one| !one.expired(now.wall));
         self.lacking = match (usable, &observed.secret) {
             (false, Secret::Absent | Secret::Present(_)) => self.lacking.or(Some(now.uptime)),

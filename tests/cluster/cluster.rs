@@ -283,6 +283,22 @@ impl Cluster {
         });
     }
 
+    /// Defines a kind that nothing acts on here, and returns the name of its definition.
+    pub(crate) fn define(&self, group: &str, plural: &str, kind: &str) -> String {
+        self.create(&objects::definition(group, plural, kind))
+            .accepted();
+        let name = format!("{plural}.{group}");
+        let wait = [
+            "wait",
+            "--for=condition=Established",
+            "--timeout=60s",
+            "crd",
+            &name,
+        ];
+        self.kubectl(&wait, None).accepted();
+        name
+    }
+
     /// Waits until an object is gone.
     pub(crate) fn gone(&self, namespace: &str, kind: &str, name: &str) {
         eventually(&format!("{kind} {namespace}/{name} to be gone"), || {

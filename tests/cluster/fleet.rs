@@ -48,6 +48,8 @@ pub(crate) const CONFIGURATIONS: [(&str, &[&str]); 2] = [
     ),
 ];
 const NAME: &str = "certificates";
+/// The field manager of who made the configurations.
+pub(crate) const INSTALLER: &str = "installer";
 
 /// A day in seconds.
 pub(crate) const DAY: i64 = 86_400;
@@ -245,6 +247,7 @@ impl<'a> Fleet<'a> {
     pub(crate) fn register(&self, kind: &str, entries: &[&str]) {
         let path = configuration(kind);
         let collection = path.rsplit_once('/').expect("a path").0.to_owned();
+        let collection = format!("{collection}?fieldManager={INSTALLER}");
         self.api
             .done("POST", &collection, &self.registration(kind, entries));
     }

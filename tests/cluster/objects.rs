@@ -90,6 +90,16 @@ pub(crate) fn binding(namespace: &str, pod: &str, node: &str, annotations: &Valu
         "target": {"apiVersion": "v1", "kind": "Node", "name": node}})
 }
 
+/// The definition of a kind that nothing acts on here: its objects may have any shape.
+pub(crate) fn definition(group: &str, plural: &str, kind: &str) -> Value {
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{group}")},
+        "spec": {"group": group, "scope": "Namespaced",
+            "names": {"plural": plural, "singular": plural.trim_end_matches('s'), "kind": kind},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]}})
+}
+
 /// The object with one more annotation.
 pub(crate) fn annotated(mut object: Value, key: &str, value: Value) -> Value {
     object["metadata"]["annotations"][key] = value;

@@ -4,12 +4,15 @@ mod audit;
 mod backstop;
 mod carriers;
 mod certificates;
+mod chart;
 mod dead;
 mod disruption;
 mod doctor;
 mod isolation;
+mod neighbours;
 mod networks;
 mod others;
+mod pages;
 mod placement;
 mod release;
 mod setup;
@@ -33,18 +36,21 @@ pub(crate) fn all() -> Vec<Scenario> {
         others::ALL,
         workloads::ALL,
         carriers::ALL,
+        pages::ALL,
         networks::ALL,
         upgrades::ALL,
         why::ALL,
         &certificates,
         // From here on the cluster is broken, and put right again.
         dead::ALL,
+        neighbours::LAST,
         networks::LAST,
         upgrades::LAST,
         doctor::LAST,
         audit::LAST,
         why::LAST,
         backstop::LAST,
+        chart::LAST,
         release::LAST,
         disruption::LAST,
     ]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Certificate, Configuration, Entry, GRACE, Memory, Now, Observed, Terms, WriteBundle};
+use super::{Certificate, Configuration, Entry, Memory, Now, Observed, Terms, WriteBundle};
 
 /// Unknown certificates are kept up to so many in a bundle, the known ones included.
 const MAX_CERTIFICATES: usize = 4;
@@ -48,9 +48,9 @@ impl Memory {
     /// known.
     pub(super) fn wanted(&self, entry: &Entry, now: Now, terms: &Terms) -> Vec<Certificate> {
         let has = |one: &Certificate| entry.certificates.contains(one);
-        // A day passes between the last moment of adding and the first of removing.
+        // The grace passes between the last moment of adding and the first of removing.
         let stays = |one: &Certificate| {
-            !one.expired(now.wall) || (has(one) && !one.expired(now.wall - GRACE))
+            !one.expired(now.wall) || (has(one) && !one.expired(now.wall - terms.grace))
         };
         let known = self.known.iter().copied().filter(|one| stays(one));
         let mut wanted: Vec<Certificate> = known.collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Certificate, GRACE, Memory, Observed, Secret, Terms, WriteSecret};
+use super::{Certificate, Memory, Observed, Secret, Terms, WriteSecret};
 
 /// No authority is minted beside so many that have not expired.
 const MAX_AUTHORITIES: usize = 3;
@@ -23,7 +23,7 @@ impl Memory {
             Secret::Unread => return (None, None),
         };
         let write = |mint| {
-            let lasting = |one: &&Certificate| !one.expired(now.wall - GRACE);
+            let lasting = |one: &&Certificate| !one.expired(now.wall - terms.grace);
             let authorities = self.known.iter().chain(stored).filter(lasting);
             let authorities = authorities.copied().collect();
             Some(WriteSecret { authorities, mint })

@@ -239,7 +239,7 @@ fn i4_a_certificate_leaves_a_day_after_it_expired() {
     // And not added again: clocks differ.
     replica.put(0, &[new]);
     assert!(replica.after(1).bundles.is_empty());
-    let plan = replica.after(GRACE);
+    let plan = replica.after(terms().grace);
     assert_eq!(plan.bundles.len(), 2);
     assert!(plan.bundles.iter().all(|one| one.certificates == [new]));
 }

@@ -179,6 +179,8 @@ impl TestArgs {
         let seconds = |life: Duration| i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
         if let Some(life) = self.test_authority_life {
             terms.authority_life = seconds(life);
+            // Otherwise every authority that expired in a test would still be published.
+            terms.grace = terms.authority_life / 10;
         }
         if let Some(life) = self.test_leaf_life {
             terms.leaf_life = seconds(life);

@@ -10,6 +10,7 @@ use crate::{
         IPVLAN, NAD, NETWORKS, NODE_SELECTOR, annotated, nad, plain_pod, pod, with, workload,
     },
     process::eventually,
+    scenarios::api_client,
 };
 
 pub(crate) const ALL: &[Scenario] = &[
@@ -65,6 +66,18 @@ fn template_of(claim: &Value) -> Value {
     template
 }
 
+/// Where a denied object is wrong, for programs: `isolated-network` names the network in its message,
+/// and the place beside it only.
+fn place_of_denial(c: &Cluster, path: &str, object: &Value) -> String {
+    let path = format!("{path}?dryRun=All");
+    let answer = api_client(c).post(&path, &object.to_string());
+    let answer = answer.expect("an answer");
+    assert_eq!(answer.status(), 403, "{}", answer.text());
+    let status: Value = serde_json::from_slice(&answer.body).expect("a Status");
+    let field = status["details"]["causes"][0]["field"].as_str();
+    field.unwrap_or_default().to_owned()
+}
+
 /// The registration names kinds that no API server of this cluster has.
 fn lacking_kinds(c: &Cluster) {
     let ns = "lacking-kinds";
@@ -107,10 +120,10 @@ fn claims(c: &Cluster) {
     c.create(&nad(ns, "own", IPVLAN)).accepted();
     let of = |parameters: Value| claim(&version, ns, "vf", &parameters);
     let foreign = of(json!({"netAttachDefName": "secret", "netAttachDefNamespace": "team-b"}));
-    c.create(&foreign)
-        .rejected("isolated-network")
-        .saying("spec.devices.config[0].opaque.parameters")
-        .called(0, 1);
+    c.create(&foreign).rejected("isolated-network").called(0, 1);
+    let path = format!("/apis/{version}/namespaces/{ns}/resourceclaims");
+    let place = "spec.devices.config[0].opaque.parameters";
+    assert_eq!(place_of_denial(c, &path, &foreign), place);
     c.create(&template_of(&foreign))
         .rejected("isolated-network")
         .called(0, 1);
@@ -160,16 +173,6 @@ fn claims(c: &Cluster) {
     c.delete_namespace(ns).accepted();
 }
 
-/// KubeVirt's definition, as far as the API server needs one.
-fn definition(plural: &str, kind: &str) -> Value {
-    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
-    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("{plural}.kubevirt.io")},
-        "spec": {"group": "kubevirt.io", "scope": "Namespaced",
-            "names": {"plural": plural, "singular": plural.trim_end_matches('s'), "kind": kind},
-            "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]}})
-}
-
 fn machine(ns: &str, name: &str, networks: &Value) -> Value {
     json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine",
         "metadata": {"namespace": ns, "name": name},
@@ -184,33 +187,26 @@ fn machines(c: &Cluster) {
         ("virtualmachines", "VirtualMachine"),
         ("virtualmachineinstances", "VirtualMachineInstance"),
     ];
-    for (plural, kind) in kinds {
-        c.create(&definition(plural, kind)).accepted();
-        let name = format!("crd/{plural}.kubevirt.io");
-        c.kubectl(
-            &[
-                "wait",
-                "--for=condition=Established",
-                &name,
-                "--timeout=60s",
-            ],
-            None,
-        )
-        .accepted();
-    }
+    let definitions = kinds.map(|(plural, kind)| c.define("kubevirt.io", plural, kind));
     let multus = |name: &str| json!([{"name": "default", "pod": {}}, {"name": "net", "multus": {"networkName": name}}]);
     let vm = |name: &str, network: &str| machine(ns, name, &multus(network));
     // The definition is established a moment before the kind is found.
     eventually("a virtual machine to be refused", || {
         let came = c.create(&vm("foreign", FOREIGN));
         if came.stderr.contains("isolated-network: ") {
-            came.saying("spec.template.spec.networks[1].multus.networkName")
-                .called(0, 1);
+            came.called(0, 1);
             Ok(())
         } else {
             Err(came.to_string())
         }
     });
+    let path = format!("/apis/kubevirt.io/v1/namespaces/{ns}");
+    let denied = place_of_denial(
+        c,
+        &format!("{path}/virtualmachines"),
+        &vm("foreign", FOREIGN),
+    );
+    assert_eq!(denied, "spec.template.spec.networks[1].multus.networkName");
     c.create(&vm("missing", "nothing"))
         .accepted()
         .warned("missing-network")
@@ -243,10 +239,10 @@ fn machines(c: &Cluster) {
     instance["spec"] = instance["spec"]["template"]["spec"].take();
     c.create(&instance)
         .rejected("isolated-network")
-        .saying("spec.networks[1].multus.networkName")
         .called(0, 1);
-    for (plural, _) in kinds {
-        let name = format!("{plural}.kubevirt.io");
+    let denied = place_of_denial(c, &format!("{path}/virtualmachineinstances"), &instance);
+    assert_eq!(denied, "spec.networks[1].multus.networkName");
+    for name in definitions {
         c.kubectl(&["delete", "crd", &name], None).accepted();
     }
     c.delete_namespace(ns).accepted();
@@ -289,7 +285,10 @@ fn devices(c: &Cluster) {
     // The Pods of a Deployment; its template is not changed.
     let mut deployment = workload("apps/v1", "Deployment", ns, "many", "sriov");
     deployment["spec"]["template"]["spec"]["schedulerName"] = json!("nobody");
-    c.create(&deployment).accepted().unwarned().called(0, 1);
+    // Its Pods are judged at any moment, so calls are counted where it is not stored.
+    let dry = ["create", "--dry-run=server", "-f", "-"];
+    c.kubectl(&dry, Some(&deployment)).accepted().called(0, 1);
+    c.create(&deployment).accepted().unwarned();
     eventually("a Pod of the Deployment", || {
         let pods = c.list(ns, "pods");
         let found = pods.iter().find(|pod| {
@@ -356,16 +355,19 @@ fn repeated(c: &Cluster) {
     let fixed = r#"{"cniVersion":"1.0.0","type":"macvlan","master":"ens224","capabilities":{"ips":true},"ipam":{"type":"static"}}"#;
     c.create(&nad(ns, "fixed", fixed)).accepted();
     let asked = r#"[{"name":"fixed","ips":["10.1.1.7/24"]}]"#;
-    let mut web = workload("apps/v1", "Deployment", ns, "web", asked);
-    web["spec"]["replicas"] = json!(1);
-    c.apply(&web).accepted().unwarned().called(0, 1);
     let mut many = workload("apps/v1", "Deployment", ns, "many", asked);
     many["spec"]["replicas"] = json!(3);
-    c.apply(&many)
+    // Its Pods are judged at any moment, so calls are counted where it is not stored.
+    let dry = ["create", "--dry-run=server", "-f", "-"];
+    c.kubectl(&dry, Some(&many))
         .accepted()
         .warned("repeated-address")
         .saying("3 Pods")
         .called(0, 1);
+    c.apply(&many).accepted().warned("repeated-address");
+    let mut web = workload("apps/v1", "Deployment", ns, "web", asked);
+    web["spec"]["replicas"] = json!(1);
+    c.apply(&web).accepted().unwarned();
     c.apply(&workload("apps/v1", "DaemonSet", ns, "agent", asked))
         .accepted()
         .warned("repeated-address");

@@ -51,6 +51,10 @@ fn upgrade(c: &Cluster, values: &Value, more: &[&str]) -> Outcome {
     c.helm(&[&args[..], more].concat())
 }
 
+/// Webhooks in all configurations, and those of templates among them.
+const ENTRIES: usize = 7;
+const TEMPLATES: usize = 3;
+
 /// Every caBundle, by object and entry; none where the field is empty.
 fn bundles(c: &Cluster) -> Vec<Option<String>> {
     let mut all = Vec::new();
@@ -117,23 +121,6 @@ fn write_bundles(c: &Cluster, mode: &str, bundle: &str) {
     }
 }
 
-/// cert-manager's kinds, of any shape: nobody acts on them here.
-fn cert_manager(c: &Cluster) -> Vec<String> {
-    let names = [("certificates", "Certificate"), ("issuers", "Issuer")];
-    let define = |(plural, kind): (&str, &str)| {
-        let name = format!("{plural}.cert-manager.io");
-        let object = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": name},
-            "spec": {"group": "cert-manager.io", "scope": "Namespaced", "names": {"plural": plural, "kind": kind},
-                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema":
-                    {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}});
-        c.create(&object).accepted();
-        let established = ["wait", "--for=condition=Established", "crd", &name];
-        c.kubectl(&established, None).accepted();
-        name
-    };
-    names.map(define).to_vec()
-}
-
 fn begin(c: &Cluster) {
     c.uninstall();
     c.kill_server();
@@ -155,7 +142,8 @@ fn bundle(step: usize) -> String {
 
 fn modes(c: &Cluster) {
     begin(c);
-    let definitions = cert_manager(c);
+    let kinds = [("certificates", "Certificate"), ("issuers", "Issuer")];
+    let definitions = kinds.map(|(plural, kind)| c.define("cert-manager.io", plural, kind));
     // Each mode to each other one, once.
     let walk = [
         "builtIn",
@@ -176,7 +164,7 @@ fn modes(c: &Cluster) {
         upgrade(c, &values(walk[0]), &[apply]).accepted();
         for (step, pair) in walk.windows(2).enumerate() {
             write_bundles(c, pair[0], &bundle(step));
-            let written = vec![Some(bundle(step)); 4];
+            let written = vec![Some(bundle(step)); ENTRIES];
             assert_eq!(bundles(c), written);
             upgrade(c, &values(pair[1]), &[apply]).accepted();
             assert_eq!(bundles(c), written, "{} to {}, {apply}", pair[0], pair[1]);
@@ -188,11 +176,11 @@ fn modes(c: &Cluster) {
             let mut without = values(mode);
             without["webhook"] = json!({"templates": false});
             upgrade(c, &without, &[apply]).accepted();
-            assert_eq!(bundles(c), vec![Some(bundle(0)); 3]);
+            assert_eq!(bundles(c), vec![Some(bundle(0)); ENTRIES - TEMPLATES]);
             upgrade(c, &values(mode), &[apply]).accepted();
             // It is a new object: its writer has to see that.
-            let mut wanted = vec![Some(bundle(0)); 3];
-            wanted.push(None);
+            let mut wanted = vec![Some(bundle(0)); ENTRIES - TEMPLATES];
+            wanted.extend([const { None }; TEMPLATES]);
             assert_eq!(bundles(c), wanted);
             upgrade(c, &values("builtIn"), &[apply]).accepted();
         }
@@ -273,7 +261,7 @@ fn gitops(c: &Cluster) {
     write_bundles(c, "builtIn", &bundle(1));
     let kept = || {
         assert_eq!(data(), json!({"1.key": "c2VjcmV0"}));
-        assert_eq!(bundles(c), vec![Some(bundle(1)); 4]);
+        assert_eq!(bundles(c), vec![Some(bundle(1)); ENTRIES]);
     };
     apply(&["apply"], "second");
     kept();
@@ -300,7 +288,7 @@ fn gitops(c: &Cluster) {
     // What may not be done without somebody who writes it again.
     apply(&["replace"], "fifth");
     assert_eq!(data(), Value::Null);
-    assert_eq!(bundles(c), vec![None; 4]);
+    assert_eq!(bundles(c), vec![None; ENTRIES]);
     // Helm may take over what a tool has applied.
     upgrade(
         c,

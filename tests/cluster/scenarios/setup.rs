@@ -21,7 +21,7 @@ pub(crate) const ALL: &[Scenario] = &[
 fn registration(c: &Cluster) {
     // name, failure policy, seconds, (resources, operations)
     type Row<'a> = (&'a str, &'a str, u64, &'a [(&'a str, &'a str)]);
-    let rows: [Row<'_>; 4] = [
+    let rows: [Row<'_>; 7] = [
         (
             "placement.pods.multinic.dev",
             "Ignore",
@@ -45,6 +45,12 @@ fn registration(c: &Cluster) {
             &[("network-attachment-definitions", "CREATE UPDATE")],
         ),
         (
+            "networks.resourceclaims.multinic.dev",
+            "Fail",
+            3,
+            &[("resourceclaims", "CREATE UPDATE")],
+        ),
+        (
             "networks.workloads.multinic.dev",
             "Ignore",
             3,
@@ -56,6 +62,18 @@ fn registration(c: &Cluster) {
                 ("jobs cronjobs", "CREATE UPDATE"),
                 ("replicationcontrollers", "CREATE UPDATE"),
             ],
+        ),
+        (
+            "networks.resourceclaimtemplates.multinic.dev",
+            "Ignore",
+            3,
+            &[("resourceclaimtemplates", "CREATE UPDATE")],
+        ),
+        (
+            "networks.virtualmachines.multinic.dev",
+            "Ignore",
+            3,
+            &[("virtualmachines virtualmachineinstances", "CREATE UPDATE")],
         ),
     ];
     let mut webhooks = Vec::new();

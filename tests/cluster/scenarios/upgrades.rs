@@ -1,10 +1,10 @@
 //! The life of a release: warnings first, upgrades, and its end.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     Scenario,
-    cluster::{Cluster, SYSTEM},
+    cluster::Cluster,
     objects::{NAD, SRIOV, nad, pod, terms},
     process::eventually,
     programs,
@@ -212,45 +212,5 @@ fn inside(c: &Cluster) {
         .accepted();
     assert_eq!(belongings(c), Vec::<String>::new());
     c.delete_namespace(ns).accepted();
-
-    renders(c);
     c.reinstall(&[]);
-}
-
-/// What the values in `ci/`, and those in the documents, come to is what this API server takes to the letter.
-fn renders(c: &Cluster) {
-    let chart = programs::chart();
-    let files = std::fs::read_dir(chart.join("ci")).expect("the values to try");
-    let files: Vec<_> = files.flatten().map(|file| file.path()).collect();
-    assert!(files.len() > 10, "{files:?}");
-    let chart = chart.display().to_string();
-    for values in files {
-        let values = values.display().to_string();
-        c.helm(&["lint", "--strict", &chart, "-f", &values])
-            .accepted();
-        let namespace = ["-n", SYSTEM, "-f", &values];
-        let rendered = c
-            .helm(&[&["template", "multinic", &chart][..], &namespace].concat())
-            .accepted();
-        let objects: Vec<Option<Value>> =
-            serde_saphyr::from_multiple(&rendered.stdout).expect("YAML");
-        // Nobody runs cert-manager or the Prometheus operator here.
-        let known = |object: &Value| {
-            let version = object["apiVersion"].as_str().unwrap_or_default();
-            !version.starts_with("cert-manager.io") && !version.starts_with("monitoring.coreos.com")
-        };
-        let objects: Vec<_> = objects.into_iter().flatten().filter(known).collect();
-        assert!(objects.len() > 4, "{values}: {objects:?}");
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-        let dry = [
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--dry-run=server",
-            "--validate=strict",
-            "-f",
-            "-",
-        ];
-        c.kubectl(&dry, Some(&list)).accepted();
-    }
 }

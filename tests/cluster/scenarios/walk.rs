@@ -22,10 +22,15 @@ fn walk(c: &Cluster) {
         .rejected("unsupported-plugin")
         .called(0, 1);
     assert!(!c.exists(ns, NAD, "fast"));
-    c.create(&selecting(nad(ns, "fast", IPVLAN), "nic=ens224,zone=b"))
-        .accepted()
-        .unwarned()
-        .called(0, 1);
+    // One whose addresses are the cluster's: nothing is to be said about it.
+    let whereabouts = r#"{"cniVersion":"1.0.0","type":"ipvlan","master":"ens224","ipam":{"type":"whereabouts","range":"10.20.0.0/24"}}"#;
+    c.create(&selecting(
+        nad(ns, "fast", whereabouts),
+        "nic=ens224,zone=b",
+    ))
+    .accepted()
+    .unwarned()
+    .called(0, 1);
     // 2. a Pod: a foreign network is refused, its own and a global one let in
     c.create(&pod(ns, "web", "team-b/secret"))
         .rejected("isolated-network")

@@ -12,7 +12,7 @@ use super::{HOLD, OLD, YEAR};
 use crate::{
     Scenario,
     cluster::Cluster,
-    fleet::{CONFIGURATIONS, Fleet, Rights, Seed, configuration, secret, set_bundle},
+    fleet::{CONFIGURATIONS, Fleet, INSTALLER, Rights, Seed, configuration, secret, set_bundle},
     process::eventually,
 };
 
@@ -191,7 +191,7 @@ fn repairs(replica: &crate::fleet::Replica) -> u64 {
         .sum("multinic_ca_bundle_repairs_total", &[])
 }
 
-/// As Argo CD with `Replace=true` would, every three seconds.
+/// As Argo CD with `Replace=true` would, every three seconds, to what it installed itself.
 fn dispute(c: &Cluster) {
     let mut fleet = Fleet::new(c).with(&[HOLD]);
     fleet.start_ready(2);
@@ -205,7 +205,7 @@ fn dispute(c: &Cluster) {
     for _ in 0..30 {
         fleet
             .api()
-            .change(&configuration(kind), "argo-like", |object| {
+            .change(&configuration(kind), INSTALLER, |object| {
                 set_bundle(&mut object["webhooks"][0], "");
             });
         thread::sleep(Duration::from_secs(3));
@@ -220,7 +220,7 @@ fn dispute(c: &Cluster) {
     for replica in fleet.replicas() {
         let log = replica.logged();
         assert!(
-            log.contains("argo-like") && log.contains("two.certificates.test"),
+            log.contains("field manager installer") && log.contains("two.certificates.test"),
             "{log}"
         );
         let ready = replica.ready();

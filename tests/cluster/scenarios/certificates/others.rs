@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufReader, Write as _},
     net::TcpStream,
     sync::Arc,
     thread,
@@ -20,6 +20,7 @@ use crate::{
     Scenario,
     cluster::Cluster,
     fleet::{Fleet, configuration, secret},
+    http::Message,
     process::eventually,
 };
 
@@ -31,28 +32,36 @@ pub(crate) const ALL: &[Scenario] = &[
 ];
 
 fn kept_connections(c: &Cluster) {
-    let mut fleet = Fleet::new(c).with(&[HOLD, "--test-leaf-life=30s"]);
+    let mut fleet = Fleet::new(c).with(&[HOLD, "--test-leaf-life=12s"]);
     fleet.start_ready(1);
     let replica = &fleet.replicas()[0];
     let trusted = fleet.authorities();
     let mut kept: Vec<_> = (0..100).map(|_| connect(replica.port, &trusted)).collect();
+    // A connection on which nothing is ever asked is closed after some seconds.
+    kept.iter_mut().for_each(ask);
     let old = replica.chain().expect("a chain");
     eventually("another certificate", || {
         let now = replica.chain().map_err(|e| e.to_string())?;
         (now != old).then_some(()).ok_or("the same".to_owned())
     });
-    for stream in &mut kept {
-        let request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        stream
-            .write_all(request.as_bytes())
-            .expect("a kept connection");
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).expect("an answer");
-        assert_eq!(&answer, b"HTTP/1.1 404");
-    }
+    kept.iter_mut().for_each(ask);
 }
 
-fn connect(port: u16, trusted: &[Vec<u8>]) -> StreamOwned<ClientConnection, TcpStream> {
+/// A connection that is kept.
+type Kept = BufReader<StreamOwned<ClientConnection, TcpStream>>;
+
+/// Asks for what is not there, and reads the whole answer.
+fn ask(kept: &mut Kept) {
+    let request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let stream = kept.get_mut();
+    stream
+        .write_all(request.as_bytes())
+        .expect("a kept connection");
+    let answer = Message::read(kept).expect("an answer");
+    assert_eq!(answer.expect("an answer").status(), 404);
+}
+
+fn connect(port: u16, trusted: &[Vec<u8>]) -> Kept {
     let mut roots = RootCertStore::empty();
     for der in trusted {
         roots
@@ -77,7 +86,7 @@ fn connect(port: u16, trusted: &[Vec<u8>]) -> StreamOwned<ClientConnection, TcpS
             .complete_io(&mut stream.sock)
             .expect("a handshake");
     }
-    stream
+    BufReader::new(stream)
 }
 
 fn keys(c: &Cluster) {
@@ -194,8 +203,17 @@ fn rejected(c: &Cluster) {
         let now = count("rejected");
         (now >= before + 5).then_some(()).ok_or(format!("{now}"))
     });
-    let log = replica.logged();
-    let lines = log.lines().filter(|line| line.contains("does not trust"));
-    assert_eq!(lines.count(), 1, "one warning for many: {log}");
-    assert!(count("ok") > 0);
+    // What is logged is written by a thread of its own.
+    let warnings = eventually("the rejections to be warned of", || {
+        let log = replica.logged();
+        let lines = log.lines().filter(|line| line.contains("does not trust"));
+        let lines = lines.count();
+        (lines > 0).then_some(lines).ok_or(log)
+    });
+    assert_eq!(warnings, 1, "one warning for many: {}", replica.logged());
+    replica.chain().expect("a chain");
+    eventually("a client that asks for nothing to be counted", || {
+        let ok = count("ok");
+        (ok > 0).then_some(()).ok_or("none".to_owned())
+    });
 }

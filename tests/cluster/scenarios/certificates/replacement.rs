@@ -64,8 +64,11 @@ fn replaced(c: &Cluster) {
 }
 
 fn again_and_again(c: &Cluster) {
-    let mut fleet =
-        Fleet::new(c).with(&[HOLD, "--test-authority-life=40s", "--test-leaf-life=30s"]);
+    let mut fleet = Fleet::new(c).with(&[
+        "--test-hold=1s",
+        "--test-authority-life=20s",
+        "--test-leaf-life=12s",
+    ]);
     fleet.start_ready(3);
     let load = fleet.load();
     let mut last = fleet.authorities();
