@@ -148,6 +148,7 @@ impl Unvalidated {
                 .map(|(index, grant)| grant.validate(&format!("nodeInterfaces[{index}]")))
                 .collect::<Result<_, _>>()?,
             reserved_host_ports,
+            declared_interfaces: None,
         })
     }
 }
@@ -225,6 +226,7 @@ impl Default for Unvalidated {
             node_paths: _,
             node_interfaces: _,
             reserved_host_ports,
+            declared_interfaces: _,
         } = Policy::default();
         let text = |text| Spanned::new(text, Location::UNKNOWN, Location::UNKNOWN);
         Self {
