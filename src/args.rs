@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use multinic_core::cluster_config::ClusterConfig;
 use multinic_core::config;
 use multinic_core::policy::Policy;
 
@@ -221,6 +222,12 @@ fn read_config(path: Option<&Path>) -> Result<Policy, Error> {
         return Ok(Policy::default());
     };
     parse_config(path, &read_text(path)?)
+}
+
+/// Reads a file with a cluster configuration of Google Distributed Cloud.
+fn read_cluster_config(path: &Path) -> Result<ClusterConfig, Error> {
+    let config = crate::check::cluster_config(&read_text(path)?);
+    config.map_err(|problem| Error::Usage(format!("{}: {problem}", path.display())))
 }
 
 fn read_text(path: &Path) -> Result<String, Error> {

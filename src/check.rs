@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
+use multinic_core::cluster_config::ClusterConfig;
 use multinic_core::network::{Network, RESOURCE_NAME, Snapshot};
 use multinic_core::policy::Policy;
 use multinic_core::selector::NODE_SELECTOR;
@@ -38,6 +39,8 @@ pub struct Options {
     pub namespace: String,
     /// Networks beside those among the manifests.
     pub networks: Snapshot,
+    /// The cluster configuration; `None` if it may be among the files.
+    pub cluster: Option<ClusterConfig>,
     /// Whether there are no other networks: one that is not among them is missing, not unknown.
     pub is_complete: bool,
 }
@@ -59,6 +62,9 @@ pub struct Checked {
 struct Manifests {
     files: Vec<File>,
     snapshot: Snapshot,
+    /// What the administrator decided, in this cluster.
+    policy: Policy,
+    notes: Vec<String>,
 }
 
 /// An object that is judged.
@@ -73,6 +79,8 @@ struct Object {
     title: String,
     /// The object, as it is sent to the API server.
     json: String,
+    /// The cluster configuration that it is.
+    cluster: Option<ClusterConfig>,
     /// The comments that are for it, as indices of [`File::suppressions`].
     suppressions: Vec<usize>,
 }
@@ -91,22 +99,29 @@ struct File {
 
 /// Judges the manifests of all files together.
 pub fn check(sources: Vec<Source>, options: &Options) -> Checked {
-    let Manifests { files, snapshot } = Manifests::read(&sources, options);
-    let work: Vec<_> = sources.iter().zip(&files).enumerate().collect();
+    let manifests = Manifests::read(&sources, options);
+    let work: Vec<_> = sources.iter().zip(&manifests.files).enumerate().collect();
     let progress = Progress::start(Some(work.len()), "files judged");
     let judged = parallel::map(&work, |(index, (source, file))| {
-        let judge = |object| judge::judge(object, &snapshot, options);
+        let judge = |object| judge::judge(object, &manifests, options);
         let judged: Vec<_> = file.objects.iter().map(judge).collect();
         let positions = positions(*index, &source.text, &judged);
         progress.add(1);
         (judged, positions)
     });
     drop(progress);
-    let mut checked = Checked::default();
+    let mut checked = Checked {
+        notes: manifests.notes,
+        ..Checked::default()
+    };
     let report = &mut checked.report;
     report.command = "check";
-    for (index, ((file, source), (judged, mut positions))) in
-        files.into_iter().zip(&sources).zip(judged).enumerate()
+    for (index, ((file, source), (judged, mut positions))) in manifests
+        .files
+        .into_iter()
+        .zip(&sources)
+        .zip(judged)
+        .enumerate()
     {
         checked.documents += file.documents;
         if let Some(error) = file.error {
@@ -167,6 +182,22 @@ pub fn check(sources: Vec<Source>, options: &Options) -> Checked {
     checked
 }
 
+/// Reads a file with a cluster configuration.
+///
+/// # Errors
+/// What is wrong with it, without the name of the file.
+pub fn cluster_config(text: &str) -> Result<ClusterConfig, String> {
+    let documents = manifest::parse(text).map_err(|error| error.problem)?;
+    let mut found = documents
+        .iter()
+        .filter_map(|document| kinds::cluster(&document.root));
+    found.next().ok_or_else(|| {
+        "it is not a cluster configuration: expected kind: UserCluster, or a Cluster of \
+         baremetal.cluster.gke.io"
+            .to_owned()
+    })
+}
+
 /// Objects that are there more than once, of which the cluster would keep the last.
 fn repeated(report: &Report) -> Vec<String> {
     let mut known = HashMap::new();
@@ -225,7 +256,38 @@ impl Manifests {
         for (namespace, name, network) in files.iter().flat_map(|file| &file.networks) {
             snapshot.insert(namespace, name, Arc::clone(network));
         }
-        Self { files, snapshot }
+        let mut notes = Vec::new();
+        let mut clusters = sources.iter().zip(&files).flat_map(|(source, file)| {
+            let clusters = file
+                .objects
+                .iter()
+                .filter_map(|object| object.cluster.as_ref());
+            clusters.map(move |cluster| (source, cluster))
+        });
+        let mut cluster = options.cluster.as_ref();
+        if cluster.is_none()
+            && let Some((source, first)) = clusters.next()
+        {
+            cluster = Some(first);
+            notes.extend(clusters.filter(|(_, other)| *other != first).map(|(other, _)| {
+                format!(
+                    "{} is another cluster configuration than {}: the manifests are judged by the \
+                     latter; --cluster-config FILE names the one that counts",
+                    other.path, source.path
+                )
+            }));
+        }
+        let policy = options.policy.clone();
+        let policy = match cluster {
+            Some(cluster) => policy.with_cluster(cluster),
+            None => policy,
+        };
+        Self {
+            files,
+            snapshot,
+            policy,
+            notes,
+        }
     }
 }
 
@@ -270,7 +332,32 @@ impl File {
         }
     }
 
+    fn add_cluster(&mut self, node: &Node, kind: &'static Kind) {
+        let text = |node: Option<&Node>| node.and_then(Node::text).unwrap_or_default().to_owned();
+        let metadata = node.get("metadata");
+        let name = node.get("name").or_else(|| metadata?.get("name"));
+        let name = text(name);
+        let title = if name.is_empty() {
+            kind.name.to_owned()
+        } else {
+            format!("{} {name}", kind.name)
+        };
+        self.objects.push(Object {
+            kind,
+            version: String::new(),
+            namespace: String::new(),
+            name,
+            title,
+            json: String::new(),
+            cluster: kinds::cluster(node),
+            suppressions: Vec::new(),
+        });
+    }
+
     fn add(&mut self, node: &Node, kind: &'static Kind, options: &Options) {
+        if kind.is_cluster() {
+            return self.add_cluster(node, kind);
+        }
         let metadata = node.get("metadata");
         let text = |key| {
             let text = metadata.and_then(|metadata| metadata.get(key)?.text());
@@ -305,6 +392,7 @@ impl File {
             name: name.to_owned(),
             title,
             json,
+            cluster: None,
             suppressions: Vec::new(),
         });
     }
@@ -312,6 +400,9 @@ impl File {
 
 /// Finds the objects of a document that are judged; `List`s are taken apart.
 fn collect<'n>(node: &'n Node, found: &mut impl FnMut(&'n Node, &'static Kind)) {
+    if kinds::cluster(node).is_some() {
+        return found(node, &kinds::CLUSTER);
+    }
     let Some(name) = node.get("kind").and_then(Node::text) else {
         return;
     };

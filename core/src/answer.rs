@@ -72,6 +72,7 @@ impl<'a> Case<'a> {
         match &self.subject {
             Subject::Attach(attach) => &attach.object.name,
             Subject::Define(define) => &define.object.name,
+            Subject::Cluster(cluster) => &cluster.object.name,
             Subject::Other => self.request.name.as_deref().unwrap_or_default(),
         }
     }

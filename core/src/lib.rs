@@ -45,6 +45,7 @@ pub mod selector;
 pub mod cni;
 pub mod network;
 pub mod finding;
+pub mod cluster_config;
 pub mod policy;
 // The request, and the views of it that rules read.
 pub mod review;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use crate::cluster_config::ClusterConfig;
 use crate::finding::Level;
 
 pub mod pattern;
@@ -54,6 +55,9 @@ pub struct Policy {
     pub node_interfaces: Vec<NodeInterfaces>,
     /// Ports of the nodes that no Pod may take.
     pub reserved_host_ports: Vec<PortRange>,
+    /// The interfaces that the nodes have by the cluster configuration, if that is known. It is not
+    /// part of the configuration file.
+    pub declared_interfaces: Option<&'static [&'static str]>,
 }
 
 /// Files and folders of the nodes that plugins, which run as root, may open.
@@ -191,6 +195,16 @@ impl Policy {
         })
     }
 
+    /// What a cluster configuration says takes the place of what the configuration file says.
+    #[must_use]
+    pub fn with_cluster(self, cluster: &ClusterConfig) -> Self {
+        Self {
+            multiple_network_interfaces: cluster.multiple_network_interfaces,
+            declared_interfaces: cluster.node_interfaces(),
+            ..self
+        }
+    }
+
     /// Whether a user writes objects for others; see [`Self::controllers`].
     pub fn is_controller(&self, user: &str) -> bool {
         self.controllers.iter().any(|pattern| pattern.matches(user))
@@ -238,6 +252,7 @@ impl Default for Policy {
             node_paths: NodePaths::default(),
             node_interfaces: Vec::new(),
             reserved_host_ports: RESERVED.to_vec(),
+            declared_interfaces: None,
         }
     }
 }

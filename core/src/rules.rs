@@ -12,7 +12,7 @@ use crate::finding::{Finding, Level, Place};
 use crate::network::Network;
 use crate::patch::{self, Fix};
 use crate::policy::Policy;
-use crate::view::{Attach, Carrier, Define, Object, Subject};
+use crate::view::{Attach, Carrier, Cluster, Define, Object, Subject};
 use crate::world::World;
 
 // Other rules use these too.
@@ -25,6 +25,7 @@ pub mod beyond_limits;
 pub mod dangerous_value;
 pub mod contested_link;
 pub mod duplicate_interface;
+pub mod invalid_node_interface;
 pub mod invalid_node_selector;
 pub mod invalid_plugin_config;
 pub mod isolated_network;
@@ -32,6 +33,7 @@ pub mod malformed_config;
 pub mod malformed_networks;
 pub mod misplaced_networks;
 pub mod missing_cni_version;
+pub mod missing_dataplane_v2;
 pub mod missing_network;
 pub mod misspelled_annotation;
 pub mod multi_nic_disabled;
@@ -40,6 +42,7 @@ pub mod node_local_addresses;
 pub mod on_disk_config;
 pub mod overridden_network;
 pub mod repeated_address;
+pub mod repeated_node_network;
 pub mod reserved_host_port;
 pub mod shadowed_interface;
 pub mod shared_address_store;
@@ -48,6 +51,7 @@ pub mod suspicious_plugin_config;
 pub mod unapproved_node_path;
 pub mod unattached_network;
 pub mod undeclared_capability;
+pub mod undeclared_node_interface;
 pub mod unenforced_node_selector;
 pub mod ungranted_node_interface;
 pub mod unreferenceable_name;
@@ -58,7 +62,7 @@ pub mod unsupported_ipam;
 pub mod unusable_network;
 
 /// Every rule, the most important first: the first finding is the one that people see.
-pub static RULES: [&Rule; 39] = [
+pub static RULES: [&Rule; 43] = [
     &beyond_limits::RULE,
     &multi_nic_disabled::RULE,
     &malformed_networks::RULE,
@@ -83,6 +87,8 @@ pub static RULES: [&Rule; 39] = [
     &unapproved_node_path::RULE,
     &ungranted_node_interface::RULE,
     &invalid_plugin_config::RULE,
+    &missing_dataplane_v2::RULE,
+    &invalid_node_interface::RULE,
     &invalid_node_selector::RULE,
     &misplaced_networks::RULE,
     &unrequested_default_route::RULE,
@@ -95,6 +101,8 @@ pub static RULES: [&Rule; 39] = [
     &suspicious_networks::RULE,
     &suspicious_plugin_config::RULE,
     &shared_address_store::RULE,
+    &undeclared_node_interface::RULE,
+    &repeated_node_network::RULE,
     &node_local_addresses::RULE,
     &missing_cni_version::RULE,
     &unreferenceable_name::RULE,
@@ -130,6 +138,8 @@ pub enum Check {
         fn(&Attach<'_>, &World<'_>) -> Vec<Statement>,
         fn(&Define<'_>, &World<'_>) -> Vec<Statement>,
     ),
+    /// Cluster configurations, in files.
+    Cluster(fn(&Cluster<'_>, &World<'_>) -> Vec<Statement>),
     /// NetworkAttachmentDefinitions.
     Define(fn(&Define<'_>, &World<'_>) -> Vec<Statement>),
 }
@@ -150,12 +160,15 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
     let (object, ceiling) = match subject {
         Subject::Attach(attach) => (&attach.object, carrier_ceiling(attach, world.policy)),
         Subject::Define(define) => (&define.object, Level::Deny),
+        Subject::Cluster(cluster) => (&cluster.object, Level::Deny),
         Subject::Other => return Vec::new(),
     };
     let mut findings = Vec::new();
     for rule in RULES {
         let statements = match (subject, rule.check) {
-            (Subject::Attach(_), Check::Define(_)) | (Subject::Define(_), Check::Attach(_)) => {
+            (Subject::Attach(_), Check::Define(_) | Check::Cluster(_))
+            | (Subject::Define(_), Check::Attach(_) | Check::Cluster(_))
+            | (Subject::Cluster(_), Check::Attach(_) | Check::Both(..) | Check::Define(_)) => {
                 continue;
             }
             _ if !is_enabled(rule, object, world.policy) => continue,
@@ -166,6 +179,7 @@ pub fn decide(subject: &Subject<'_>, world: &World<'_>) -> Vec<Finding> {
             (Subject::Define(define), Check::Define(check) | Check::Both(_, check)) => {
                 check(define, world)
             }
+            (Subject::Cluster(cluster), Check::Cluster(check)) => check(cluster, world),
             (Subject::Other, _) => continue,
         };
         if statements.is_empty() {

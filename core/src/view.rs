@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::cluster_config::{ClusterConfig, NodeInterface};
 use crate::cni::{Config, NodeUse};
 use crate::finding::Place;
 use crate::json::{Kind, Value};
@@ -31,6 +32,8 @@ pub enum Subject<'a> {
     Attach(Attach<'a>),
     /// A NetworkAttachmentDefinition.
     Define(Define<'a>),
+    /// A cluster configuration, which is in a file and never in a request.
+    Cluster(Cluster<'a>),
     /// A kind, a subresource or an operation that no rule checks.
     Other,
 }
@@ -118,6 +121,15 @@ pub struct Define<'a> {
     pub existence: Change<(), ()>,
     /// All of its annotations, and those that it had before.
     annotation_maps: [Option<Value<'a>>; 2],
+}
+
+/// A cluster configuration.
+#[derive(Debug)]
+pub struct Cluster<'a> {
+    /// What it is called in messages.
+    pub object: Object<'a>,
+    /// Its content.
+    pub config: ClusterConfig,
 }
 
 /// A part of an object, before and after.
@@ -319,6 +331,25 @@ impl<'a> Define<'a> {
     }
 }
 
+impl<'a> Cluster<'a> {
+    /// A cluster configuration of a file; the name may be empty.
+    pub fn of(name: &'a str, config: ClusterConfig) -> Self {
+        let object = Object {
+            kind: Cow::Borrowed("cluster configuration"),
+            namespace: Cow::Borrowed(""),
+            name: Cow::Borrowed(name),
+            user: None,
+        };
+        Self { object, config }
+    }
+
+    /// The additional interfaces of its nodes.
+    pub fn interfaces(&self) -> &[NodeInterface] {
+        let vmware = self.config.vmware.as_ref();
+        vmware.map_or(&[], |vmware| &vmware.interfaces)
+    }
+}
+
 impl<T, K> Change<T, K> {
     /// What is new or changed.
     #[expect(
@@ -393,9 +424,15 @@ impl<'a> Object<'a> {
 impl fmt::Display for Object<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kind)?;
+        if self.namespace.is_empty() && self.name.is_empty() {
+            return Ok(());
+        }
         f.write_str(" ")?;
-        f.write_str(&shorten(&self.namespace))?;
-        f.write_str("/")?;
+        // What is in no namespace is not in a cluster either.
+        if !self.namespace.is_empty() {
+            f.write_str(&shorten(&self.namespace))?;
+            f.write_str("/")?;
+        }
         f.write_str(&shorten(&self.name))
     }
 }

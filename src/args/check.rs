@@ -10,7 +10,7 @@ use multinic_core::network::Snapshot;
 use multinic_core::policy::pattern::Pattern;
 
 use super::output::OutputArgs;
-use super::{Error, read_config};
+use super::{Error, read_cluster_config, read_config};
 use crate::check::{self, Checked, Options};
 use crate::cluster::folder::Folder;
 use crate::report::{Cause, Problem, Source};
@@ -30,6 +30,10 @@ pub struct Args {
     /// The namespace of objects that name none
     #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
     namespace: String,
+    /// The cluster configuration of Google Distributed Cloud, which is judged too; without it, the
+    /// one among the files
+    #[arg(long, value_name = "FILE")]
+    cluster_config: Option<PathBuf>,
     /// A folder with the other NetworkAttachmentDefinitions of the cluster, which are not judged;
     /// with it, a network that is neither there nor among the manifests is missing
     #[arg(long, value_name = "DIR")]
@@ -59,7 +63,9 @@ impl Args {
             Some(folder) => networks(folder)?,
             None => Snapshot::default(),
         };
+        let cluster = self.cluster_config.as_deref().map(read_cluster_config);
         let options = Options {
+            cluster: cluster.transpose()?,
             policy,
             namespace: self.namespace.clone(),
             networks,
@@ -95,6 +101,11 @@ impl Args {
             exclude.iter().any(|pattern| pattern.matches(&path))
         };
         files.retain(|path| !is_excluded(path));
+        if let Some(path) = &self.cluster_config
+            && !files.contains(path)
+        {
+            files.push(path.clone());
+        }
         let (mut sources, mut problems) = (Vec::new(), Vec::new());
         for path in files {
             match read(&path) {
@@ -223,7 +234,7 @@ fn summarize(checked: &Checked) {
     if report.objects.is_empty() && report.problems.is_empty() {
         let _ = writeln!(
             stderr,
-            "nothing was judged: there is no Pod, workload or NetworkAttachmentDefinition"
+            "nothing was judged: no object that multinic judges is there"
         );
     }
 }

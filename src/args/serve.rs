@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-use super::{Error, FAILED};
+use super::{Error, FAILED, read_cluster_config};
 use crate::cert::{self, Certificate, development};
 use crate::cluster;
 use crate::cluster::lookup::Lookup;
@@ -51,6 +51,10 @@ pub struct Args {
     /// The configuration; `multinic config` prints the default
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The cluster configuration of Google Distributed Cloud, from which multipleNetworkInterfaces
+    /// is then taken; read once
+    #[arg(long, value_name = "FILE")]
+    cluster_config: Option<PathBuf>,
     /// Where to serve the webhooks, over TLS
     #[arg(
         long,
@@ -202,11 +206,13 @@ impl Args {
         &self,
         metrics: &Metrics,
     ) -> Result<(Option<ConfigFile>, watch::Receiver<Arc<Policy>>), Error> {
+        let cluster = self.cluster_config.as_deref().map(read_cluster_config);
+        let cluster = cluster.transpose()?;
         if let Some(path) = self.config.clone() {
-            let (file, config) = ConfigFile::open(path, metrics)?;
+            let (file, config) = ConfigFile::open(path, cluster, metrics)?;
             return Ok((Some(file), config));
         }
-        let policy = Policy::default();
+        let policy = follow::in_cluster(Policy::default(), cluster.as_ref());
         follow::in_force(&policy, None, metrics);
         Ok((None, watch::channel(Arc::new(policy)).1))
     }

@@ -21,10 +21,10 @@ pub struct Fixed {
 
 /// Returns the files to which the mutating webhook would add something, with their new texts.
 pub fn fix(sources: &[Source], options: &Options) -> Vec<Fixed> {
-    let Manifests { files, snapshot } = Manifests::read(sources, options);
+    let manifests = Manifests::read(sources, options);
     let fetched = Fetched::default();
-    let world = world(&snapshot, &fetched, options);
-    let work: Vec<_> = sources.iter().zip(&files).enumerate().collect();
+    let world = world(&manifests, &fetched);
+    let work: Vec<_> = sources.iter().zip(&manifests.files).enumerate().collect();
     let fixed = parallel::map(&work, |(index, (source, file))| {
         let wanted = file.objects.iter().map(|object| patched(object, &world));
         let wanted: Vec<_> = wanted.collect();

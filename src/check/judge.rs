@@ -6,13 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use multinic_core::answer::{Case, Verdict};
 use multinic_core::finding::Finding;
-use multinic_core::network::{Fetched, Snapshot};
+use multinic_core::network::Fetched;
 use multinic_core::review::{self, Request, Webhook};
-use multinic_core::rules::missing_network;
+use multinic_core::rules::{decide, missing_network};
+use multinic_core::view::{Cluster, Subject};
 use multinic_core::world::World;
 
 use super::kinds::Kind;
-use super::{Object, Options};
+use super::{Manifests, Object, Options};
 
 /// What is wrong with an object.
 #[derive(Debug, Default)]
@@ -23,24 +24,27 @@ pub(super) struct Judged {
 }
 
 /// What is known when objects are judged.
-pub(super) fn world<'a>(
-    snapshot: &'a Snapshot,
-    fetched: &'a Fetched,
-    options: &'a Options,
-) -> World<'a> {
+pub(super) fn world<'a>(manifests: &'a Manifests, fetched: &'a Fetched) -> World<'a> {
     World {
-        snapshot,
+        snapshot: &manifests.snapshot,
         fetched,
-        policy: &options.policy,
+        policy: &manifests.policy,
         // Which Pods use a network shows in a cluster only.
         usage: None,
     }
 }
 
 /// Judges an object as if it were created, with what the mutating webhook writes.
-pub(super) fn judge(object: &Object, snapshot: &Snapshot, options: &Options) -> Judged {
+pub(super) fn judge(object: &Object, manifests: &Manifests, options: &Options) -> Judged {
     let fetched = Fetched::default();
-    let world = world(snapshot, &fetched, options);
+    let world = world(manifests, &fetched);
+    if let Some(config) = &object.cluster {
+        let cluster = Cluster::of(&object.name, config.clone());
+        return Judged {
+            findings: decide(&Subject::Cluster(cluster), &world),
+            unknown: Vec::new(),
+        };
+    }
     let patched = patched(object, &world).map(|object| object.to_string());
     let review = review_of(object, patched.as_ref().unwrap_or(&object.json));
     let judged = with_case(&review, &world, |case| {
@@ -49,7 +53,7 @@ pub(super) fn judge(object: &Object, snapshot: &Snapshot, options: &Options) -> 
             unknown: Vec::new(),
         };
         if !options.is_complete {
-            let unknown = case.unknown(&options.policy, snapshot).into_iter();
+            let unknown = case.unknown(world.policy, world.snapshot).into_iter();
             let names = unknown.map(|(namespace, name)| format!("{namespace}/{name}"));
             judged.unknown = names.collect();
             let is_missing = |finding: &Finding| finding.rule == missing_network::RULE.name;
@@ -62,6 +66,9 @@ pub(super) fn judge(object: &Object, snapshot: &Snapshot, options: &Options) -> 
 
 /// The object with what the mutating webhook writes, if it writes anything.
 pub(super) fn patched(object: &Object, world: &World<'_>) -> Option<serde_json::Value> {
+    if object.kind.is_cluster() {
+        return None;
+    }
     let patched = with_case(&review_of(object, &object.json), world, |case| {
         let answer = case.answer(Webhook::Mutate, world);
         let patch = (answer.verdict == Verdict::Patch).then(|| patch(&answer.body));

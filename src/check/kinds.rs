@@ -1,5 +1,8 @@
 //! The kinds of objects that are judged.
 
+use multinic_core::cluster_config::ClusterConfig;
+use multinic_core::json::Document;
+
 use crate::manifest::Node;
 
 /// A kind that is judged: those that the webhooks are registered for.
@@ -9,6 +12,9 @@ pub(super) struct Kind {
     pub(super) group: &'static str,
     pub(super) resource: &'static str,
 }
+
+/// The kind of cluster configurations, which are sent to no API server.
+pub(super) static CLUSTER: Kind = kind("cluster configuration", "", "");
 
 const NETWORK: &str = "NetworkAttachmentDefinition";
 
@@ -53,10 +59,29 @@ impl Kind {
             .find(|kind| kind.name == name && kind.group == group)
     }
 
+    /// Whether it is that of cluster configurations.
+    pub(super) fn is_cluster(&self) -> bool {
+        self.name == CLUSTER.name
+    }
+
     /// Whether it is that of networks.
     pub(super) fn is_network(&self) -> bool {
         self.name == NETWORK
     }
+}
+
+/// The cluster configuration that a document is, if it is one.
+pub(super) fn cluster(document: &Node) -> Option<ClusterConfig> {
+    let kind = document.get("kind").and_then(Node::text);
+    if !matches!(kind, None | Some("UserCluster" | "Cluster"))
+        || document.get("apiVersion").is_none()
+    {
+        return None;
+    }
+    let mut json = String::new();
+    document.write_json(&mut json);
+    let json = Document::parse(&json).ok()?;
+    ClusterConfig::of(json.root())
 }
 
 /// The group and the version of an `apiVersion`.

@@ -250,6 +250,113 @@ fn fix_writes_files_and_keeps_their_layout() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+/// A cluster configuration of Google Distributed Cloud, with what comes before its interfaces.
+fn cluster(switches: &str, interfaces: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: UserCluster\nname: production\n{switches}network:\n  additionalNodeInterfaces: {interfaces}\n"
+    )
+}
+
+/// The rules that speak, with what is written at their places.
+fn spoken(arguments: &[&str], text: &str) -> Vec<(String, String)> {
+    let output = check(&[arguments, &["-", "--output", "json"]].concat(), text);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let found = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| {
+            let number = |key: &str| usize::try_from(finding[key].as_u64().unwrap()).unwrap() - 1;
+            let written = &lines[number("line")][number("column")..number("endColumn")];
+            let rule = finding["rule"].as_str().unwrap();
+            (rule.to_owned(), written.to_owned())
+        });
+    found.collect()
+}
+
+#[test]
+fn a_cluster_configuration_is_judged_and_decides() {
+    const ON: &str = "multipleNetworkInterfaces: true\nenableDataplaneV2: true\n";
+    let network = "---\napiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\nmetadata: {name: a}\nspec: {config: '{\"cniVersion\": \"1.0.0\", \"type\": \"macvlan\", \"master\": \"ens256\"}'}\n";
+    let two = "[{networkName: a, type: dhcp}, {networkName: b, type: dhcp}]";
+    let fine = cluster(ON, two) + network;
+    assert_eq!(spoken(&[], &fine), []);
+    for (text, rule, written) in [
+        (
+            cluster(ON, "[{networkName: a, type: dhcp}]") + network,
+            "undeclared-node-interface",
+            "\"ens256\"",
+        ),
+        (
+            cluster("enableDataplaneV2: true\n", two) + network,
+            "multi-nic-disabled",
+            "{config: '{\"cniVersion\": \"1.0.0\", \"type\": \"macvlan\", \"master\": \"ens256\"}'}",
+        ),
+        (
+            cluster("multipleNetworkInterfaces: true\n", two),
+            "missing-dataplane-v2",
+            "true",
+        ),
+        (
+            cluster(
+                ON,
+                "[{networkName: a, type: dhcp}, {networkName: a, type: dhcp}]",
+            ),
+            "repeated-node-network",
+            "a",
+        ),
+        (
+            cluster(ON, "[{networkName: a, type: static}]"),
+            "invalid-node-interface",
+            "{networkName: a, type: static}",
+        ),
+        (
+            cluster(
+                ON,
+                "[{networkName: a, type: dhcp, ipBlockFilePath: x.yaml}]",
+            ),
+            "invalid-node-interface",
+            "x.yaml",
+        ),
+        (
+            cluster(ON, "[{networkName: a, type: DHCP}]"),
+            "invalid-node-interface",
+            "DHCP",
+        ),
+        (
+            cluster(ON, "[{type: dhcp}]"),
+            "invalid-node-interface",
+            "{type: dhcp}",
+        ),
+    ] {
+        assert_eq!(
+            spoken(&[], &text),
+            [(rule.to_owned(), written.to_owned())],
+            "{text}"
+        );
+    }
+    // The switch of bare metal, and the flag.
+    let bare_metal = "apiVersion: baremetal.cluster.gke.io/v1\nkind: Cluster\nmetadata: {name: a}\nspec: {clusterNetwork: {multipleNetworkInterfaces: false}}\n";
+    assert_eq!(
+        spoken(&[], &format!("{bare_metal}{network}"))[0].0,
+        "multi-nic-disabled"
+    );
+    let folder = temporary("cluster");
+    let file = folder.join("cluster.yaml").display().to_string();
+    fs::write(&file, cluster("", two)).unwrap();
+    let flag = ["--cluster-config", &*file];
+    assert_eq!(
+        spoken(&flag, network.trim_start_matches("---\n"))[0].0,
+        "multi-nic-disabled"
+    );
+    fs::write(&file, "kind: Pod\n").unwrap();
+    let output = check(&["-", "--cluster-config", &file], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is not a cluster configuration"));
+    fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn what_the_documentation_shows_is_printed() {
     let page = include_str!("../../docs/check.md");
@@ -332,6 +439,7 @@ fn creations() -> Vec<Creation> {
             policy,
             namespace: request["namespace"].as_str().unwrap().to_owned(),
             networks,
+            cluster: None,
             is_complete: true,
         };
         found.push(Creation {

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use multinic::cluster::folder::File;
-use multinic_core::answer::{Answer, Case};
+use multinic_core::answer::{Answer, Case, Verdict};
+use multinic_core::cluster_config::ClusterConfig;
+use multinic_core::json::Document;
 use multinic_core::network::{Fetched, Snapshot};
 use multinic_core::policy::Policy;
 use multinic_core::review::Webhook;
 use multinic_core::review::{self, Request};
+use multinic_core::rules::decide;
 use multinic_core::usage::{Usage, asked};
 use multinic_core::view::networks::{DEFAULT_NETWORK, NETWORKS};
+use multinic_core::view::{Cluster, Subject};
 use multinic_core::world::World;
 use serde_json::{Value, json};
 
@@ -134,11 +138,33 @@ pub(crate) fn answer_knowing(
     Case::of(&request, policy).answer(webhook, &world)
 }
 
+/// The cluster configuration that a document is.
+pub(crate) fn cluster(document: &Value) -> Option<ClusterConfig> {
+    let text = document.to_string();
+    let document = Document::parse(&text).unwrap();
+    ClusterConfig::of(document.root())
+}
+
 /// What `/validate` answers when the last document of `yaml` is created in the world of the others;
 /// or when it changes the one of its kind and name.
 pub(crate) fn judge(yaml: &str, policy: &Policy) -> Answer {
     let mut documents = documents(yaml);
     let object = documents.pop().expect("no manifest");
+    if let Some(cluster) = cluster(&object) {
+        let name = object["name"].as_str().unwrap_or_default();
+        let subject = Subject::Cluster(Cluster::of(name, cluster));
+        let world = World {
+            snapshot: &Snapshot::default(),
+            fetched: &Fetched::default(),
+            policy,
+            usage: None,
+        };
+        return Answer {
+            body: Vec::new(),
+            verdict: Verdict::Unregistered,
+            findings: decide(&subject, &world),
+        };
+    }
     let key = |object: &Value| {
         let metadata = &object["metadata"];
         [&object["kind"], &metadata["namespace"], &metadata["name"]].map(Clone::clone)

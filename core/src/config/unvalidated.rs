@@ -140,6 +140,7 @@ impl Unvalidated {
                 UnvalidatedInterfaces::validate,
             )?,
             reserved_host_ports,
+            declared_interfaces: None,
         })
     }
 }
@@ -229,6 +230,7 @@ impl Default for Unvalidated {
             node_paths: _,
             node_interfaces: _,
             reserved_host_ports,
+            declared_interfaces: _,
         } = Policy::default();
         let text = |text| Spanned::new(text, Location::UNKNOWN, Location::UNKNOWN);
         Self {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use multinic_core::cluster_config::ClusterConfig;
 use multinic_core::config;
 use multinic_core::policy::Policy;
 use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
@@ -31,6 +32,7 @@ pub(super) struct FollowedFiles {
 /// The file of the configuration.
 pub(super) struct ConfigFile {
     path: PathBuf,
+    cluster: Option<ClusterConfig>,
     followed: FollowedFile<String>,
     publish: watch::Sender<Arc<Policy>>,
 }
@@ -82,14 +84,16 @@ impl ConfigFile {
     /// Reads the file. Later states are published to the receiver.
     pub(super) fn open(
         path: PathBuf,
+        cluster: Option<ClusterConfig>,
         metrics: &Metrics,
     ) -> Result<(Self, watch::Receiver<Arc<Policy>>), Error> {
         let text = read_text(&path)?;
-        let policy = Arc::new(parse_config(&path, &text)?);
+        let policy = Arc::new(in_cluster(parse_config(&path, &text)?, cluster.as_ref()));
         in_force(&policy, Some(&text), metrics);
         let (publish, config) = watch::channel(policy);
         let file = Self {
             path,
+            cluster,
             followed: FollowedFile::new(Reloaded::Config, text),
             publish,
         };
@@ -98,13 +102,21 @@ impl ConfigFile {
 
     /// Publishes the configuration if it has changed and is valid; otherwise the old one stays.
     fn check(&mut self, metrics: &Metrics) {
-        let (path, publish) = (&self.path, &self.publish);
+        let (path, publish, cluster) = (&self.path, &self.publish, self.cluster.as_ref());
         self.followed.publish(read_text(path), metrics, |text| {
-            let policy = parse_config(path, &text)?;
+            let policy = in_cluster(parse_config(path, &text)?, cluster);
             in_force(&policy, Some(&text), metrics);
             publish.send_replace(Arc::new(policy));
             Ok(())
         });
+    }
+}
+
+/// A configuration with what the cluster configuration says.
+pub(super) fn in_cluster(policy: Policy, cluster: Option<&ClusterConfig>) -> Policy {
+    match cluster {
+        Some(cluster) => policy.with_cluster(cluster),
+        None => policy,
     }
 }
 
