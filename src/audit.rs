@@ -119,17 +119,19 @@ impl<'k> Audit<'k> {
             let findings = stored::findings(subject, &known.world());
             match subject {
                 Subject::Attach(attach) => self.carrier(kind, &head, attach, findings),
-                Subject::Define(_) | Subject::Other => self.add(kind, &head, &findings),
+                Subject::Cluster(_) | Subject::Define(_) | Subject::Other => {
+                    self.add(kind, &head, &findings);
+                }
             }
         });
         if judged.is_none() {
             let message = format!("{} {} is not valid JSON", kind.kind, head.name());
-            self.not_checked(message);
+            self.not_checked(&message);
         }
     }
 
     /// Notes that something could not be looked at.
-    pub fn not_checked(&mut self, what: String) {
+    pub fn not_checked(&mut self, what: &str) {
         self.report.problems.push(Problem {
             cause: Cause::NotChecked,
             message: format!("not checked: {what}"),
@@ -187,11 +189,8 @@ impl<'k> Audit<'k> {
             if asked.known().is_none() {
                 // A namespace that could not be read may have the network.
                 if known.networks.unread.contains(&selection.namespace) {
-                    let network = format!("\"{}\"", shorten(&selection.network()));
-                    findings.retain(|own| {
-                        own.rule != missing_network::RULE.name
-                            || !own.line().message.contains(&network)
-                    });
+                    let is_missing = |own: &Finding| own.rule == missing_network::RULE.name;
+                    findings.retain(|own| !is_missing(own));
                 }
                 continue;
             }
@@ -482,7 +481,7 @@ mod tests {
         known.policy.global_namespaces.push("shared".to_owned());
         let mut audit = Audit::new(&known);
         audit.object(&POD, &pod("a", "shared/net,default/fast", "n2"));
-        audit.not_checked("nodes".to_owned());
+        audit.not_checked("nodes");
         let report = audit.finish(false);
         assert_eq!(found(&report), []);
         assert_eq!(report.exit_code(crate::report::FailOn::Never), 3);

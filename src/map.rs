@@ -298,7 +298,7 @@ fn refusal(
     let mut findings = findings.iter();
     findings
         .find(|own| own.level == Level::Deny)
-        .map(|own| own.line().to_string())
+        .map(|finding| finding.line().to_string())
 }
 
 #[cfg(test)]

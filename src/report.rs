@@ -143,7 +143,7 @@ pub enum Format {
     Junit,
     /// Annotations of GitHub workflows
     Github,
-    /// PolicyReports of wgpolicyk8s.io/v1alpha2, one for each namespace
+    /// `PolicyReports` of wgpolicyk8s.io/v1alpha2, one for each namespace
     #[value(name = "policyreport")]
     PolicyReport,
     /// Reports of openreports.io/v1alpha1, one for each namespace

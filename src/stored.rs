@@ -216,7 +216,7 @@ pub fn with_subject<T>(
     match &mut subject {
         Subject::Attach(attach) => attach.object.user = None,
         Subject::Define(define) => define.object.user = None,
-        Subject::Other => {}
+        Subject::Cluster(_) | Subject::Other => {}
     }
     Some(ask(&subject))
 }
@@ -321,7 +321,7 @@ mod tests {
         let [.., daemon_sets] = [&WORKLOADS[0], &WORKLOADS[2]];
         assert_eq!(
             found(daemon_sets, &daemon_set),
-            ["unenforced-node-selector"]
+            ["unenforced-node-selector", "suspicious-networks"]
         );
     }
 

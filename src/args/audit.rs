@@ -65,7 +65,7 @@ impl Args {
                     bar.reset();
                     bar.set_message(kind.to_owned());
                 }
-                if done % STEP == 0 {
+                if done.is_multiple_of(STEP) {
                     bar.set_length(bar.length().unwrap_or_default().max(done + left));
                     bar.set_position(done);
                 }

@@ -134,9 +134,10 @@ fn flag<'c>(command: &'c Command, word: &str) -> Option<&'c Arg> {
     let long = word
         .strip_prefix("--")
         .map(|name| name.split('=').next().unwrap_or(name));
-    command.get_arguments().find(|arg| match long {
-        Some(name) => arg.get_long() == Some(name),
-        None => {
+    command.get_arguments().find(|arg| {
+        if let Some(name) = long {
+            arg.get_long() == Some(name)
+        } else {
             let mut letters = word.strip_prefix('-').unwrap_or_default().chars();
             arg.get_short().is_some()
                 && arg.get_short() == letters.next()

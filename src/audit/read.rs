@@ -62,11 +62,11 @@ pub async fn read(
     };
     let mut audit = Audit::new(&known);
     for problem in problems {
-        audit.not_checked(problem);
+        audit.not_checked(&problem);
     }
     // Without networks, every Pod would lack its own.
     if !are_known {
-        audit.not_checked("Pods and workloads: what they request is not known".to_owned());
+        audit.not_checked("Pods and workloads: what they request is not known");
         return audit.finish(false);
     }
     let mut sees_all = scope.namespace.is_none() && scope.labels.is_empty();
@@ -75,7 +75,7 @@ pub async fn read(
             // The cluster has no such kind: no KubeVirt, no ResourceClaims, no networks.
             Ok(()) | Err(Unread::Absent(_)) => {}
             Err(error) => {
-                audit.not_checked(format!("{}: {error}", kind.resource));
+                audit.not_checked(&format!("{}: {error}", kind.resource));
                 sees_all = false;
             }
         }

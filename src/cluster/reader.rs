@@ -106,13 +106,12 @@ impl Reader {
                 body: body.to_bytes().into(),
             })
         };
-        match timeout(ANSWER, answered).await {
-            Ok(answered) => answered.map_err(Unread::Unreachable),
-            Err(_) => {
-                let seconds = ANSWER.as_secs();
-                let error = format!("no answer within {seconds} s (deadline exceeded)");
-                Err(Unread::Unreachable(error))
-            }
+        if let Ok(answered) = timeout(ANSWER, answered).await {
+            answered.map_err(Unread::Unreachable)
+        } else {
+            let seconds = ANSWER.as_secs();
+            let error = format!("no answer within {seconds} s (deadline exceeded)");
+            Err(Unread::Unreachable(error))
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Multus {
     image: String,
     /// Nodes that should run it, and those where it is ready.
     nodes: (u64, u64),
-    /// The names of the ConfigMaps that it mounts.
+    /// The names of the `ConfigMaps` that it mounts.
     pub(super) config_maps: Vec<String>,
     /// The arguments of its containers.
     args: Vec<String>,
@@ -31,7 +31,7 @@ pub(super) struct Isolation {
     global: Option<Vec<String>>,
 }
 
-/// The DaemonSets that run Multus.
+/// The `DaemonSets` that run Multus.
 pub(super) fn find(daemon_sets: &[Value]) -> Vec<Multus> {
     daemon_sets.iter().filter_map(Multus::of).collect()
 }
@@ -72,7 +72,7 @@ impl Multus {
         })
     }
 
-    /// The isolation that its arguments (thin plugin) or its ConfigMaps (thick plugin, and a thin one
+    /// The isolation that its arguments (thin plugin) or its `ConfigMaps` (thick plugin, and a thin one
     /// with a file of its own) set.
     pub(super) fn isolation(&self, config_maps: &[Value]) -> Isolation {
         let mut isolation = Isolation::default();

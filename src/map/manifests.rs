@@ -38,9 +38,9 @@ fn object(known: &mut Known, node: &Node, namespace: &str, policy: &Policy) {
     };
     if name.ends_with("List") {
         let items = node.get("items").map(Node::elements).unwrap_or_default();
-        items
-            .iter()
-            .for_each(|item| object(known, item, namespace, policy));
+        for item in items {
+            object(known, item, namespace, policy);
+        }
         return;
     }
     let Some(metadata) = node.get("metadata") else {
@@ -69,23 +69,23 @@ fn object(known: &mut Known, node: &Node, namespace: &str, policy: &Policy) {
             if let Some(kind) = kinds.find(|kind| kind.kind == name) {
                 let mut json = String::new();
                 node.write_json(&mut json);
-                carrier(known, kind, &json, home, policy);
+                carrier(known, kind, &json, &home, policy);
             }
         }
     }
 }
 
-fn carrier(known: &mut Known, kind: &Kind, json: &str, home: String, policy: &Policy) {
+fn carrier(known: &mut Known, kind: &Kind, json: &str, home: &str, policy: &Policy) {
     let mut head = Head::of(json);
-    head.metadata.namespace.clone_from(&home);
-    known.namespaces.insert(home.clone());
+    home.clone_into(&mut head.metadata.namespace);
+    known.namespaces.insert(home.to_owned());
     stored::with_subject(kind, &head, json, policy, |subject| {
         let Subject::Attach(attach) = subject else {
             return;
         };
         let names = attach.elements();
         let mut names: Vec<_> = names
-            .map(|(own, ..)| (home.clone(), own.namespace.clone(), own.name.clone()))
+            .map(|(own, ..)| (home.to_owned(), own.namespace.clone(), own.name.clone()))
             .collect();
         names.sort_unstable();
         names.dedup();

@@ -71,7 +71,7 @@ fn result(report: &Report, entry: &Entry) -> Value {
     let mut kinds = [&POD, &NETWORK].into_iter().chain(&WORKLOADS);
     let version = kinds
         .find(|own| own.kind == kind)
-        .map(|own| own.api_version());
+        .map(super::super::stored::Kind::api_version);
     let mut resource = json!({"kind": kind, "namespace": namespace, "name": name});
     if let (Some(version), Some(resource)) = (version, resource.as_object_mut()) {
         resource.insert("apiVersion".to_owned(), Value::from(version));

@@ -18,7 +18,8 @@ pub(super) struct Left {
     /// How many nodes there are.
     all: usize,
     /// Those that are left.
-    left: Vec<String>,
+    #[serde(rename = "left")]
+    names: Vec<String>,
     /// The others, by what they lack.
     lacking: BTreeMap<String, Vec<String>>,
 }
@@ -29,7 +30,7 @@ pub(super) fn left(nodes: &Nodes, world: &World<'_>, attach: &Attach<'_>) -> Opt
     let placement = attach.placement.as_ref()?;
     let mut all = Left {
         all: nodes.len(),
-        left: Vec::new(),
+        names: Vec::new(),
         lacking: BTreeMap::new(),
     };
     for (node, labels) in nodes {
@@ -50,7 +51,7 @@ pub(super) fn left(nodes: &Nodes, world: &World<'_>, attach: &Attach<'_>) -> Opt
         };
         match unmet.or_else(own) {
             Some(lacks) => all.lacking.entry(lacks).or_default().push(node.clone()),
-            None => all.left.push(node.clone()),
+            None => all.names.push(node.clone()),
         }
     }
     Some(all)
@@ -59,16 +60,16 @@ pub(super) fn left(nodes: &Nodes, world: &World<'_>, attach: &Attach<'_>) -> Opt
 impl Left {
     /// Whether no node is left.
     pub(super) fn is_none(&self) -> bool {
-        self.left.is_empty()
+        self.names.is_empty()
     }
 
     /// The nodes for people: one line for those that are left, and one for each lack.
     pub(super) fn lines(&self) -> Vec<String> {
-        let left = if self.left.is_empty() {
+        let left = if self.names.is_empty() {
             format!("none of {} is left by labels", self.all)
         } else {
-            let (count, all) = (self.left.len(), self.all);
-            format!("{count} of {all} left by labels: {}", named(&self.left))
+            let (count, all) = (self.names.len(), self.all);
+            format!("{count} of {all} left by labels: {}", named(&self.names))
         };
         let lacking = self.lacking.iter();
         let lacking = lacking.map(|(lacks, nodes)| format!("lacking {lacks}: {}", named(nodes)));

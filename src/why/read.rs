@@ -89,7 +89,7 @@ pub async fn read(
     })
 }
 
-/// What a workload made that makes Pods: the ReplicaSets of a Deployment, the Jobs of a CronJob.
+/// What a workload made that makes Pods: the `ReplicaSets` of a Deployment, the Jobs of a CronJob.
 async fn made(
     reader: &Reader,
     namespace: &str,

@@ -11,7 +11,7 @@ const STATUS: [&str; 2] = [
     "k8s.v1.cni.cncf.io/networks-status",
 ];
 
-/// An entry of it: NetworkStatus of network-attachment-definition-client, types.go.
+/// An entry of it: `NetworkStatus` of network-attachment-definition-client, types.go.
 #[derive(Debug, Deserialize)]
 pub(super) struct Status {
     #[serde(default)]
@@ -45,6 +45,7 @@ pub(super) fn of<'s>(
 
 /// What is reported, and where it differs from what was asked for. The outer `None` means that Multus
 /// has reported nothing at all, and the inner one that it reports nothing of this interface.
+#[expect(clippy::option_option, reason = "two absences with different meanings")]
 pub(super) fn compare(
     selection: &Selection,
     status: Option<Option<&Status>>,

@@ -21,7 +21,10 @@ fn rules() -> BTreeSet<String> {
         .lines()
         .filter_map(|line| line.split_whitespace().next());
     let names = names.filter(|name| {
-        name.contains('-') && name.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        name.contains('-')
+            && name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     });
     names.map(str::to_owned).collect()
 }

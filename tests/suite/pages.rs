@@ -21,7 +21,10 @@ fn rules_are_named_in_kebab_case_and_once() {
     for name in names {
         assert!(
             name.split('-')
-                .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase())),
+                .all(|word| word.starts_with(|c: char| c.is_ascii_lowercase())
+                    && word
+                        .bytes()
+                        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())),
             "{name}"
         );
     }

@@ -176,8 +176,8 @@ fn folders(path: &Path) -> Vec<PathBuf> {
 fn every_derived_review_is_answered_as_written_down_before() {
     let mut differences = Vec::new();
     let mut count = 0;
-    let rules = multinic_core::rules::RULES.into_iter();
-    for rule in rules.filter(|rule| is_for_reviews(rule)) {
+    let all = multinic_core::rules::RULES.into_iter();
+    for rule in all.filter(|rule| is_for_reviews(rule)) {
         let (mut spoken, mut silent, mut wording) = (0, 0, String::new());
         for path in folders(&folder().join(rule.name)) {
             let case: Derived =
