@@ -158,7 +158,7 @@ fn krew_finds_what_it_requires() {
     while let Some(start) = manifest.find("{{addURIAndSha \"") {
         let end = start + manifest[start..].find(" .TagName }}\n").unwrap();
         let uri = manifest[start..end].split('"').nth(1).unwrap().to_owned();
-        let sha = "0".repeat(64);
+        let sha = "ab".repeat(32);
         let filled = format!("uri: {uri}\n      sha256: {sha}\n");
         manifest.replace_range(start..end + " .TagName }}\n".len(), &filled);
     }
