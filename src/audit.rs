@@ -150,6 +150,7 @@ impl<'k> Audit<'k> {
             if let Some((rule, message)) = known.judge_use(namespace, network, used, sees_all) {
                 let title = format!("{} {namespace}/{name}", NETWORK.kind);
                 let field = if rule == SHARED.0 { "spec.config" } else { "" };
+                let message = format!("{title}: {message}");
                 self.say(namespace, title, rule, field, &message);
             }
         }
