@@ -27,11 +27,11 @@ pub struct Vmware {
 /// An element of `network.additionalNodeInterfaces`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NodeInterface {
-    /// `networkName`: the network in vSphere; empty if there is none.
+    /// `networkName`: the network in vSphere; empty if absent.
     pub network: String,
     /// `type`: how the interface gets an address; empty if it is not there.
     pub kind: String,
-    /// `ipBlockFilePath`: the file with the addresses; empty if there is none.
+    /// `ipBlockFilePath`: the file with the addresses; empty if absent.
     pub ip_block_file: String,
 }
 

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
-
 use super::connection::{Connection, runtime};
+use super::output::TextOrJson;
 use super::{Error, NOT_CHECKED, print, read_config};
 use crate::doctor::examine::examine;
 use crate::doctor::{Check, Outcome};
@@ -29,16 +28,10 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::flag)]
     wait: Duration,
     /// The format of the output
-    #[arg(long, short, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    #[arg(long, short, value_enum, default_value_t = TextOrJson::Text)]
+    output: TextOrJson,
     #[command(flatten)]
     connection: Connection,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// Between two attempts.
@@ -84,8 +77,8 @@ impl Args {
 
     fn rendered(&self, checks: &[Check]) -> String {
         match self.output {
-            Format::Text => checks.iter().map(Check::lines).collect(),
-            Format::Json => {
+            TextOrJson::Text => checks.iter().map(Check::lines).collect(),
+            TextOrJson::Json => {
                 let text = serde_json::to_string_pretty(&checks).unwrap_or_default();
                 text + "\n"
             }

@@ -31,6 +31,13 @@ pub(super) struct OutputArgs {
     write_baseline: Option<PathBuf>,
 }
 
+/// The format of what is not a list of findings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(super) enum TextOrJson {
+    Text,
+    Json,
+}
+
 /// A format, and where it goes.
 #[derive(Clone, Debug)]
 struct Output {

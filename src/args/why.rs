@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::ValueEnum;
-
 use super::connection::{Connection, runtime};
+use super::output::TextOrJson;
 use super::{Error, NOT_CHECKED, print, read_config};
 use crate::cluster::reader::Unread;
 use crate::why::{explain, read};
@@ -30,16 +29,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The format of the output
-    #[arg(long, short, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    #[arg(long, short, value_enum, default_value_t = TextOrJson::Text)]
+    output: TextOrJson,
     #[command(flatten)]
     connection: Connection,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 impl Args {
@@ -75,8 +68,8 @@ impl Args {
             Ok::<_, Error>(explain(&facts))
         })?;
         match self.output {
-            Format::Text => print(why.text(super::program()).as_bytes())?,
-            Format::Json => {
+            TextOrJson::Text => print(why.text(super::program()).as_bytes())?,
+            TextOrJson::Json => {
                 let text = serde_json::to_string_pretty(&why).unwrap_or_default();
                 print((text + "\n").as_bytes())?;
             }

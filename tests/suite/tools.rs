@@ -141,9 +141,10 @@ fn shells_take_the_scripts() {
         );
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("completion.{shell}"));
         fs::write(&path, script).unwrap();
-        // Those that are installed.
-        if let Ok(status) = Command::new(shell).arg("-n").arg(&path).status() {
-            assert!(status.success(), "{shell}");
+        match Command::new(shell).arg("-n").arg(&path).status() {
+            Ok(status) => assert!(status.success(), "{shell}"),
+            // The others are seldom installed; their scripts are clap's own as well.
+            Err(error) => assert_ne!(shell, "bash", "{error}"),
         }
     }
     let choices = text(&multinic(&["complete", "--", "map", "--format", "s"]).stdout);

@@ -28,7 +28,7 @@ which the places of keys and values are certain: an array of objects without bac
 ^(?:{{ join "|" $patterns }})$
 {{- end }}
 
-{{/* The requests that an exemption from isolated-network covers, in CEL; empty if there is none. */}}
+{{/* The requests that an exemption from isolated-network covers, as a CEL expression; empty without exemptions. */}}
 {{- define "multinic.backstopExempt" -}}
 {{- $exempt := list }}
 {{- range .Values.config.exemptions }}

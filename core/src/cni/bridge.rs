@@ -332,7 +332,7 @@ impl<'d> Gateways<'d> {
     }
 
     /// Gives every address a gateway, and each family a default route through the first. Returns
-    /// `false` if there is no such gateway.
+    /// Returns `false` if no address is left for the gateway.
     fn complete(&self, network: &mut IpamResult<'d>, report: &mut Report) -> bool {
         let Some(leases) = &mut network.leases else {
             return true;
@@ -347,7 +347,7 @@ impl<'d> Gateways<'d> {
                     report.refuse(
                         lease.at,
                         format!(
-                            "there is no address after {subnet} that could be the gateway: use \
+                            "{subnet} leaves no address for the gateway: use \
                              another subnet, or set \"gateway\" (bridge: panic: runtime error: \
                              makeslice: len out of range)"
                         ),

@@ -1,7 +1,7 @@
 //! The envelope: how Multus and libcni read a `spec.config` before any plugin runs.
 //!
 //! Three readers take the text in turn. The network attachment client reads it into a map and adds
-//! the NAD's name if there is no name (which sorts the keys). Multus reads that into
+//! the NAD's name if the config has none (which sorts the keys). Multus reads that into
 //! `types.PluginConf` and, if this has no `type`, into `types.NetConfList`. libcni reads a list
 //! into a map again, in which keys have to be spelled exactly. References: `cniconfig.go` of the
 //! network attachment client 1.7.6, `pkg/types/conf.go` of Multus 4.3, `libcni/conf.go` of CNI 1.3.

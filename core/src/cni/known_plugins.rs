@@ -14,7 +14,7 @@ pub enum Purpose {
     Several,
 }
 
-/// What the plugin of that name is for. `None` if there is no such plugin.
+/// Returns the purpose of a plugin, or `None` if the plugin is unknown.
 pub fn purpose(name: &str) -> Option<Purpose> {
     let (_, purpose) = KNOWN.iter().find(|(known, _)| *known == name)?;
     Some(*purpose)
