@@ -190,8 +190,9 @@ impl<'k> Audit<'k> {
             if asked.known().is_none() {
                 // A namespace that could not be read may have the network.
                 if known.networks.unread.contains(&selection.namespace) {
-                    let is_missing = |own: &Finding| own.rule == missing_network::RULE.name;
-                    findings.retain(|own| !is_missing(own));
+                    let place = attach.place(asked.annotation, selection);
+                    findings
+                        .retain(|own| own.rule != missing_network::RULE.name || own.place != place);
                 }
                 continue;
             }
