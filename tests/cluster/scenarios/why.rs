@@ -243,7 +243,7 @@ fn map(c: &Cluster) {
 }
 
 fn plugin(c: &Cluster) {
-    let folder = c.admin().with_file_name("plugin");
+    let folder = c.admin().with_file_name("kubectl-plugins");
     std::fs::create_dir_all(&folder).expect("a folder");
     let link = |name: &str, of: &Path| {
         let path = folder.join(name);
